@@ -1,0 +1,84 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kubernaut/async/scope.hpp"
+#include "kubernaut/async/signal.hpp"
+#include "kubernaut/base/ids.hpp"
+#include "kubernaut/base/time.hpp"
+#include "kubernaut/json/json.hpp"
+#include "kubernaut/kube/client.hpp"
+#include "kubernaut/kube/watch.hpp"
+
+namespace kn::kube {
+
+using ObjectPtr = std::shared_ptr<const json::Value>;
+
+/// The objects of one resource in one cluster as a watch sees them. Loop thread only. A snapshot handed out never changes.
+class ObjectCache {
+public:
+    using Listener = std::function<void(WatchEventType, const ObjectPtr& object, const ObjectPtr& before)>;
+
+    explicit ObjectCache(Resource resource) : resource_(std::move(resource)) {}
+    [[nodiscard]] const Resource& resource() const { return resource_; }
+    [[nodiscard]] ObjectPtr find(std::string_view ns, std::string_view name) const;
+    [[nodiscard]] std::vector<ObjectPtr> list(std::string_view ns = {}) const;
+    [[nodiscard]] std::vector<ObjectPtr> owned_by(std::string_view uid) const;
+    [[nodiscard]] std::size_t size() const { return objects_.size(); }
+
+    /// False until the first list is in.
+    [[nodiscard]] bool synced() const { return synced_; }
+    /// When the server last spoke on this watch (event, bookmark or list). Facts taken from here are as old as this.
+    [[nodiscard]] Instant last_heard() const { return last_heard_; }
+
+    /// Called for every change after it is applied: added, modified, deleted (with the last state).
+    void subscribe(Listener listener) { listeners_.push_back(std::move(listener)); }
+
+    // The reflector's side.
+    void replace_all(std::vector<json::Value> objects, Instant now);
+    void apply(WatchEvent event, Instant now);
+    void heard(Instant now) { last_heard_ = now; }
+
+private:
+    using Key = std::pair<std::string, std::string>;  // namespace, name
+    void emit(WatchEventType type, const ObjectPtr& object, const ObjectPtr& before);
+    Resource resource_;
+    std::map<Key, ObjectPtr, std::less<>> objects_;
+    std::multimap<std::string, Key, std::less<>> by_owner_;
+    std::vector<Listener> listeners_;
+    Instant last_heard_{};
+    bool synced_ = false;
+};
+
+struct ReflectorOptions {
+    std::string ns{};
+    ListOptions list{};
+    int watch_timeout_seconds = 220;      ///< below the 240 s of common load balancers
+    Duration idle_limit = 75s;            ///< bookmarks come about once a minute: longer silence means a dead stream
+    Duration backoff_base = 500ms, backoff_cap = 30s;
+};
+
+/// Keeps one ObjectCache true: list → watch → (410, cut, silence) → list again. run() ends only by cancellation.
+class Reflector {
+public:
+    Reflector(std::shared_ptr<Client> client, std::shared_ptr<ObjectCache> cache, ReflectorOptions options, RandomSource& random);
+    Task<> run();
+    [[nodiscard]] std::uint64_t restarts() const { return restarts_; }
+    [[nodiscard]] const std::string& last_error() const { return last_error_; }
+
+private:
+    Task<Result<>> list_and_watch();
+    std::shared_ptr<Client> client_;
+    std::shared_ptr<ObjectCache> cache_;
+    ReflectorOptions options_;
+    RandomSource& random_;
+    std::uint64_t restarts_ = 0;
+    std::string last_error_;
+};
+
+}  // namespace kn::kube
