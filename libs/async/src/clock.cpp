@@ -1,6 +1,5 @@
 #include "kubernaut/async/clock.hpp"
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -15,12 +14,12 @@ namespace {
 
 /// One wait: the timer and the cancellation slot race for the handler.
 struct Sleeper {
-    boost::asio::any_completion_handler<void(boost::system::error_code)> handler;
+    std::move_only_function<void(boost::system::error_code)> handler;
     Executor executor;
+    boost::asio::cancellation_slot slot;
     Clock::TimerId timer = 0;
     void finish(boost::system::error_code ec) {
         if (!handler) return;
-        auto slot = boost::asio::get_associated_cancellation_slot(handler);
         if (slot.is_connected()) slot.clear();
         auto go = std::move(handler);
         handler = {};
@@ -35,11 +34,11 @@ Task<> sleep_until(Clock& clock, SteadyTime at) {
         [&clock, at](auto handler) {
             auto sleeper = std::make_shared<Sleeper>();
             sleeper->executor = boost::asio::get_associated_executor(handler);
+            sleeper->slot = boost::asio::get_associated_cancellation_slot(handler);
             sleeper->handler = std::move(handler);
             sleeper->timer = clock.call_at(at, [sleeper] { sleeper->finish({}); });
-            auto slot = boost::asio::get_associated_cancellation_slot(sleeper->handler);
-            if (slot.is_connected()) {
-                slot.assign([sleeper, &clock](boost::asio::cancellation_type) {
+            if (sleeper->slot.is_connected()) {
+                sleeper->slot.assign([sleeper, &clock](boost::asio::cancellation_type) {
                     clock.cancel(sleeper->timer);
                     boost::asio::post(sleeper->executor, [sleeper] { sleeper->finish(boost::asio::error::operation_aborted); });
                 });

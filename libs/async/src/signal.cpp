@@ -1,10 +1,11 @@
 #include "kubernaut/async/signal.hpp"
 
-#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
 #include <list>
 
 namespace kn::async {
@@ -12,8 +13,9 @@ namespace {
 
 /// One waiter: whichever of notify, deadline and cancellation comes first takes the handler.
 struct Waiter {
-    boost::asio::any_completion_handler<void(boost::system::error_code, bool)> handler;
+    std::move_only_function<void(boost::system::error_code, bool)> handler;
     Executor executor;
+    boost::asio::cancellation_slot slot;
     Clock* clock = nullptr;
     Clock::TimerId timer = 0;
     bool done = false;
@@ -22,7 +24,6 @@ struct Waiter {
         if (done) return;
         done = true;
         if (timer != 0) clock->cancel(timer);
-        auto slot = boost::asio::get_associated_cancellation_slot(handler);
         if (slot.is_connected()) slot.clear();
         boost::asio::post(executor, [go = std::move(handler), ec, notified]() mutable { std::move(go)(ec, notified); });
     }
@@ -35,15 +36,15 @@ Task<bool> enqueue(Waiters& waiters, Clock& clock, Deadline deadline) {
         [&waiters, &clock, deadline](auto handler) {
             auto waiter = std::make_shared<Waiter>();
             waiter->executor = boost::asio::get_associated_executor(handler);
+            waiter->slot = boost::asio::get_associated_cancellation_slot(handler);
             waiter->handler = std::move(handler);
             waiter->clock = &clock;
             waiters.remove_if([](const auto& w) { return w->done; });
             waiters.push_back(waiter);
             if (deadline.at != SteadyTime::max()) waiter->timer = clock.call_at(deadline.at, [waiter] { waiter->finish({}, false); });
-            auto slot = boost::asio::get_associated_cancellation_slot(waiter->handler);
-            if (slot.is_connected()) {
+            if (waiter->slot.is_connected()) {
                 // Weak: the handler owns the slot's storage, and the list owns the waiter.
-                slot.assign([weak = std::weak_ptr(waiter)](boost::asio::cancellation_type) {
+                waiter->slot.assign([weak = std::weak_ptr(waiter)](boost::asio::cancellation_type) {
                     if (const auto held = weak.lock()) {
                         boost::asio::post(held->executor, [held] { held->finish(boost::asio::error::operation_aborted, false); });
                     }
