@@ -1,0 +1,84 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <functional>
+
+#include "kubernaut/async/loop.hpp"
+#include "kubernaut/async/scope.hpp"
+#include "kubernaut/fleet/health_machine.hpp"
+#include "kubernaut/fleet/lane.hpp"
+#include "kubernaut/ports/cluster_gateway.hpp"
+#include "kubernaut/ports/registry_store.hpp"
+#include "kubernaut/ports/wakeups.hpp"
+
+namespace kn::fleet {
+
+struct FleetOptions {
+    Duration probe_every = 1500ms, probe_timeout = 1500ms;
+    HealthLimits health{};
+    LaneOptions lane{};
+    Duration fence_age = 2s;            ///< a uid read this recently need not be read again before a write
+    Duration tombstone_age = 30min;
+    bool record_changes = true;
+};
+
+/// One cluster to serve.
+struct ClusterSource {
+    ClusterRecord record;
+    std::shared_ptr<kube::Transport> transport;         ///< for calls and watches
+    std::shared_ptr<kube::Transport> probe_transport;   ///< new connections, no lane; may be the same
+};
+
+/// The fleet: registry, lanes, watches, verdicts, fence. Loop thread only.
+class Fleet final : public ports::ClusterGateway {
+public:
+    Fleet(async::EventLoop& loop, RandomSource& random, ports::RegistryStore& registry, ports::LiveFeed& feed, metrics::Registry& metrics,
+          FleetOptions options);
+    ~Fleet() override;
+
+    /// Registers and starts a cluster. already_exists for a known id.
+    Result<> add(ClusterSource source);
+    Task<Result<>> start();
+    void stop();
+
+    [[nodiscard]] std::vector<ClusterRecord> clusters() const override;
+    [[nodiscard]] std::optional<ClusterRecord> cluster(const ClusterId& id) const override;
+    std::shared_ptr<kube::Client> client(const ClusterId& id) override;
+    std::shared_ptr<const kube::ObjectCache> cache(const ClusterId& id, const kube::Resource& resource) override;
+    std::optional<ObjectRef> tombstone(const ClusterId& id, std::string_view kind, std::string_view ns, std::string_view name) override;
+    Task<Result<>> check_fence(const ClusterId& id, Deadline deadline) override;
+
+    [[nodiscard]] bool isolated() const { return suspicion_.isolated(); }
+    /// True when every watch of the cluster has its first list.
+    [[nodiscard]] bool synced(const ClusterId& id) const;
+    /// Called for each cluster when it is registered, before its watches start: the place to subscribe to its caches.
+    void on_cluster(std::function<void(const ClusterId&)> hook) { hooks_.push_back(std::move(hook)); }
+
+    /// What is watched in every cluster.
+    static const std::vector<const kube::Resource*>& watched();
+
+private:
+    struct Member;
+    Task<> probe(Member& member);
+    Task<> look_at_fleet();
+    void set_verdict(Member& member);
+    void start_member(Member& member);
+    async::EventLoop& loop_;
+    RandomSource& random_;
+    ports::RegistryStore& registry_;
+    ports::LiveFeed& feed_;
+    metrics::Registry& metrics_;
+    FleetOptions options_;
+    std::map<ClusterId, std::unique_ptr<Member>> members_;
+    std::vector<std::function<void(const ClusterId&)>> hooks_;
+    SuspicionMachine suspicion_;
+    bool started_ = false;
+    async::TaskScope scope_;
+};
+
+}  // namespace kn::fleet
