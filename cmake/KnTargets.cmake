@@ -43,6 +43,8 @@ function(kn_test name)
         file(WRITE ${CMAKE_BINARY_DIR}/kn_test_main.cpp "// holds the precompiled test header\n")
         add_library(kn_test_main STATIC ${CMAKE_BINARY_DIR}/kn_test_main.cpp)
         target_link_libraries(kn_test_main PUBLIC GTest::gtest GTest::gmock PRIVATE kn_flags)
+        # Some vendors' pkg-config files ask for it, and a precompiled header must be built with the flags of its users.
+        target_compile_options(kn_test_main PUBLIC -pthread)
         target_precompile_headers(kn_test_main PRIVATE <gtest/gtest.h> <gmock/gmock.h> <string> <vector> <optional> <expected> <chrono>)
     endif()
     add_executable(${name} ${ARG_SOURCES})
