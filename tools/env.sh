@@ -18,7 +18,7 @@ kn_node_is_new_enough() {
     case $have in
     20.*) kn_version_at_least "$have" 20.19.0 ;;
     *) kn_version_at_least "$have" 22.12.0 ;;
-    esac && npm --version >/dev/null 2>&1
+    esac && command -v npm >/dev/null
 }
 
 # A Go since 1.21 fetches the newer toolchain by itself, if told which.
@@ -29,7 +29,7 @@ kn_find_go() {
         version=$(cd / && GOTOOLCHAIN=local "$candidate" env GOVERSION) || continue
         version=${version#go}
         kn_version_at_least "$version" 1.21 || continue
-        PATH=$(dirname "$candidate"):$PATH
+        [ "$candidate" = "$(command -v go)" ] || PATH=$(dirname "$candidate"):$PATH
         if ! kn_version_at_least "$version" 1.26; then
             export GOTOOLCHAIN=go$kn_go_version
         fi
