@@ -95,7 +95,7 @@ KN_ENUM_NAMES(ClusterVerdict, 6, {unknown, "unknown"}, {healthy, "healthy"}, {su
 KN_ENUM_NAMES(AdminState, 5, {pending, "pending"}, {active, "active"}, {cordoned, "cordoned"}, {draining, "draining"}, {removed, "removed"});
 KN_ENUM_NAMES(AssessmentStage, 3, {quick, "quick"}, {final, "final"}, {recurrence, "recurrence"});
 
-/// Terminal states are never left.
+/// Terminal states are not left, with two exceptions: an incident reopens (→ open) while its key may, and a succeeded step may be compensated.
 bool is_terminal(IncidentState state);
 bool is_terminal(ExecutionState state);
 bool is_terminal(StepState state);
@@ -103,6 +103,8 @@ bool is_terminal(StepState state);
 bool may_change(IncidentState from, IncidentState to);
 bool may_change(ExecutionState from, ExecutionState to);
 bool may_change(StepState from, StepState to);
+/// By any number of legal changes: what one commit may do to a step, since a turn of the driver passes through several states.
+bool may_reach(StepState from, StepState to);
 
 Risk raised(Risk risk, int levels);
 inline Mode stricter(Mode a, Mode b) { return a < b ? a : b; }
