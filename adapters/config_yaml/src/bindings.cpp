@@ -1,0 +1,346 @@
+#include "bindings.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "kubernaut/json/yaml.hpp"
+
+namespace kn::config {
+namespace {
+
+using json::Value;
+using Read = std::function<void(Config&, const Value&, const std::string&, Problems&)>;
+using Write = std::function<Value(const Config&)>;
+
+void problem(Problems& problems, const std::string& pointer, std::string message) {
+    problems.push_back(Error{.code = ErrorCode::invalid_argument, .message = std::move(message), .field = pointer});
+}
+
+std::string kind_of(const Value& value) {
+    if (value.is_null()) return "nothing";
+    if (value.is_bool()) return "a boolean";
+    if (value.is_number()) return "a number";
+    if (value.is_string()) return "text";
+    return value.is_array() ? "a list" : "a map";
+}
+
+// One reader a type; `what` in the message tells what was expected.
+void read_value(std::string& out, const Value& v, const std::string& at, Problems& p) {
+    if (const auto* text = v.if_string()) out = json::view(*text);
+    else problem(p, at, "text expected, not " + kind_of(v) + (v.is_bool() || v.is_number() ? " (put it in quotes)" : ""));
+}
+void read_value(bool& out, const Value& v, const std::string& at, Problems& p) {
+    if (const auto* flag = v.if_bool()) out = *flag;
+    else problem(p, at, "true or false expected, not " + kind_of(v));
+}
+void read_value(int& out, const Value& v, const std::string& at, Problems& p) {
+    const auto number = json::to_int(&v);
+    if (number && *number >= 0 && *number <= 1'000'000'000) out = static_cast<int>(*number);
+    else problem(p, at, "a whole number from 0 expected, not " + kind_of(v));
+}
+void read_value(double& out, const Value& v, const std::string& at, Problems& p) {
+    const auto number = json::to_double(&v);
+    if (number && *number >= 0) out = *number;
+    else problem(p, at, "a number from 0 expected, not " + kind_of(v));
+}
+void read_value(Duration& out, const Value& v, const std::string& at, Problems& p) {
+    const auto* text = v.if_string();
+    const auto parsed = text != nullptr ? parse_duration(json::view(*text)) : Result<Duration>(fail(ErrorCode::invalid_argument, "a duration such as 30s expected, not " + kind_of(v)));
+    if (parsed) out = *parsed;
+    else problem(p, at, parsed.error().message);
+}
+void read_value(Mode& out, const Value& v, const std::string& at, Problems& p) {
+    const auto* text = v.if_string();
+    // YAML 1.1 reads a bare `off` as false.
+    const auto mode = text != nullptr ? parse_enum<Mode>(json::view(*text)) : v.is_bool() && !v.get_bool() ? std::optional(Mode::off) : std::nullopt;
+    if (mode) out = *mode;
+    else problem(p, at, "one of off, observe, shadow, approve, auto expected");
+}
+void read_value(Environment& out, const Value& v, const std::string& at, Problems& p) {
+    const auto* text = v.if_string();
+    const auto parsed = text != nullptr ? parse_enum<Environment>(json::view(*text)) : std::nullopt;
+    if (parsed) out = *parsed;
+    else problem(p, at, "one of dev, staging, prod, unknown expected");
+}
+void read_value(Risk& out, const Value& v, const std::string& at, Problems& p) {
+    const auto* text = v.if_string();
+    const auto parsed = text != nullptr ? parse_enum<Risk>(json::view(*text)) : std::nullopt;
+    if (parsed) out = *parsed;
+    else problem(p, at, "one of none, low, medium, high, critical expected");
+}
+void read_value(std::optional<Mode>& out, const Value& v, const std::string& at, Problems& p) {
+    Mode mode = Mode::shadow;
+    read_value(mode, v, at, p);
+    out = mode;
+}
+void read_value(std::vector<std::string>& out, const Value& v, const std::string& at, Problems& p) {
+    const auto* array = v.if_array();
+    if (array == nullptr) return problem(p, at, "a list of texts expected, not " + kind_of(v));
+    out.clear();
+    for (std::size_t i = 0; i < array->size(); ++i) read_value(out.emplace_back(), (*array)[i], at + "/" + std::to_string(i), p);
+}
+template <class T>
+void read_value(std::map<std::string, T>& out, const Value& v, const std::string& at, Problems& p) {
+    const auto* object = v.if_object();
+    if (object == nullptr) return problem(p, at, "a map expected, not " + kind_of(v));
+    out.clear();
+    for (const auto& [key, member] : *object) {
+        read_value(out[std::string(key.data(), key.size())], member, at + "/" + json::escape_pointer_token({key.data(), key.size()}), p);
+    }
+}
+void read_value(Budget& out, const Value& v, const std::string& at, Problems& p) {
+    const auto* pair = v.if_array();
+    if (pair == nullptr || pair->size() != 2) return problem(p, at, "[in flight, started per hour] expected");
+    read_value(out.in_flight, (*pair)[0], at + "/0", p);
+    read_value(out.per_hour, (*pair)[1], at + "/1", p);
+}
+
+/// A map with known keys: every member by its reader, unknown ones refused, `needed` ones asked for.
+class Fields {
+public:
+    Fields(const Value& v, std::string at, Problems& p) : value_(v), at_(std::move(at)), problems_(p) {
+        if (!v.is_object()) problem(p, at_, "a map expected, not " + kind_of(v));
+    }
+    template <class T>
+    Fields& field(std::string_view name, T& out, bool needed = false) {
+        known_.insert(std::string(name));
+        const auto* object = value_.if_object();
+        if (object == nullptr) return *this;
+        if (const auto* member = object->if_contains(name)) read_value(out, *member, at_ + "/" + std::string(name), problems_);
+        else if (needed) problem(problems_, at_, "\"" + std::string(name) + "\" is missing");
+        return *this;
+    }
+    ~Fields() {
+        const auto* object = value_.if_object();
+        if (object == nullptr) return;
+        for (const auto& [key, member] : *object) {
+            const std::string name(key.data(), key.size());
+            if (!known_.contains(name)) problem(problems_, at_ + "/" + json::escape_pointer_token(name), "unknown key \"" + name + "\"");
+        }
+    }
+    Fields(const Fields&) = delete;
+    Fields& operator=(const Fields&) = delete;
+
+private:
+    const Value& value_;
+    std::string at_;
+    Problems& problems_;
+    std::set<std::string> known_;
+};
+
+void read_value(Token& out, const Value& v, const std::string& at, Problems& p) {
+    Fields(v, at, p).field("name", out.name, true).field("token", out.token, true);
+    if (v.is_object() && v.get_object().contains("token") && out.token.empty()) problem(p, at + "/token", "an empty token would let everybody in");
+}
+void read_value(RoleBinding& out, const Value& v, const std::string& at, Problems& p) {
+    Fields(v, at, p).field("subject", out.subject, true).field("role", out.role, true).field("clusters", out.clusters).field("namespaces", out.namespaces).field("approve_up_to", out.approve_up_to);
+    static const std::set<std::string> roles{"viewer", "operator", "approver", "developer", "cluster_admin", "auditor", "admin"};
+    if (!out.role.empty() && !roles.contains(out.role)) problem(p, at + "/role", "one of viewer, operator, approver, developer, cluster_admin, auditor, admin expected");
+}
+void read_value(IntakeSource& out, const Value& v, const std::string& at, Problems& p) {
+    Fields(v, at, p).field("name", out.name, true).field("auth", out.auth).field("token", out.token).field("clusters", out.clusters);
+    if (out.auth != "bearer" && out.auth != "mtls") problem(p, at + "/auth", "bearer or mtls expected");
+    if (out.auth == "bearer" && out.token.empty()) problem(p, at, "a bearer source needs a token");
+}
+void read_value(ClusterEntry& out, const Value& v, const std::string& at, Problems& p) {
+    Fields(v, at, p)
+        .field("id", out.id, true).field("kind", out.kind).field("environment", out.environment).field("labels", out.labels).field("profile", out.profile)
+        .field("mode", out.mode).field("kubeconfig", out.kubeconfig).field("context", out.context).field("server", out.server).field("token", out.token)
+        .field("token_file", out.token_file).field("ca_file", out.ca_file).field("prometheus", out.prometheus).field("in_cluster", out.in_cluster)
+        .field("insecure_skip_tls_verify", out.insecure_skip_tls_verify);
+    if (out.kubeconfig.empty() && out.server.empty() && out.context.empty() && !out.in_cluster) {
+        problem(p, at, "say how to reach it: kubeconfig (and context), or server with token or token_file, or in_cluster: true");
+    }
+    if (out.insecure_skip_tls_verify && (out.environment == Environment::prod || out.environment == Environment::unknown)) {
+        problem(p, at + "/insecure_skip_tls_verify", "refused for prod and unknown environments: give ca_file instead");
+    }
+}
+void read_value(FreezeWindow& out, const Value& v, const std::string& at, Problems& p) {
+    Fields(v, at, p).field("name", out.name, true).field("cluster", out.cluster).field("namespace", out.ns).field("weekday", out.weekday).field("from", out.from, true).field("to", out.to, true);
+    for (const auto& [name, text] : {std::pair("from", &out.from), std::pair("to", &out.to)}) {
+        const bool ok = text->size() == 5 && (*text)[2] == ':' && *text >= "00:00" && *text <= "24:00";
+        if (!text->empty() && !ok) problem(p, at + "/" + name, "a time of day such as \"22:30\" (UTC) expected, in quotes");
+    }
+}
+void read_value(Channel& out, const Value& v, const std::string& at, Problems& p) {
+    Fields(v, at, p).field("type", out.type, true).field("url", out.url, true).field("token", out.token);
+    if (!out.type.empty() && out.type != "webhook" && out.type != "slack") problem(p, at + "/type", "webhook or slack expected");
+}
+void read_value(NotifyRoute& out, const Value& v, const std::string& at, Problems& p) {
+    Fields(v, at, p).field("channel", out.channel, true).field("kinds", out.kinds).field("clusters", out.clusters).field("min_severity", out.min_severity);
+}
+template <class T>
+    requires(!std::is_same_v<T, std::string>)
+void read_value(std::vector<T>& out, const Value& v, const std::string& at, Problems& p) {
+    const auto* array = v.if_array();
+    if (array == nullptr) return problem(p, at, "a list expected, not " + kind_of(v));
+    out.clear();
+    for (std::size_t i = 0; i < array->size(); ++i) read_value(out.emplace_back(), (*array)[i], at + "/" + std::to_string(i), p);
+}
+
+Value write_value(const std::string& v) { return Value(boost::json::string_view(v)); }
+Value write_value(bool v) { return v; }
+Value write_value(int v) { return v; }
+Value write_value(double v) { return v; }
+Value write_value(Duration v) { return write_value(format_duration(v)); }
+Value write_value(Mode v) { return write_value(std::string(to_string(v))); }
+Value write_value(const Budget& v) { return json::Array{v.in_flight, v.per_hour}; }
+Value write_value(const std::vector<std::string>& v) {
+    json::Array out;
+    for (const auto& each : v) out.push_back(write_value(each));
+    return out;
+}
+template <class T>
+Value write_value(const std::map<std::string, T>& v) {
+    json::Object out;
+    for (const auto& [key, member] : v) {
+        if constexpr (requires { write_value(member); }) out[key] = write_value(member);
+    }
+    return out;
+}
+// Lists of records hold secrets and names of the installation: `explain` shows how many there are, `default` an empty list.
+template <class T>
+    requires(!std::is_same_v<T, std::string>)
+Value write_value(const std::vector<T>&) { return json::Array{}; }
+
+template <class Get>
+Binding bind(std::string path, std::string type, std::string help, Get get, bool reloadable = false) {
+    Binding binding{std::move(path), std::move(type), std::move(help), reloadable, {}, {}};
+    binding.read = [get](Config& c, const Value& v, const std::string& at, Problems& p) { read_value(get(c), v, at, p); };
+    binding.write = [get](const Config& c) { return write_value(get(const_cast<Config&>(c))); };
+    return binding;
+}
+
+Binding bind_size(std::string path, std::string help, std::int64_t& (*get)(Config&)) {
+    Binding binding{std::move(path), "size", std::move(help), false, {}, {}};
+    binding.read = [get](Config& c, const Value& v, const std::string& at, Problems& p) {
+        const auto* text = v.if_string();
+        const auto parsed = text != nullptr ? parse_size(json::view(*text)) : Result<std::int64_t>(fail(ErrorCode::invalid_argument, "a size such as 10MiB expected, not " + kind_of(v)));
+        if (parsed) get(c) = *parsed;
+        else problem(p, at, parsed.error().message);
+    };
+    binding.write = [get](const Config& c) {
+        const std::int64_t bytes = get(const_cast<Config&>(c));
+        return write_value(bytes % (1 << 20) == 0 ? std::to_string(bytes >> 20) + "MiB" : std::to_string(bytes) + "B");
+    };
+    return binding;
+}
+
+#define KN_GET(expr) [](Config & c) -> auto& { return c.expr; }
+
+std::vector<Binding> make_bindings() {
+    std::vector<Binding> all;
+    const auto add = [&](Binding b) { all.push_back(std::move(b)); };
+    add(bind("http.listen", "address", "where the API, the page and the webhook listen", KN_GET(http.listen)));
+    add(bind("http.tls.cert", "file", "server certificate (PEM); empty = plain HTTP", KN_GET(http.cert)));
+    add(bind("http.tls.key", "file", "its key", KN_GET(http.key)));
+    add(bind("http.tls.client_ca", "file", "CA of client certificates (mTLS); empty = none are asked for", KN_GET(http.client_ca)));
+    add(bind_size("http.body_limit", "largest request body; larger ones are answered 413", [](Config& c) -> std::int64_t& { return c.http.body_limit; }));
+    add(bind("http.request_timeout", "duration", "longest time for one request; intake then answers 503", KN_GET(http.request_timeout)));
+    add(bind("log.level", "debug|info|warning|error", "least level that is written", KN_GET(log.level), true));
+    add(bind("log.format", "json|text", "one line a decision", KN_GET(log.format), true));
+    add(bind("store.url", "url", "sqlite:///path or postgres://user@host/db", KN_GET(store.url)));
+    add(bind("store.pool.max", "number", "PostgreSQL connections", KN_GET(store.pool_max)));
+    add(bind("store.pool.wait", "duration", "longest wait for a connection", KN_GET(store.pool_wait)));
+    add(bind("store.query_timeout", "duration", "longest query", KN_GET(store.query_timeout)));
+    add(bind("auth.tokens", "list of {name, token}", "bearer tokens of people and services; secret://env/X and secret://file/X are resolved", KN_GET(auth.tokens)));
+    add(bind("auth.bindings", "list of {subject, role, clusters, namespaces, approve_up_to}", "who may do what; no binding = nothing", KN_GET(auth.bindings)));
+    add(bind("auth.mtls", "map of CN to name", "client certificates as people", KN_GET(auth.mtls)));
+    add(bind("intake.sources", "list of {name, auth, token, clusters}", "who may send alerts; none = loopback only", KN_GET(intake.sources)));
+    add(bind("intake.cluster_labels", "list", "labels that name the cluster, first wins", KN_GET(intake.cluster_labels)));
+    add(bind("intake.aliases", "map", "names that senders use for a cluster → its id", KN_GET(intake.aliases)));
+    all.push_back({"intake.inbox.rows", "number", "waiting alerts beyond which intake answers 503", false,
+                   [](Config& c, const Value& v, const std::string& at, Problems& p) {
+                       int rows = 0;
+                       read_value(rows, v, at, p);
+                       c.intake.inbox_rows = rows;
+                   },
+                   [](const Config& c) { return Value(c.intake.inbox_rows); }});
+    add(bind_size("intake.inbox.bytes", "the same in bytes", [](Config& c) -> std::int64_t& { return c.intake.inbox_bytes; }));
+    add(bind("intake.events", "boolean", "take Kubernetes Events as signals", KN_GET(intake.events)));
+    add(bind("intake.watch", "boolean", "take findings of our own watches as signals", KN_GET(intake.watch)));
+    add(bind("decision.p_auto", "probability", "from here a plan is made", KN_GET(decision.p_auto), true));
+    add(bind("decision.p_ask", "probability", "from here a plan is made that always asks; below it is only diagnosed", KN_GET(decision.p_ask), true));
+    add(bind("decision.margin", "probability", "least distance to the next class with another plan", KN_GET(decision.margin), true));
+    add(bind("decision.correlate", "duration", "wait for signals that share a cause", KN_GET(decision.correlate), true));
+    add(bind("decision.fact_age.status", "duration", "oldest status that an action may rest on", KN_GET(decision.fact_status), true));
+    add(bind("decision.fact_age.metrics", "duration", "oldest metric", KN_GET(decision.fact_metrics), true));
+    add(bind("decision.catalog", "list", "\"builtin\" and folders of workflow files", KN_GET(decision.catalog)));
+    add(bind("decision.secret_sources", "map", "Secrets that may be copied to where they are missing: ns/name → ns/name of the source", KN_GET(decision.secret_sources)));
+    add(bind("guard.mode", "off|observe|shadow|approve|auto", "how far to go on clusters without a mode or profile of their own", KN_GET(guard.mode), true));
+    add(bind("guard.scope", "opt_out", "which objects are in scope", KN_GET(guard.scope), true));
+    add(bind("guard.protected", "list", "namespaces in which nothing is changed", KN_GET(guard.protected_namespaces), true));
+    add(bind("guard.freeze", "list of {name, cluster, namespace, weekday, from, to}", "times (UTC) in which nothing above risk none starts", KN_GET(guard.freeze), true));
+    add(bind("guard.cooldown.ok", "duration", "after an effective action on an object", KN_GET(guard.cooldown_ok), true));
+    add(bind("guard.cooldown.bad", "duration", "after an ineffective one, doubled each time", KN_GET(guard.cooldown_bad), true));
+    add(bind("guard.cooldown.max", "duration", "longest cooldown", KN_GET(guard.cooldown_max), true));
+    add(bind("guard.oscillation.window", "duration", "how far back the detectors look", KN_GET(guard.oscillation_window), true));
+    add(bind("guard.oscillation.hold", "duration", "hold after a high finding", KN_GET(guard.oscillation_hold), true));
+    add(bind("guard.budgets.object", "[in flight, per hour]", "executions on one object", KN_GET(guard.object), true));
+    add(bind("guard.budgets.namespace", "[in flight, per hour]", "in one namespace", KN_GET(guard.ns), true));
+    add(bind("guard.budgets.cluster", "[in flight, per hour]", "in one cluster", KN_GET(guard.cluster), true));
+    add(bind("guard.budgets.fleet", "[in flight, per hour]", "in all clusters", KN_GET(guard.fleet), true));
+    add(bind("guard.budgets.clusters_ratio", "ratio", "share of clusters with node work at once, at least one", KN_GET(guard.clusters_ratio), true));
+    add(bind("guard.budgets.min_ready_nodes", "ratio", "no node is touched below this share of Ready nodes", KN_GET(guard.min_ready_nodes), true));
+    add(bind("guard.storm.incidents_per_minute", "number", "above it nothing above risk none starts", KN_GET(guard.storm_incidents_per_minute), true));
+    add(bind("guard.storm.cooldown", "duration", "quiet time after which a storm is over", KN_GET(guard.storm_cooldown), true));
+    add(bind("guard.approval.ttl", "duration", "an approval that nobody gives expires", KN_GET(guard.approval_ttl), true));
+    add(bind("guard.approval.prod_p", "probability", "medium risk in production runs alone from here", KN_GET(guard.prod_p), true));
+    add(bind("guard.approval.min_q10", "probability", "and with this much proven effectiveness (10 % quantile)", KN_GET(guard.min_q10), true));
+    add(bind("guard.approval.min_n", "number", "from this many judged executions", KN_GET(guard.min_n), true));
+    add(bind("engine.lease", "duration", "a worker that is silent this long has lost its executions", KN_GET(engine.lease)));
+    add(bind("engine.tries", "number", "tries of a step", KN_GET(engine.tries)));
+    add(bind("engine.backoff.base", "duration", "first wait between tries", KN_GET(engine.backoff_base)));
+    add(bind("engine.backoff.factor", "number", "growth of the wait", KN_GET(engine.backoff_factor)));
+    add(bind("engine.backoff.cap", "duration", "longest wait", KN_GET(engine.backoff_cap)));
+    add(bind("engine.workflow_timeout", "duration", "longest execution without waits", KN_GET(engine.workflow_timeout)));
+    add(bind("engine.slots", "number", "executions at a time", KN_GET(engine.slots)));
+    add(bind("assess.settle", "duration", "wait after an execution before its effect is judged", KN_GET(assess.settle)));
+    add(bind("assess.final", "duration", "after settling, the final judgement", KN_GET(assess.final_after)));
+    add(bind("assess.give_up", "duration", "unknown inputs are waited for this long", KN_GET(assess.give_up)));
+    add(bind("assess.recurrence", "duration", "look whether the fault came back", KN_GET(assess.recurrence)));
+    add(bind("assess.half_life", "duration", "weight of old judgements", KN_GET(assess.half_life)));
+    add(bind("assess.batch", "number", "judgements at a time", KN_GET(assess.batch)));
+    add(bind("prometheus.url", "url", "for clusters without a Prometheus of their own", KN_GET(prometheus.url)));
+    add(bind("prometheus.timeout", "duration", "longest query", KN_GET(prometheus.timeout)));
+    add(bind("prometheus.step", "duration", "resolution of range queries", KN_GET(prometheus.step)));
+    add(bind("fleet.probe.every", "duration", "health probe of each cluster, on a new connection", KN_GET(fleet.probe_every)));
+    add(bind("fleet.probe.timeout", "duration", "longest wait for its answer", KN_GET(fleet.probe_timeout)));
+    add(bind("fleet.probe.suspect", "number", "failed probes in a row until suspect", KN_GET(fleet.suspect)));
+    add(bind("fleet.probe.lost", "number", "failed probes in a row until lost (with silence)", KN_GET(fleet.lost)));
+    add(bind("fleet.probe.silence", "duration", "no success on any signal until lost", KN_GET(fleet.silence)));
+    add(bind("fleet.lane.queue", "number", "waiting calls of one cluster", KN_GET(fleet.lane_queue)));
+    add(bind("fleet.lane.connections", "number", "connections to one cluster", KN_GET(fleet.lane_connections)));
+    add(bind("fleet.lane.qps", "number", "calls a second to one cluster", KN_GET(fleet.lane_qps)));
+    add(bind("fleet.lane.burst", "number", "and at once", KN_GET(fleet.lane_burst)));
+    add(bind("fleet.lane.concurrency", "number", "calls in flight to one cluster", KN_GET(fleet.lane_concurrency)));
+    add(bind("profiles", "map of name to {mode}", "mode by profile; a cluster without one uses that of its environment", KN_GET(profiles)));
+    all.back().read = [](Config& c, const Value& v, const std::string& at, Problems& p) {
+        const auto* object = v.if_object();
+        if (object == nullptr) return problem(p, at, "a map expected, not " + kind_of(v));
+        for (const auto& [key, member] : *object) {
+            const std::string name(key.data(), key.size());
+            Mode mode = Mode::shadow;
+            Fields(member, at + "/" + name, p).field("mode", mode, true);
+            c.profiles[name] = mode;
+        }
+    };
+    all.back().write = [](const Config& c) {
+        json::Object out;
+        for (const auto& [name, mode] : c.profiles) out[name] = json::Object{{"mode", to_string(mode)}};
+        return Value(std::move(out));
+    };
+    add(bind("clusters", "list of {id, kind, environment, labels, profile, mode, kubeconfig, context, server, token, token_file, ca_file, in_cluster, prometheus}", "the clusters to serve", KN_GET(clusters)));
+    add(bind("notify.channels", "map of name to {type, url, token}", "where messages go: webhook or slack", KN_GET(notify.channels), true));
+    add(bind("notify.routes", "list of {channel, kinds, clusters, min_severity}", "which messages go where", KN_GET(notify.routes), true));
+    return all;
+}
+
+}  // namespace
+
+const std::vector<Binding>& bindings() {
+    static const std::vector<Binding> all = make_bindings();
+    return all;
+}
+
+}  // namespace kn::config
