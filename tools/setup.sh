@@ -44,7 +44,7 @@ need_root_on_debian_12() {
 }
 
 apt() {
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 \
+    DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 \
         -o APT::Keep-Downloaded-Packages=false -o Dpkg::Use-Pty=0 "$@"
 }
 
@@ -86,9 +86,6 @@ setup_node() {
         return
     fi
     local target=$kn_tools/node-$kn_node_version
-    if ! python3 -m pip --version >/dev/null 2>&1; then
-        setup_packages python3-pip
-    fi
     say "installing Node $kn_node_version into $target"
     rm -rf "$target" "$target.part"
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary :all: \
@@ -125,6 +122,9 @@ setup_go() {
     kn_find_go || die "the new Go does not run"
 }
 
+if ! kn_node_is_new_enough && ! python3 -m pip --version >/dev/null 2>&1; then
+    build_packages+=(python3-pip)
+fi
 group=${1:-test}
 case $group in
 build)
