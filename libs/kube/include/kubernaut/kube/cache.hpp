@@ -60,6 +60,7 @@ struct ReflectorOptions {
     ListOptions list{};
     int watch_timeout_seconds = 220;      ///< below the 240 s of common load balancers
     Duration idle_limit = 75s;            ///< bookmarks come about once a minute: longer silence means a dead stream
+    Duration request_timeout = 30s;       ///< for the list, and for a watch to be accepted
     Duration backoff_base = 500ms, backoff_cap = 30s;
 };
 
@@ -73,11 +74,15 @@ public:
 
 private:
     Task<Result<>> list_and_watch();
+    Task<Result<>> watch_from(std::string& resource_version);
+    Task<Result<>> consume(Stream& stream, std::string& resource_version);
+    Duration backoff();
     std::shared_ptr<Client> client_;
     std::shared_ptr<ObjectCache> cache_;
     ReflectorOptions options_;
     RandomSource& random_;
     std::uint64_t restarts_ = 0;
+    int failures_ = 0;                    ///< in a row; the server's word resets it
     std::string last_error_;
 };
 

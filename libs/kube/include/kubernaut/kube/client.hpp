@@ -95,7 +95,12 @@ public:
     [[nodiscard]] async::Clock& clock() const { return *clock_; }
 
 private:
+    Task<Result<Response>> read_response(Request request, Deadline deadline);
     Task<Result<json::Value>> read(Request request, Deadline deadline);
+    Task<Result<ObjectList>> list_pages(Resource resource, std::string ns, ListOptions options, Deadline deadline);
+    Task<Result<ObjectList>> list_with_restart(Resource resource, std::string ns, ListOptions options, Deadline deadline);
+    Task<Result<bool>> ask_access(Request request, Deadline deadline);
+    Task<Result<std::unique_ptr<Stream>>> open_stream(Request request, Deadline connect_deadline);
     Task<Result<json::Value>> write(Request request, Deadline deadline);
 
     std::shared_ptr<Transport> transport_;

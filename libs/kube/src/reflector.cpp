@@ -1,0 +1,113 @@
+#include <algorithm>
+
+#include "kubernaut/base/log.hpp"
+#include "kubernaut/kube/cache.hpp"
+#include "kubernaut/kube/object.hpp"
+#include "kubernaut/kube/status.hpp"
+
+namespace kn::kube {
+namespace {
+
+bool is_expired(const Error& error) { return error.reason == "Expired" || error.reason == "Gone"; }
+
+/// Failures after which the same watch may simply be asked for again: the server was not there or was busy.
+bool is_passing(const Error& error) {
+    return error.code == ErrorCode::unavailable || error.code == ErrorCode::deadline_exceeded || error.code == ErrorCode::resource_exhausted;
+}
+
+/// A stream that lived shorter than this counts as a failure, so that a server that ends every watch at once is not asked in a tight loop.
+constexpr Duration short_life = 1s;
+
+}  // namespace
+
+Reflector::Reflector(std::shared_ptr<Client> client, std::shared_ptr<ObjectCache> cache, ReflectorOptions options, RandomSource& random)
+    : client_(std::move(client)), cache_(std::move(cache)), options_(std::move(options)), random_(random) {}
+
+Duration Reflector::backoff() {
+    const auto doublings = std::min(failures_ > 0 ? failures_ - 1 : 0, 20);
+    const double full = std::min(static_cast<double>(options_.backoff_cap.count()), static_cast<double>(options_.backoff_base.count()) * (1 << doublings));
+    return Duration(static_cast<std::int64_t>(full * (0.5 + random_.unit() / 2)));
+}
+
+Task<> Reflector::run() {
+    while (true) {
+        const auto ended = co_await list_and_watch();
+        ++restarts_;
+        if (ended) continue;
+        const Error& error = ended.error();
+        last_error_ = error.describe();
+        // An expired version is no fault: list at once, but not twice in a row.
+        if (is_expired(error) && failures_ == 0) {
+            ++failures_;
+            continue;
+        }
+        ++failures_;
+        const auto delay = std::max(backoff(), std::min(error.retry_after.value_or(Duration::zero()), options_.backoff_cap));
+        log::debug("watch starts anew", {{"resource", cache_->resource().plural_group()}, {"why", last_error_}, {"after_ms", delay.count()}});
+        co_await async::sleep_for(client_->clock(), delay);
+    }
+}
+
+Task<Result<>> Reflector::list_and_watch() {
+    auto& clock = client_->clock();
+    KN_CO_TRY(ObjectList list, co_await client_->list(cache_->resource(), options_.ns, options_.list, clock.deadline_in(options_.request_timeout)));
+    cache_->replace_all(std::move(list.items), clock.now());
+    std::string version = std::move(list.resource_version);
+    // The list worked, yet only a watch that lives clears the count of failures: lists in a tight loop are what hurts a server most.
+    while (true) {
+        const auto started = clock.steady();
+        const auto heard_before = cache_->last_heard();
+        auto ended = co_await watch_from(version);
+        if (!ended && !is_passing(ended.error())) co_return ended;
+        if (!ended && ended.error().reason == "Silent") co_return ended;
+        const bool spoke = cache_->last_heard() > heard_before || clock.steady() - started >= short_life;
+        if (ended && spoke) {
+            failures_ = 0;
+            continue;
+        }
+        // The stream was cut, refused, or ended at once: the version that we have is still good, so no new list.
+        if (!ended) last_error_ = ended.error().describe();
+        ++failures_;
+        co_await async::sleep_for(clock, backoff());
+    }
+}
+
+Task<Result<>> Reflector::watch_from(std::string& resource_version) {
+    auto& clock = client_->clock();
+    // Spread by a tenth, so that many watches that began together do not all end together.
+    const int timeout = static_cast<int>(options_.watch_timeout_seconds * (0.9 + random_.unit() / 10));
+    KN_CO_TRY(const std::unique_ptr<Stream> stream,
+              co_await client_->watch(cache_->resource(), options_.ns, options_.list, resource_version, timeout,
+                                      clock.deadline_in(options_.request_timeout)));
+    co_return co_await consume(*stream, resource_version);
+}
+
+/// Until the clean end; any error says why not.
+Task<Result<>> Reflector::consume(Stream& stream, std::string& resource_version) {
+    auto& clock = client_->clock();
+    WatchDecoder decoder;
+    while (true) {
+        auto bytes = co_await stream.next(clock.deadline_in(options_.idle_limit));
+        if (!bytes) {
+            Error error = std::move(bytes).error();
+            if (error.code == ErrorCode::deadline_exceeded) {
+                error = {.code = ErrorCode::unavailable, .message = "no event and no bookmark in " + format_duration(options_.idle_limit), .reason = "Silent"};
+            }
+            co_return std::unexpected(std::move(error));
+        }
+        if (!*bytes) {
+            if (decoder.pending() > 0) co_return fail(ErrorCode::unavailable, "the watch was cut inside an event");
+            co_return Result<>{};
+        }
+        KN_CO_TRY(auto events, decoder.feed(**bytes));
+        cache_->heard(clock.now());
+        for (auto& event : events) {
+            if (event.type == WatchEventType::error) co_return std::unexpected(error_from_status(event.object));
+            if (const auto version = resource_version_of(event.object); !version.empty()) resource_version = version;
+            failures_ = 0;
+            cache_->apply(std::move(event), clock.now());
+        }
+    }
+}
+
+}  // namespace kn::kube
