@@ -40,5 +40,7 @@ Result<ConnectionConfig> load_kubeconfig(std::string_view path_list, std::string
 Result<std::vector<std::string>> kubeconfig_contexts(std::string_view path_list);
 /// From the service account that is mounted into a pod.
 Result<ConnectionConfig> in_cluster_config();
+/// The same with the environment given: service host and port, and the folder with token, ca.crt and namespace.
+Result<ConnectionConfig> in_cluster_config(std::string_view host, std::string_view port, const std::string& folder);
 
 }  // namespace kn::kube
