@@ -54,6 +54,8 @@ public:
     /// The machine is off: no Lease, no status, its containers are gone when it comes back.
     void stop_node(std::string_view name);
     void start_node(std::string_view name);
+    /// A node condition by hand ("MemoryPressure", "DiskPressure", "PIDPressure" → true = trouble; "Ready" → false = trouble).
+    void set_condition(std::string_view node, std::string_view type, bool status);
     [[nodiscard]] bool node_running(std::string_view name) const;
     [[nodiscard]] std::vector<std::string> nodes() const;
 
