@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "kubernaut/async/loop.hpp"
+#include "kubernaut/kube/kubeconfig.hpp"
+#include "kubernaut/kube/transport.hpp"
+
+namespace kn::kube {
+
+struct HttpOptions {
+    std::string user_agent = "kubernaut";
+    Duration connect_timeout = 10s;                      ///< name, TCP and TLS together
+    int max_connections = 8;                             ///< for requests; at least 4. Streams have their own
+    bool http2 = true;                                   ///< offered by ALPN; HTTP/1.1 otherwise
+    std::size_t max_response_bytes = 256U << 20U;
+    std::size_t max_stream_backlog = 4U << 20U;          ///< unread bytes after which a stream is paused
+    Duration file_reread = 60s;                          ///< token and certificate files
+    Duration exec_timeout = 10s;
+    std::size_t exec_max_output = 64U << 10U;
+    Duration exec_retry_pause = 5s;                      ///< after a failed plug-in run, before the next
+};
+
+/// A transport to one API server with one identity. No I/O happens here; files and plug-ins are read with the first request.
+std::shared_ptr<Transport> make_http_transport(ConnectionConfig config, HttpOptions options, async::EventLoop& loop);
+
+}  // namespace kn::kube

@@ -1,0 +1,242 @@
+#include "kubernaut/kube_http/http_transport.hpp"
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+
+#include "credentials.hpp"
+#include "curl_worker.hpp"
+#include "exchange.hpp"
+#include "kubernaut/base/log.hpp"
+
+namespace kn::kube {
+namespace {
+
+using http::CurlWorker;
+using http::Exchange;
+using http::ExchangeSpec;
+using http::Identity;
+
+/// Takes the transfer back when the waiting coroutine ends, however it ends.
+class Hold {
+public:
+    Hold(std::shared_ptr<CurlWorker> worker, std::shared_ptr<Exchange> exchange) : worker_(std::move(worker)), exchange_(std::move(exchange)) {
+        worker_->add(exchange_);
+    }
+    ~Hold() {
+        if (!exchange_ || exchange_->finished()) return;
+        (void)exchange_->abandon();
+        worker_->remove(exchange_);
+    }
+    Hold(Hold&& other) noexcept : worker_(std::move(other.worker_)), exchange_(std::move(other.exchange_)) { other.exchange_ = nullptr; }
+    Hold& operator=(Hold&&) = delete;
+    [[nodiscard]] Exchange& exchange() const { return *exchange_; }
+    void resume() const { worker_->resume(exchange_); }
+
+private:
+    std::shared_ptr<CurlWorker> worker_;
+    std::shared_ptr<Exchange> exchange_;
+};
+
+Error timeout_error(Exchange& exchange) {
+    return {.code = ErrorCode::deadline_exceeded, .message = exchange.heard_anything() ? "the answer did not end in time" : "no answer in time",
+            .applied = exchange.abandon()};
+}
+
+class HttpStream final : public Stream {
+public:
+    HttpStream(Hold hold, Response head, async::Clock& clock) : hold_(std::move(hold)), head_(std::move(head)), clock_(clock) {}
+    [[nodiscard]] const Response& head() const override { return head_; }
+
+    async::Task<Result<std::optional<std::string>>> next(Deadline deadline) override {
+        auto& exchange = hold_.exchange();
+        while (true) {
+            // Asked in this order: bytes that came before the end must not be lost.
+            const bool finished = exchange.finished();
+            bool was_paused = false;
+            std::string bytes = exchange.take_bytes(was_paused);
+            if (was_paused) hold_.resume();
+            if (!bytes.empty()) co_return std::optional(std::move(bytes));
+            if (finished) {
+                if (auto failure = exchange.failure()) co_return std::unexpected(*std::move(failure));
+                co_return std::optional<std::string>{};
+            }
+            const bool told = co_await exchange.changed().wait(clock_, deadline);
+            if (!told && deadline.passed(clock_.steady())) co_return fail(ErrorCode::deadline_exceeded, "no bytes in time");
+        }
+    }
+
+private:
+    Hold hold_;
+    Response head_;
+    async::Clock& clock_;
+};
+
+bool is_loopback(std::string_view server) {
+    const auto start = server.find("://");
+    const auto host = start == std::string_view::npos ? server : server.substr(start + 3);
+    return host.starts_with("127.") || host.starts_with("localhost:") || host == "localhost" || host.starts_with("[::1]");
+}
+
+/// "https://api.example:6443/prefix" in its parts; the port is always given.
+struct ServerAddress {
+    std::string scheme, host, port, path;
+};
+ServerAddress split_server(std::string_view server) {
+    ServerAddress out;
+    const auto scheme_end = server.find("://");
+    out.scheme = server.substr(0, scheme_end);
+    auto rest = server.substr(scheme_end + 3);
+    const auto slash = std::min(rest.find('/'), rest.size());
+    out.path = rest.substr(slash);
+    rest = rest.substr(0, slash);
+    const auto colon = rest.rfind(':');
+    const bool has_port = colon != std::string_view::npos && rest.find(']', colon) == std::string_view::npos;
+    out.host = rest.substr(0, has_port ? colon : rest.size());
+    out.port = has_port ? std::string(rest.substr(colon + 1)) : (out.scheme == "https" ? "443" : "80");
+    return out;
+}
+
+class HttpTransport final : public Transport {
+public:
+    HttpTransport(ConnectionConfig config, HttpOptions options, async::EventLoop& loop)
+        : config_(std::make_shared<const ConnectionConfig>(std::move(config))), options_(std::move(options)), loop_(loop),
+          credentials_(config_, options_, loop) {}
+
+    async::Task<Result<Response>> send(Request request, Deadline deadline) override {
+        KN_CO_TRY(Identity identity, co_await identity_for(deadline));
+        auto answer = co_await exchange_with_retry(request, identity, deadline);
+        if (!answer || answer->status != 401) co_return answer;
+        const auto next = co_await other_identity(identity, deadline);
+        if (!next) co_return answer;
+        co_return co_await exchange_with_retry(request, *next, deadline);
+    }
+
+    async::Task<Result<std::unique_ptr<Stream>>> open(Request request, Deadline connect_deadline) override {
+        KN_CO_TRY(Identity identity, co_await identity_for(connect_deadline));
+        auto stream = co_await open_once(request, identity, connect_deadline);
+        if (!stream || (*stream)->head().status != 401) co_return stream;
+        const auto next = co_await other_identity(identity, connect_deadline);
+        if (!next) co_return stream;
+        co_return co_await open_once(request, *next, connect_deadline);
+    }
+
+private:
+    async::Task<Result<Identity>> identity_for(Deadline deadline) {
+        auto identity = co_await credentials_.current(deadline);
+        if (!identity) log::warning("no credential for a cluster", {{"context", config_->context}, {"error", identity.error().describe()}});
+        co_return identity;
+    }
+
+    /// What to try once more after a 401, if there is anything.
+    async::Task<std::optional<Identity>> other_identity(const Identity& used, Deadline deadline) {
+        auto next = co_await credentials_.renewed(used.generation, deadline);
+        if (!next) {
+            log::warning("a credential was refused and could not be renewed", {{"context", config_->context}, {"error", next.error().describe()}});
+            co_return std::nullopt;
+        }
+        co_return *next;
+    }
+
+    ExchangeSpec spec_for(const Request& request, const Identity& identity) {
+        ExchangeSpec spec;
+        const auto address = split_server(config_->server);
+        const std::string real = address.host + ":" + address.port;
+        if (address.scheme == "https" && !config_->tls_server_name.empty() && config_->tls_server_name != address.host) {
+            // libcurl takes the TLS name from the URL: so the URL has that name and the connection goes to the real host.
+            spec.url = "https://" + config_->tls_server_name + ":" + address.port + address.path + request.target();
+            spec.connect_to = config_->tls_server_name + ":" + address.port + ":" + real;
+            spec.headers.push_back("Host: " + real);
+        } else {
+            spec.url = config_->server + request.target();
+        }
+        spec.proxy = config_->proxy_url;
+        spec.no_proxy = is_loopback(config_->server);
+        spec.http2 = options_.http2;
+        spec.method = request.method;
+        spec.body = request.body;
+        spec.tls = identity.tls;
+        spec.connect_timeout_ms = options_.connect_timeout.count();
+        spec.max_body = options_.max_response_bytes;
+        spec.max_backlog = options_.max_stream_backlog;
+        spec.headers.push_back("User-Agent: " + options_.user_agent);
+        spec.headers.push_back("Accept: " + request.accept);
+        if (request.method != Method::get) spec.headers.push_back("Content-Type: " + (request.content_type.empty() ? "application/json" : request.content_type));
+        if (!identity.authorization.empty()) spec.headers.push_back("Authorization: " + identity.authorization);
+        if (!config_->impersonate_user.empty()) spec.headers.push_back("Impersonate-User: " + config_->impersonate_user);
+        for (const auto& [name, value] : request.headers) spec.headers.push_back(name + ": " + value);
+        return spec;
+    }
+
+    static Result<> check_headers(const ExchangeSpec& spec) {
+        for (const auto& line : spec.headers) {
+            if (std::ranges::any_of(line, [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; })) {
+                return fail(ErrorCode::invalid_argument, "a header has a line break or a control character");
+            }
+        }
+        return {};
+    }
+
+    /// One exchange; a read that fails in HTTP/2 itself gets a second one over a fresh HTTP/1.1 connection.
+    async::Task<Result<Response>> exchange_with_retry(const Request& request, const Identity& identity, Deadline deadline) {
+        auto answer = co_await exchange_once(request, identity, deadline, false);
+        const bool http2_trouble = !answer && answer.error().reason == "Http2";
+        if (!http2_trouble || request.method != Method::get) co_return answer;
+        co_return co_await exchange_once(request, identity, deadline, true);
+    }
+
+    async::Task<Result<Response>> exchange_once(const Request& request, const Identity& identity, Deadline deadline, bool plain_http1) {
+        if (!requests_) {
+            const int connections = std::max(options_.max_connections, 4);
+            requests_ = std::make_shared<CurlWorker>("kube-http", CurlWorker::Limits{connections, connections});
+        }
+        ExchangeSpec spec = spec_for(request, identity);
+        KN_CO_CHECK(check_headers(spec));
+        if (plain_http1) spec.http2 = false;
+        // After a silent timeout the pooled connection is suspect.
+        spec.fresh_connection = plain_http1 || std::exchange(suspect_, false);
+        const Hold hold(requests_, std::make_shared<Exchange>(std::move(spec), loop_.executor()));
+        auto& exchange = hold.exchange();
+        while (!exchange.finished()) {
+            const bool told = co_await exchange.changed().wait(loop_.clock(), deadline);
+            if (!told && deadline.passed(loop_.clock().steady()) && !exchange.finished()) {
+                if (!exchange.heard_anything()) suspect_ = true;
+                co_return std::unexpected(timeout_error(exchange));
+            }
+        }
+        if (auto failure = exchange.failure()) co_return std::unexpected(*std::move(failure));
+        co_return exchange.take_response();
+    }
+
+    async::Task<Result<std::unique_ptr<Stream>>> open_once(const Request& request, const Identity& identity, Deadline deadline) {
+        if (!streams_) streams_ = std::make_shared<CurlWorker>("kube-watch", CurlWorker::Limits{0, options_.max_connections});
+        ExchangeSpec spec = spec_for(request, identity);
+        KN_CO_CHECK(check_headers(spec));
+        spec.streaming = true;
+        Hold hold(streams_, std::make_shared<Exchange>(std::move(spec), loop_.executor()));
+        auto& exchange = hold.exchange();
+        while (!exchange.head_ready()) {
+            if (exchange.finished()) {
+                co_return std::unexpected(exchange.failure().value_or(Error{ErrorCode::unavailable, "the connection ended before an answer"}));
+            }
+            const bool told = co_await exchange.changed().wait(loop_.clock(), deadline);
+            if (!told && deadline.passed(loop_.clock().steady()) && !exchange.head_ready()) co_return std::unexpected(timeout_error(exchange));
+        }
+        Response head = exchange.take_response();
+        co_return std::make_unique<HttpStream>(std::move(hold), std::move(head), loop_.clock());
+    }
+
+    std::shared_ptr<const ConnectionConfig> config_;
+    HttpOptions options_;
+    async::EventLoop& loop_;
+    http::Credentials credentials_;
+    std::shared_ptr<CurlWorker> requests_, streams_;   ///< from the first use on
+    bool suspect_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<Transport> make_http_transport(ConnectionConfig config, HttpOptions options, async::EventLoop& loop) {
+    return std::make_shared<HttpTransport>(std::move(config), std::move(options), loop);
+}
+
+}  // namespace kn::kube
