@@ -9,6 +9,8 @@ FUZZ_SECONDS ?= 30
 export JOBS
 
 sources = $$(git ls-files -co --exclude-standard -- '*.cpp' '*.hpp')
+clang_format = clang-format-19 --style=file --fallback-style=none
+targets = ninja -C build/$(1) -t targets all | sed -n 's/^\($(2)\): phony$$/\1/p'
 env = source tools/env.sh;
 
 .PHONY: help
@@ -50,14 +52,14 @@ coverage: ## every test, then line coverage of libs, adapters and apps
 .PHONY: bench
 bench: web ## every benchmark, optimised
 	@cmake --preset release --log-level=WARNING
-	@cmake --build build/release -j $(JOBS)
-	@shopt -s nullglob; for bench in $$(find build/release -type f -executable -name '*_bench' | sort); do \
+	@cmake --build build/release -j $(JOBS) --target $$($(call targets,release,[a-z0-9_]*_bench))
+	@for bench in $$(find build/release -type f -executable -name '*_bench' | sort); do \
 	    echo "== $$(basename $$bench)"; $$bench; done
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS each (30)
 	@cmake --preset fuzz --log-level=WARNING
-	@cmake --build build/fuzz -j $(JOBS)
+	@cmake --build build/fuzz -j $(JOBS) --target $$($(call targets,fuzz,fuzz_[a-z0-9_]*))
 	@for target in $$(find build/fuzz -type f -executable -name 'fuzz_*' | sort); do \
 	    name=$$(basename $$target); echo "== $$name"; mkdir -p build/fuzz/corpus/$$name; \
 	    $$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
@@ -78,12 +80,12 @@ web/dist/index.html: $(shell [ -d web ] && find web -path web/node_modules -prun
 
 .PHONY: format
 format: ## rewrite all C++ and Go sources in the project's format
-	@clang-format-19 -i $(sources)
+	@$(clang_format) -i $(sources)
 	@$(env) gofmt -w tests/testbed
 
 .PHONY: lint
 lint: ## check format and run clang-tidy (FILES=... for some)
-	@clang-format-19 --dry-run --Werror $(sources)
+	@$(clang_format) --dry-run --Werror $(sources)
 	@$(env) test -z "$$(gofmt -l tests/testbed)"
 	@cmake --preset dev --log-level=WARNING
 	@run-clang-tidy-19 -quiet -p build/dev -j $(JOBS) $(or $(FILES),'$(CURDIR)/(libs|adapters|apps)/.*')

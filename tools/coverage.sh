@@ -11,4 +11,4 @@ while read -r program; do
 done < <(find $build -type f -executable \( -name '*_test' -o -name kubernaut \))
 options=(-instr-profile $build/all.profdata -ignore-filename-regex '/(tests|build|usr)/' "${objects[@]:1}")
 llvm-cov-19 show -format=html -output-dir $build/html "${options[@]}"
-llvm-cov-19 report "${options[@]}" | awk '{ print $1, $(NF-3), $(NF-2), $(NF-1), $NF }' | column -t
+llvm-cov-19 report -show-region-summary=false -show-branch-summary=false "${options[@]}"
