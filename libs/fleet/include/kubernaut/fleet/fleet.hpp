@@ -45,6 +45,7 @@ public:
     Result<> add(ClusterSource source);
     Task<Result<>> start();
     void stop();
+    Task<> join() { return scope_.join(); }
 
     [[nodiscard]] std::vector<ClusterRecord> clusters() const override;
     [[nodiscard]] std::optional<ClusterRecord> cluster(const ClusterId& id) const override;
