@@ -1,0 +1,160 @@
+import { finalStep, type Json, type JsonObject, type Step } from './types';
+
+/** A node of the drawn workflow: what the definition says, and the newest state of the steps that ran there. */
+export interface GraphNode {
+  id: string;
+  label: string;
+  detail: string;
+  kind: string;
+  section: 'steps' | 'verify' | 'finally' | 'extra';
+  state: string;
+  steps: Step[];
+  /** definition of the step, for the panel; none for what only ran */
+  spec?: JsonObject;
+}
+export interface GraphEdge {
+  from: string;
+  to: string;
+  label?: string;
+}
+export interface Graph {
+  nodes: GraphNode[];
+  edges: GraphEdge[];
+}
+
+const object = (value: Json | undefined): JsonObject | undefined => (value !== null && typeof value === 'object' && !Array.isArray(value) ? value : undefined);
+const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
+const listOf = (value: Json | undefined): JsonObject[] => {
+  const list = Array.isArray(value) ? value : object(value)?.['steps'];
+  return Array.isArray(list) ? list.map(object).filter((each): each is JsonObject => each !== undefined) : [];
+};
+
+/** "loop[2]/evict" → "loop/evict": all rounds of a loop are one node. */
+const plain = (path: string): string => path.replaceAll(/\[[^\]]*\]/g, '');
+
+function kindOf(spec: JsonObject): string {
+  const kind = text(spec['kind']);
+  if (kind) return kind;
+  for (const each of ['parallel', 'branch', 'loop', 'wait', 'signal', 'approval', 'subworkflow', 'assert', 'notify']) if (each in spec) return each;
+  return 'action';
+}
+
+function detailOf(kind: string, spec: JsonObject): string {
+  if (kind === 'action') return text(spec['action']);
+  const more: Record<string, string> = {
+    subworkflow: text(spec['workflow']),
+    signal: text(spec['signal']),
+    wait: text(spec['duration']) || text(spec['until']),
+    loop: text(spec['for_each']) || text(spec['while']) || (typeof spec['times'] === 'number' ? `${spec['times']} times` : ''),
+    branch: text(spec['if']),
+  };
+  return [kind, more[kind]].filter(Boolean).join(' · ');
+}
+
+class Builder {
+  readonly graph: Graph = { nodes: [], edges: [] };
+  private readonly byPath = new Map<string, Step[]>();
+  private readonly used = new Set<Step>();
+
+  constructor(steps: Step[]) {
+    for (const step of steps) {
+      const key = plain(step.path);
+      this.byPath.set(key, [...(this.byPath.get(key) ?? []), step]);
+    }
+  }
+
+  /** Adds a list of steps behind `from`; gives its loose ends. */
+  list(specs: JsonObject[], prefix: string, section: GraphNode['section'], from: string[], label?: string): string[] {
+    const ends = new Map<string, string[]>();
+    const followed = new Set<string>();
+    const order: string[] = [];
+    let before: string | undefined;
+    specs.forEach((spec, index) => {
+      const id = text(spec['id']) || text(spec['action']) || `${kindOf(spec)}-${index + 1}`;
+      const needs = Array.isArray(spec['needs']) ? spec['needs'].map(text) : before === undefined ? [] : [before];
+      const known = needs.filter((need) => ends.has(need));
+      for (const need of known) followed.add(need);
+      const sources = known.length > 0 ? known.flatMap((need) => ends.get(need) ?? []) : from;
+      ends.set(id, this.step(spec, id, prefix, section, sources, known.length > 0 ? undefined : label));
+      order.push(id);
+      before = id;
+    });
+    if (order.length === 0) return from;
+    return order.filter((id) => !followed.has(id)).flatMap((id) => ends.get(id) ?? []);
+  }
+
+  private step(spec: JsonObject, id: string, prefix: string, section: GraphNode['section'], from: string[], label?: string): string[] {
+    const path = prefix + id;
+    const kind = kindOf(spec);
+    this.node({ id: path, label: id, detail: detailOf(kind, spec), kind, section, state: 'pending', steps: this.take(path, id, section), spec });
+    for (const source of from) this.graph.edges.push(label ? { from: source, to: path, label } : { from: source, to: path });
+    const inner = `${path}/`;
+    if (kind === 'parallel') {
+      const branches = spec['branches'] ?? spec['parallel'];
+      const lists = Array.isArray(branches) ? branches.map(listOf) : Object.values(object(branches) ?? {}).map(listOf);
+      const ends = lists.flatMap((list) => this.list(list, inner, section, [path]));
+      return ends.length > 0 ? [...new Set(ends)] : [path];
+    }
+    if (kind === 'branch') {
+      const then = this.list(listOf(spec['then'] ?? spec['then_steps']), inner, section, [path], 'yes');
+      const otherwise = this.list(listOf(spec['else'] ?? spec['else_steps']), inner, section, [path], 'no');
+      return [...new Set([...then, ...otherwise])];
+    }
+    if (kind === 'loop') return this.list(listOf(spec['body'] ?? spec['steps'] ?? spec['do']), inner, section, [path], 'each');
+    return [path];
+  }
+
+  private node(node: GraphNode): void {
+    node.state = stateOf(node.steps);
+    this.graph.nodes.push(node);
+  }
+
+  /** Steps that ran at this place: by the whole path, else by the last part where that is not ambiguous. */
+  private take(path: string, id: string, section: string): Step[] {
+    const own = section === 'steps' ? [path] : [`${section}/${path.replace(`${section}/`, '')}`, path];
+    for (const each of own) {
+      const found = this.byPath.get(each)?.filter((step) => !this.used.has(step));
+      if (found?.length) return this.mark(found);
+    }
+    const loose = [...this.byPath.entries()].filter(([key, steps]) => key.split('/').at(-1) === id && steps.some((step) => step.id === id && !this.used.has(step) && !step.compensation));
+    const others = section === 'steps' ? loose.filter(([key]) => !/^(verify|finally)\//.test(key)) : loose.filter(([key]) => key.startsWith(`${section}/`));
+    return others.length === 1 ? this.mark(others[0]![1]) : [];
+  }
+
+  private mark(steps: Step[]): Step[] {
+    for (const step of steps) this.used.add(step);
+    return steps;
+  }
+
+  /** What ran without a place in the definition, undo steps above all, follows at the end in the order of its start. */
+  extras(steps: Step[], from: string[]): void {
+    let ends = from;
+    for (const step of steps) {
+      if (this.used.has(step)) continue;
+      const id = `extra:${step.path}`;
+      const label = step.compensation ? `undo ${step.id || step.path}` : step.id || step.path;
+      this.node({ id, label, detail: step.action || step.kind, kind: step.compensation ? 'undo' : step.kind, section: 'extra', state: step.state, steps: [step] });
+      for (const end of ends) this.graph.edges.push({ from: end, to: id });
+      ends = [id];
+    }
+  }
+}
+
+/** The state to show for all rounds of one place: what is wrong first, then what is under way, then the last one. */
+export function stateOf(steps: Step[]): string {
+  if (steps.length === 0) return 'pending';
+  const bad = steps.find((step) => step.state === 'failed' || step.state === 'compensation_failed');
+  if (bad) return bad.state;
+  const moving = steps.find((step) => !finalStep.has(step.state));
+  return (moving ?? steps.at(-1)!).state;
+}
+
+export function buildGraph(definition: Json | undefined, steps: Step[]): Graph {
+  const source = object(definition) ?? {};
+  const builder = new Builder(steps);
+  let ends = builder.list(listOf(source['steps']), '', 'steps', []);
+  ends = builder.list(listOf(source['verify']), 'verify/', 'verify', ends);
+  ends = builder.list(listOf(source['finally']), 'finally/', 'finally', ends);
+  builder.extras(steps, ends);
+  return builder.graph;
+}
