@@ -298,6 +298,20 @@ TEST_F(HttpTransportTest, DroppingAStreamClosesIt) {
     EXPECT_TRUE(closed.wait());
 }
 
+TEST_F(HttpTransportTest, GoesThroughTheProxyAndHidesItsPassword) {
+    TestServer proxy([](Connection& c, const SeenRequest&) { return c.answer(200, "{}"), true; });
+    const std::string address = "127.0.0.1:" + std::to_string(proxy.port());
+    ASSERT_TRUE(send(connect("http://cluster.test.example:8080", {.proxy_url = "http://user:hidden@" + address}), get_request()));
+    EXPECT_EQ(proxy.seen()[0].target, "http://cluster.test.example:8080/api/v1/pods");
+    EXPECT_TRUE(proxy.seen()[0].headers.contains("proxy-authorization"));
+    for (const auto* bad : {"http://user:hidden@127.0.0.1:1", "nonsense://user:hidden@127.0.0.1:1", "http://user:hidden@[::"}) {
+        const auto failed = send(connect("http://cluster.test.example:8080", {.proxy_url = bad}), patch_request());
+        ASSERT_FALSE(failed);
+        EXPECT_EQ(failed.error().describe().find("hidden"), std::string::npos) << failed.error().describe();
+        EXPECT_EQ(failed.error().applied, Applied::no);
+    }
+}
+
 class TlsTest : public HttpTransportTest {
 protected:
     static bool ok(Connection& c, const SeenRequest&) { return c.answer(200, "{}"), true; }

@@ -4,7 +4,9 @@ namespace kn::kube {
 namespace {
 
 Result<WatchEvent> decode(std::string_view line) {
-    KN_TRY(json::Value document, json::parse(line, {.max_bytes = WatchDecoder::max_event_bytes}));
+    auto parsed = json::parse(line, {.max_bytes = WatchDecoder::max_event_bytes});
+    if (!parsed) return fail(ErrorCode::internal, "an event is " + parsed.error().message, std::move(parsed.error().field));
+    json::Value document = *std::move(parsed);
     const auto type = json::string_at(document, "type");
     WatchEvent event;
     if (type == "ADDED") event.type = WatchEventType::added;
