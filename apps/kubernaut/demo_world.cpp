@@ -8,7 +8,7 @@
 #include "kubernaut/base/log.hpp"
 #include "kubernaut/domain/codec.hpp"
 #include "kubernaut/notify/notifier.hpp"
-#include "kubernaut/sqlite/open.hpp"
+#include "kubernaut/store/open_store.hpp"
 
 namespace kn::app {
 namespace {
@@ -28,7 +28,9 @@ struct DemoWorld::Act {
 struct DemoWorld::Place {
     std::string name;
     Environment environment;
-    std::unique_ptr<sim::SimCluster> cluster;
+    std::unique_ptr<sim::SimCluster> cluster;             ///< null for an outside cluster
+    sim::Stage stage;
+    std::shared_ptr<kube::Transport> transport;
     std::vector<std::unique_ptr<Act>> together, alone;   ///< `alone`: it needs the cluster for itself
 };
 
@@ -38,10 +40,19 @@ DemoWorld::~DemoWorld() = default;
 Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, DemoOptions options) {
     std::unique_ptr<DemoWorld> world(new DemoWorld(loop, std::move(options)));
     const DemoOptions& o = world->options_;
-    KN_TRY(world->stores_, sqlite::open_memory(loop));
+    KN_TRY(world->stores_, open_store("sqlite::memory:", {}, loop));
     world->notifier_ = std::make_unique<notify::ChannelNotifier>(loop, world->metrics_, std::vector<notify::Channel>{}, std::vector<notify::Route>{});
 
+    for (const OutsideCluster& outside : o.outside) {
+        auto place = std::make_unique<Place>();
+        place->name = outside.name;
+        place->environment = outside.environment;
+        place->stage = outside.stage;
+        place->transport = outside.transport;
+        world->places_.push_back(std::move(place));
+    }
     for (const auto& [name, environment] : {std::pair("eu-prod", Environment::prod), std::pair("us-prod", Environment::prod), std::pair("staging", Environment::staging)}) {
+        if (!o.outside.empty()) break;
         auto place = std::make_unique<Place>();
         place->name = name;
         place->environment = environment;
@@ -50,6 +61,8 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
         spec.environment = to_string(environment);
         spec.kubelet.hurry = o.hurry;
         place->cluster = std::make_unique<sim::SimCluster>(loop, world->random_, spec);
+        place->stage = place->cluster->stage();
+        place->transport = place->cluster->transport("kubernaut", {"system:masters"});
         world->places_.push_back(std::move(place));
     }
     std::size_t next = 0, next_alone = 0;
@@ -57,7 +70,9 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
         KN_TRY(auto scenario, sim::Scenario::parse(builtin.text, o.seed));
         const bool wanted = o.only.empty() || std::find(o.only.begin(), o.only.end(), scenario.id()) != o.only.end();
         if (!wanted) continue;
-        const bool own = std::find(scenario.needs().begin(), scenario.needs().end(), "own-cluster") != scenario.needs().end();
+        const auto needs = [&](const char* word) { return std::find(scenario.needs().begin(), scenario.needs().end(), word) != scenario.needs().end(); };
+        if (!o.outside.empty() && needs("mem")) continue;
+        const bool own = o.one_after_another || needs("own-cluster");
         auto& place = *world->places_[(own ? next_alone++ : next++) % world->places_.size()];
         auto act = std::make_unique<Act>(Act{std::move(scenario), {}, nullptr, false});
         act->report.id = act->scenario.id();
@@ -93,15 +108,16 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
     KN_TRY(world->hub_, Hub::create(loop, world->random_, world->stores_->ports(), *world->notifier_, &world->metrics_source_, world->metrics_, std::move(hub)));
     for (const auto& place : world->places_) {
         ClusterRecord record{.id = ClusterId(place->name), .kind = "simulated", .environment = place->environment, .mode = Mode::automatic};
-        auto transport = place->cluster->transport("kubernaut", {"system:masters"});
-        KN_CHECK(world->hub_->add_cluster({.record = std::move(record), .transport = transport, .probe_transport = transport}));
-        world->metrics_source_.add(ClusterId(place->name), place->cluster->metrics());
+        KN_CHECK(world->hub_->add_cluster({.record = std::move(record), .transport = place->transport, .probe_transport = place->transport}));
+        world->metrics_source_.add(ClusterId(place->name), place->stage.metrics);
     }
     return world;
 }
 
 async::Task<Result<>> DemoWorld::start() {
-    for (auto& place : places_) KN_CO_CHECK(co_await place->cluster->start());
+    for (auto& place : places_) {
+        if (place->cluster != nullptr) KN_CO_CHECK(co_await place->cluster->start());
+    }
     if (options_.story) {
         hub_->feed().subscribe([this](std::string_view kind, const json::Value& document) {
             if (kind == "incident") tell(document);
@@ -148,7 +164,7 @@ async::Task<> DemoWorld::run_place_in_scope(Place& place) {
 
 async::Task<Result<>> DemoWorld::run_place(Place& place) {
     async::Clock& clock = loop_.clock();
-    for (auto& act : place.together) KN_CO_CHECK(co_await act->scenario.deploy(place.cluster->stage(), clock.deadline_in(deploy_limit)));
+    for (auto& act : place.together) KN_CO_CHECK(co_await act->scenario.deploy(place.stage, clock.deadline_in(deploy_limit)));
     // A rollout that is minutes old counts as good; before that nothing could be rolled back to.
     co_await async::sleep_for(clock, std::chrono::duration_cast<Duration>(6min / options_.hurry));
     {
@@ -159,12 +175,12 @@ async::Task<Result<>> DemoWorld::run_place(Place& place) {
         }
         co_await acts.join();
     }
-    for (auto& act : place.together) KN_CO_CHECK(co_await act->scenario.clean_up(place.cluster->stage(), clock.deadline_in(deploy_limit)));
+    for (auto& act : place.together) KN_CO_CHECK(co_await act->scenario.clean_up(place.stage, clock.deadline_in(deploy_limit)));
     for (auto& act : place.alone) {
-        KN_CO_CHECK(co_await act->scenario.deploy(place.cluster->stage(), clock.deadline_in(deploy_limit)));
+        KN_CO_CHECK(co_await act->scenario.deploy(place.stage, clock.deadline_in(deploy_limit)));
         co_await async::sleep_for(clock, std::chrono::duration_cast<Duration>(6min / options_.hurry));
         KN_CO_CHECK(co_await play(place, *act));
-        KN_CO_CHECK(co_await act->scenario.clean_up(place.cluster->stage(), clock.deadline_in(deploy_limit)));
+        KN_CO_CHECK(co_await act->scenario.clean_up(place.stage, clock.deadline_in(deploy_limit)));
     }
     co_return Result<>{};
 }
@@ -176,7 +192,7 @@ async::Task<> DemoWorld::play_in_scope(Place& place, Act& act) {
 
 async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
     async::Clock& clock = loop_.clock();
-    const sim::Stage stage = place.cluster->stage();
+    const sim::Stage& stage = place.stage;
     act.alerts = act.scenario.alerts(stage);
     act.report.injected = clock.now();
     KN_CO_CHECK(co_await act.scenario.inject(stage, clock.deadline_in(deploy_limit)));
@@ -272,6 +288,7 @@ async::Task<> DemoWorld::stop() {
     co_await scope_.join();
     co_await hub_->stop();
     for (auto& place : places_) {
+        if (place->cluster == nullptr) continue;
         place->cluster->stop();
         co_await place->cluster->join();
     }

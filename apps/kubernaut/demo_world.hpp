@@ -14,12 +14,22 @@
 
 namespace kn::app {
 
+/// A cluster that somebody else runs, such as a real control plane with simulated kubelets.
+struct OutsideCluster {
+    std::string name;
+    Environment environment = Environment::staging;
+    sim::Stage stage;
+    std::shared_ptr<kube::Transport> transport;       ///< the hub's own way in
+};
+
 struct DemoOptions {
     std::uint64_t seed = 1;
     double hurry = 1;                         ///< the world's waits are divided by this: for a demo in real time
     bool story = true;                        ///< tell it line by line on standard output
     std::vector<std::string> only;            ///< scenario ids; empty = all that fit
     Duration approver_delay = 2s;             ///< the scripted approver answers after this; zero = nobody does
+    std::vector<OutsideCluster> outside;      ///< play here; empty = three simulated clusters
+    bool one_after_another = false;           ///< every scenario has its cluster for itself
 };
 
 /// One fault, from its injection to the judgement. Truth is the simulator's; `classified`, `workflow` and `outcome` are what the product said of it.

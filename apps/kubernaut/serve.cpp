@@ -88,7 +88,7 @@ Result<std::string> read_file(const std::string& path, const char* field) {
 Result<std::unique_ptr<Server>> build(const config::Config& settings, const EnvironmentVariables& environment) {
     auto server = std::make_unique<Server>();
     async::EventLoop& loop = *server->loop;
-    KN_TRY(server->stores, store::open(settings.store.url,
+    KN_TRY(server->stores, open_store(settings.store.url,
                                        {.query_timeout = settings.store.query_timeout, .pool_max = static_cast<std::size_t>(settings.store.pool_max), .pool_wait = settings.store.pool_wait,
                                         .inbox_rows = settings.intake.inbox_rows, .inbox_bytes = settings.intake.inbox_bytes}, loop));
     std::vector<notify::Channel> channels;
