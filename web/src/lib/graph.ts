@@ -86,26 +86,30 @@ class Builder {
   private step(spec: JsonObject, id: string, prefix: string, section: GraphNode['section'], from: string[], label?: string): string[] {
     const path = prefix + id;
     const kind = kindOf(spec);
-    this.node({ id: path, label: id, detail: detailOf(kind, spec), kind, section, state: 'pending', steps: this.take(path, id, section), spec });
-    for (const source of from) this.graph.edges.push(label ? { from: source, to: path, label } : { from: source, to: path });
+    const node: GraphNode = { id: path, label: id, detail: detailOf(kind, spec), kind, section, state: 'pending', steps: this.take(path, id, section), spec };
+    this.node(node);
+    for (const source of from) this.graph.edges.push(label ? { from: source, to: node.id, label } : { from: source, to: node.id });
     const inner = `${path}/`;
+    const self = [node.id];
     if (kind === 'parallel') {
       const branches = spec['branches'] ?? spec['parallel'];
       const lists = Array.isArray(branches) ? branches.map(listOf) : Object.values(object(branches) ?? {}).map(listOf);
-      const ends = lists.flatMap((list) => this.list(list, inner, section, [path]));
-      return ends.length > 0 ? [...new Set(ends)] : [path];
+      const ends = lists.flatMap((list) => this.list(list, inner, section, self));
+      return ends.length > 0 ? [...new Set(ends)] : self;
     }
     if (kind === 'branch') {
-      const then = this.list(listOf(spec['then'] ?? spec['then_steps']), inner, section, [path], 'yes');
-      const otherwise = this.list(listOf(spec['else'] ?? spec['else_steps']), inner, section, [path], 'no');
+      const then = this.list(listOf(spec['then'] ?? spec['then_steps']), inner, section, self, 'yes');
+      const otherwise = this.list(listOf(spec['else'] ?? spec['else_steps']), inner, section, self, 'no');
       return [...new Set([...then, ...otherwise])];
     }
-    if (kind === 'loop') return this.list(listOf(spec['body'] ?? spec['steps'] ?? spec['do']), inner, section, [path], 'each');
-    return [path];
+    if (kind === 'loop') return this.list(listOf(spec['body'] ?? spec['steps'] ?? spec['do']), inner, section, self, 'each');
+    return self;
   }
 
   private node(node: GraphNode): void {
     node.state = stateOf(node.steps);
+    // Two branches may use the same name; ids of nodes must not.
+    for (let n = 2, id = node.id; this.graph.nodes.some((each) => each.id === node.id); n++) node.id = `${id}#${n}`;
     this.graph.nodes.push(node);
   }
 
