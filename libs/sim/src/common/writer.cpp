@@ -44,7 +44,19 @@ Task<Result<>> Writer::remove(const kube::Resource& resource, kube::ObjectPtr ob
         if (gone.error().code == ErrorCode::not_found || gone.error().code == ErrorCode::aborted) co_return Result<>{};
         co_return fail(std::move(gone).error());
     }
-    if (kube::is_deleting(*gone)) wrote(resource, *gone);
+    if (kube::is_deleting(*gone)) {
+        wrote(resource, *gone);
+        co_return Result<>{};
+    }
+    // Gone at once: its end has no version that we know, so wait until the cache has let go of it.
+    const auto* cache = informers_.find(resource.kind_group());
+    auto& clock = client().clock();
+    for (int i = 0; cache != nullptr && i < 120; ++i) {
+        const auto held = cache->find(kube::namespace_of(*object), kube::name_of(*object));
+        if (held == nullptr || kube::uid_of(*held) != kube::uid_of(*object) || kube::is_deleting(*held)) break;
+        if (i < 20) co_await async::yield();
+        else co_await async::sleep_for(clock, 20ms);
+    }
     co_return Result<>{};
 }
 

@@ -21,7 +21,7 @@ public:
             retry_waiting();
         });
         watch(r::persistent_volume_claims, [this](const ObjectPtr&, const ObjectPtr&, bool) { retry_waiting(); });
-        watch(r::persistent_volumes, [this](const ObjectPtr&, const ObjectPtr&, bool) {});
+        watch(r::persistent_volumes, [](const ObjectPtr&, const ObjectPtr&, bool) {});
         watch(r::storage_classes, [this](const ObjectPtr&, const ObjectPtr&, bool) { retry_waiting(); });
     }
     Task<Result<Duration>> reconcile(std::string key) override;

@@ -24,6 +24,7 @@
 //         cpu: 0.2
 //         probe: {paths: [/healthz], latency: 200ms}
 //         dependencies: {services: [infra/db], on_down: crash, lag: 20s}
+//         needs_access: ["list configmaps"]      # of its ServiceAccount, in its namespace
 //         log: ["reading configuration"]
 #include "kubernaut/sim/kubelet/behaviour.hpp"
 
@@ -68,7 +69,7 @@ bool Behaviour::operator==(const Behaviour& other) const {
     return exit_code == other.exit_code && exit_after == other.exit_after && stop_code == other.stop_code && stop_takes == other.stop_takes &&
            start_error == other.start_error && startup == other.startup && ready == other.ready && alive == other.alive && same_memory(memory, other.memory) &&
            cpu == other.cpu && probe_paths == other.probe_paths && probe_latency == other.probe_latency && on_dependency == other.on_dependency &&
-           dependencies == other.dependencies && dependency_lag == other.dependency_lag;
+           dependencies == other.dependencies && dependency_lag == other.dependency_lag && access == other.access;
 }
 
 std::optional<ImageName> ImageName::parse(std::string_view text) {
@@ -178,7 +179,7 @@ Result<> only(const json::Object& object, std::initializer_list<std::string_view
 
 /// Sets what `run` names. Called at load with a scratch value, so that errors show then and never later.
 Result<> apply_run(const json::Object& run, Behaviour& out) {
-    KN_CHECK(only(run, {"exit", "stop", "start_error", "startup", "ready", "alive", "memory", "cpu", "probe", "dependencies", "log"}, "run"));
+    KN_CHECK(only(run, {"exit", "stop", "start_error", "startup", "ready", "alive", "memory", "cpu", "probe", "dependencies", "needs_access", "log"}, "run"));
     for (const auto& [key, value] : run) {
         if (key == "exit") {
             if (value.is_null()) {
@@ -237,6 +238,9 @@ Result<> apply_run(const json::Object& run, Behaviour& out) {
             if (const auto* lag = json::at(value, "lag")) {
                 KN_TRY(out.dependency_lag, duration_of(*lag, "run.dependencies.lag"));
             }
+        } else if (key == "needs_access") {
+            if (!value.is_array()) return fail(ErrorCode::invalid_argument, "expected a list such as [\"list configmaps\"]", "run.needs_access");
+            out.access = strings_of(value.get_array());
         } else if (key == "log") {
             if (!value.is_array()) return fail(ErrorCode::invalid_argument, "expected a list of lines", "run.log");
             out.log = strings_of(value.get_array());

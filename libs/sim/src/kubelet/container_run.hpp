@@ -43,7 +43,8 @@ struct ContainerRun {
     std::optional<Instant> stopping;         ///< SIGTERM was sent; ends then
     Instant last_unhealthy{};
 
-    Behaviour behaviour;
+    Behaviour behaviour;                     ///< as it is lived: a memory curve that changed goes on from where the old one was
+    Behaviour ruled;                         ///< as the book gave it
     Instant behaviour_since{};
     Instant memory_since{};
     double memory_limit = 0;

@@ -24,7 +24,7 @@ struct Kubelet::Impl final : PodWorld {
 
     Impl(std::shared_ptr<kube::Client> c, async::Executor e, RandomSource& rnd, KubeletOptions o, std::shared_ptr<BehaviourBook> b, std::shared_ptr<Metrics> m)
         : client(std::move(c)), random(rnd), options(std::move(o)), the_book(std::move(b)), the_metrics(std::move(m)), informers(client, rnd),
-          recorder(client, "kubelet", EventRecorder::Form::core), scope(std::move(e)) {}
+          recorder(client, "kubelet", EventRecorder::Form::core), reviews(client->clock(), 2s, 30s), scope(std::move(e)) {}
 
     // PodWorld
     Instant now() const override { return client->clock().now(); }
@@ -32,6 +32,7 @@ struct Kubelet::Impl final : PodWorld {
     Metrics& metrics() override { return *the_metrics; }
     std::optional<Content> config(std::string_view kind, std::string_view ns, std::string_view name) const override;
     ServiceState service(std::string_view ns, std::string_view name, const json::Object& labels) const override;
+    bool access(std::string_view ns, std::string_view account, std::string_view what) override;
     bool claim_bound(std::string_view ns, std::string_view claim) const override;
     bool image_present(std::string_view node, std::string_view image) const override;
     void image_pulled(std::string_view node, std::string_view image) override;
@@ -48,6 +49,8 @@ struct Kubelet::Impl final : PodWorld {
     void book_changed();
     void refer(const std::string& key, Pod& pod);
     void look_at_node(std::string_view node);
+    async::Task<> review_access();
+    void rights_changed();
     async::Task<> serve(NodeAgent* agent);
     async::Task<Result<std::optional<Duration>>> look(NodeAgent& agent, std::string key);
     async::Task<Result<>> add(NodeSpec spec);
@@ -64,6 +67,8 @@ struct Kubelet::Impl final : PodWorld {
     std::map<std::string, std::set<std::string, std::less<>>, std::less<>> referrers;     // reference → pods
     std::map<std::string, int, std::less<>> ready_endpoints;                              // "ns/service"
     std::map<std::string, std::pair<std::string, int>, std::less<>> slices;               // "ns/slice" → service, ready
+    std::map<std::string, bool, std::less<>> rights;                                      // "ns/account/what" → allowed
+    WorkQueue reviews;                                                                    // rights to be asked for
     int node_count = 0;
     bool started = false;
     std::shared_ptr<bool> alive = std::make_shared<bool>(true);
@@ -93,6 +98,36 @@ ServiceState Kubelet::Impl::service(std::string_view ns, std::string_view name, 
     if (kube::map_selector_matches(selector, labels)) return ServiceState::own;
     const auto found = ready_endpoints.find(std::string(ns) + "/" + std::string(name));
     return found != ready_endpoints.end() && found->second > 0 ? ServiceState::ready : ServiceState::down;
+}
+
+bool Kubelet::Impl::access(std::string_view ns, std::string_view account, std::string_view what) {
+    const std::string key = std::string(ns) + "/" + std::string(account) + "/" + std::string(what);
+    const auto [found, fresh] = rights.try_emplace(key, true);
+    if (fresh) reviews.add(key);
+    return found->second;
+}
+
+void Kubelet::Impl::rights_changed() {
+    for (const auto& [key, allowed] : rights) reviews.add(key);
+}
+
+async::Task<> Kubelet::Impl::review_access() {
+    while (true) {
+        const std::string key = co_await reviews.next();
+        const auto parts = split(key, '/');
+        const auto words = split(parts[2], ' ');
+        const auto* resource = words.size() == 2 ? kube::find_resource(words[1]) : nullptr;
+        if (resource == nullptr) continue;
+        const std::string user = "system:serviceaccount:" + parts[0] + ":" + parts[1];
+        std::vector<std::string> groups{"system:serviceaccounts", "system:serviceaccounts:" + parts[0], "system:authenticated"};
+        auto allowed = co_await client->can_user(user, std::move(groups), words[0], *resource, parts[0], client->clock().deadline_in(10s));
+        if (!allowed) {
+            reviews.retry(key);
+            continue;
+        }
+        reviews.forget(key);
+        if (std::exchange(rights[key], *allowed) != *allowed) reference_changed("Access/" + parts[0] + "/" + parts[1]);
+    }
 }
 
 bool Kubelet::Impl::claim_bound(std::string_view ns, std::string_view claim) const {
@@ -156,6 +191,9 @@ void Kubelet::Impl::watch() {
     informers.of(r::persistent_volume_claims).subscribe([this](WatchEventType type, const kube::ObjectPtr& object, const kube::ObjectPtr&) {
         claim_changed(object, type == WatchEventType::deleted);
     });
+    for (const auto* resource : {&r::roles, &r::role_bindings, &r::cluster_roles, &r::cluster_role_bindings}) {
+        informers.of(*resource).subscribe([this](WatchEventType, const kube::ObjectPtr&, const kube::ObjectPtr&) { rights_changed(); });
+    }
     // The book may outlive this kubelet.
     the_book->subscribe([this, alive = std::weak_ptr(alive)] {
         if (!alive.expired()) book_changed();
@@ -297,6 +335,7 @@ async::Task<Result<>> Kubelet::start(std::vector<NodeSpec> nodes) {
         impl_->watch();
         KN_CO_CHECK(co_await impl_->informers.start(impl_->scope, impl_->client->clock().deadline_in(30s)));
         impl_->scope.spawn("kubelet events", impl_->recorder.run());
+        impl_->scope.spawn("access reviews", impl_->review_access());
     }
     for (auto& node : nodes) KN_CO_CHECK(co_await impl_->add(std::move(node)));
     co_return Result<>{};

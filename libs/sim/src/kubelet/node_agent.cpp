@@ -69,8 +69,17 @@ async::Task<Result<>> NodeAgent::register_node() {
                         {"beta.kubernetes.io/os", "linux"}, {"beta.kubernetes.io/arch", "amd64"}, {"topology.kubernetes.io/region", "sim"},
                         {"topology.kubernetes.io/zone", spec_.zone}};
     for (const auto& [key, value] : spec_.labels) labels[key] = value;
+    json::Object node_spec{{"providerID", "sim://" + spec_.name}};
+    json::Array taints;
+    for (const auto& text : spec_.taints) {
+        const auto colon = text.rfind(':'), equals = text.find('=');
+        json::Object taint{{"key", text.substr(0, std::min(colon, equals))}, {"effect", colon == std::string::npos ? "NoSchedule" : text.substr(colon + 1)}};
+        if (equals != std::string::npos) taint["value"] = text.substr(equals + 1, colon - equals - 1);
+        taints.push_back(std::move(taint));
+    }
+    if (!taints.empty()) node_spec["taints"] = std::move(taints);
     json::Object node{{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", json::Object{{"name", spec_.name}, {"labels", std::move(labels)}}},
-                      {"spec", json::Object{{"providerID", "sim://" + spec_.name}}}, {"status", status()}};
+                      {"spec", std::move(node_spec)}, {"status", status()}};
     const auto deadline = client_->clock().deadline_in(30s);
     auto made = co_await client_->create(kube::resources::nodes, {}, std::move(node), as_kubelet, deadline);
     if (!made && made.error().code != ErrorCode::already_exists) co_return fail(made.error().with_context("registering node " + spec_.name));

@@ -158,4 +158,18 @@ bool PodRuntime::dependency_down(const ContainerRun& run) {
     return any;
 }
 
+bool PodRuntime::access_denied(const ContainerRun& run) {
+    if (run.behaviour.access.empty()) return false;
+    const std::string ns(kube::namespace_of(pod()));
+    std::string account(json::string_at(pod(), "spec", "serviceAccountName"));
+    if (account.empty()) account = "default";
+    bool denied = false;
+    for (const auto& what : run.behaviour.access) {
+        references_.insert("Access/" + ns + "/" + account);
+        denied = !world_.access(ns, account, what) || denied;
+    }
+    world_.metrics().set_gauge("workload_access_denied", {{"namespace", ns}, {"pod", std::string(kube::name_of(pod()))}, {"serviceaccount", account}}, now_, denied ? 1 : 0);
+    return denied;
+}
+
 }  // namespace kn::sim

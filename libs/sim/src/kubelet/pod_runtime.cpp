@@ -82,6 +82,11 @@ void PodRuntime::machine_lost() {
 void PodRuntime::forget() {
     now_ = world_.now();
     if (pod_ == nullptr) return;
+    std::string account(json::string_at(pod(), "spec", "serviceAccountName"));
+    for (const auto& run : apps_) {
+        if (run.behaviour.access.empty()) continue;
+        world_.metrics().set_gauge("workload_access_denied", {{"namespace", std::string(kube::namespace_of(pod()))}, {"pod", std::string(kube::name_of(pod()))}, {"serviceaccount", account.empty() ? "default" : account}}, now_, 0);
+    }
     for (auto* runs : {&init_, &apps_}) {
         for (auto& run : *runs) world_.metrics().container_removed(metric_labels(run), now_);
     }
@@ -293,7 +298,7 @@ void PodRuntime::start(ContainerRun& run, const json::Value& spec) {
     run.ever_started = true;
     run.end.reset();
     run.previous_log = std::exchange(run.log, {});
-    run.behaviour = behaviour_of(run, spec);
+    run.behaviour = run.ruled = behaviour_of(run, spec);
     run.behaviour_since = run.memory_since = run.started_at = now_;
     run.memory_limit = memory_limit_of(spec);
     run.started = run.ready = false;
@@ -339,10 +344,11 @@ Behaviour PodRuntime::behaviour_of(const ContainerRun& run, const json::Value& s
 void PodRuntime::refresh_behaviour(ContainerRun& run, const json::Value& spec) {
     Behaviour now = behaviour_of(run, spec);
     const double limit = memory_limit_of(spec);
-    if (now == run.behaviour && limit == run.memory_limit) return;
+    if (now == run.ruled && limit == run.memory_limit) return;
+    const Behaviour ruled = now;
     const auto curve = [](const Behaviour& b) { return b.memory.value_or(MemoryCurve{}); };
-    const MemoryCurve before = curve(run.behaviour), after = curve(now);
-    const bool same_curve = before.base == after.base && before.growth == after.growth && before.start == after.start && before.ramp == after.ramp;
+    const MemoryCurve before = curve(run.behaviour), after = curve(now), old_rule = curve(run.ruled);
+    const bool same_curve = old_rule.base == after.base && old_rule.growth == after.growth && old_rule.start == after.start && old_rule.ramp == after.ramp;
     if (now.exit_code != run.behaviour.exit_code || now.exit_after != run.behaviour.exit_after) run.behaviour_since = now_;
     if (!same_curve) {
         // A process does not give memory back by itself: the new curve starts where the old one is.
@@ -351,11 +357,14 @@ void PodRuntime::refresh_behaviour(ContainerRun& run, const json::Value& spec) {
         joined.base = std::max(joined.base, joined.start);
         now.memory = joined;
         run.memory_since = now_;
+    } else {
+        now.memory = run.behaviour.memory;
     }
     for (const auto& line : now.log) {
         if (std::ranges::find(run.behaviour.log, line) == run.behaviour.log.end()) run.log.push_back(line);
     }
     run.behaviour = std::move(now);
+    run.ruled = ruled;
     run.memory_limit = limit;
     if (run.behaviour.memory) world_.metrics().container_changed(metric_labels(run), now_, *run.behaviour.memory, run.behaviour.cpu, limit);
 }
@@ -457,6 +466,7 @@ void PodRuntime::watch_readiness(ContainerRun& run, const json::Value& spec) {
     }
     const Instant up = run.started_at + run.behaviour.startup;
     std::string why = probe.failure(spec, run.behaviour);
+    if (access_denied(run) && why.empty()) why = "HTTP probe failed with statuscode: 503";
     if (why.empty() && (!run.behaviour.ready || (run.down_since && run.behaviour.on_dependency == OnDependencyDown::unready))) why = "HTTP probe failed with statuscode: 503";
     if (why.empty() && now_ < up) why = "dial tcp: connect: connection refused";
     const bool good = why.empty() && run.started;

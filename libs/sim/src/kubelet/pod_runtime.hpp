@@ -69,6 +69,7 @@ private:
     const std::optional<Content>& delivered(const std::string& kind, const std::string& name);
     [[nodiscard]] ContainerView view_of(const ContainerRun& run, const json::Value& spec);
     [[nodiscard]] bool dependency_down(const ContainerRun& run);
+    [[nodiscard]] bool access_denied(const ContainerRun& run);
     bool terminate();
     [[nodiscard]] Labels metric_labels(const ContainerRun& run) const;
 

@@ -26,6 +26,8 @@ public:
     /// Data of a ConfigMap or Secret (decoded) as it stands in the API; nullopt when it does not exist.
     [[nodiscard]] virtual std::optional<Content> config(std::string_view kind, std::string_view ns, std::string_view name) const = 0;
     [[nodiscard]] virtual ServiceState service(std::string_view ns, std::string_view name, const json::Object& labels) const = 0;
+    /// "list configmaps" by this ServiceAccount in its namespace; allowed until the server has said otherwise.
+    virtual bool access(std::string_view ns, std::string_view account, std::string_view what) = 0;
     [[nodiscard]] virtual bool claim_bound(std::string_view ns, std::string_view claim) const = 0;
     [[nodiscard]] virtual bool image_present(std::string_view node, std::string_view image) const = 0;
     virtual void image_pulled(std::string_view node, std::string_view image) = 0;

@@ -43,6 +43,7 @@ struct Behaviour {
     OnDependencyDown on_dependency = OnDependencyDown::crash;
     std::vector<std::string> dependencies;     ///< "ns/service" or "service" beside those that the pod declares itself
     Duration dependency_lag = 20s;
+    std::vector<std::string> access;           ///< "list configmaps": what its ServiceAccount must be allowed in its namespace; denied = not ready
     std::vector<std::string> log;              ///< lines written at start; the last one again right before an exit
     bool operator==(const Behaviour&) const;
 };

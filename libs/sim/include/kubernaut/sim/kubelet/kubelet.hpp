@@ -20,6 +20,7 @@ struct NodeSpec {
     int pods = 110;
     std::string zone = "zone-a";
     std::map<std::string, std::string> labels{};
+    std::vector<std::string> taints{};            ///< "key=value:NoSchedule", at registration
 };
 
 struct KubeletOptions {

@@ -25,6 +25,10 @@ struct Stage {
     Kubelet* kubelet = nullptr;
     std::shared_ptr<BehaviourBook> book;
     std::shared_ptr<Metrics> metrics;
+    /// Divides the waits of a scenario (settling before the fault): runs on a real control plane are shortened and say so.
+    double hurry = 1;
+    /// In place of each alert rule's own `for`; nullopt = as in the rule (15 m for most).
+    std::optional<Duration> alert_hold = Duration{60s};
 };
 
 struct Expectation {
@@ -67,9 +71,9 @@ public:
     ~Scenario();
     Scenario(Scenario&&) noexcept;
     Scenario& operator=(Scenario&&) noexcept;
+    struct State;   ///< private to the implementation
 
 private:
-    struct State;
     explicit Scenario(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };
