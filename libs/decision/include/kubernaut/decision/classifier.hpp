@@ -12,23 +12,30 @@
 #include "kubernaut/decision/signal_map.hpp"
 #include "kubernaut/domain/diagnosis.hpp"
 #include "kubernaut/domain/enums.hpp"
+#include "kubernaut/expr/expr.hpp"
 
 namespace kn::decision {
 
-/// A condition over facts: `name`, `!name`, `name == value`, `name >= 3`, joined by `&&` and `||`, three-valued.
+/// Facts as expressions see them: `family.name`. Made once for many conditions.
+class FactView {
+public:
+    FactView(const FactSet& facts, Instant now) : environment_{facts.tree(), now} {}
+    [[nodiscard]] const expr::Environment& environment() const { return environment_; }
+
+private:
+    expr::Environment environment_;
+};
+
+/// An expression over facts, three-valued: what it needs and is not known makes it unknown.
 class Condition {
 public:
     static Result<Condition> parse(std::string_view text);
-    [[nodiscard]] Truth evaluate(const FactSet& facts) const;
-    [[nodiscard]] const std::string& text() const { return text_; }
-    /// Names of the facts it reads.
-    [[nodiscard]] const std::vector<std::string>& reads() const { return reads_; }
+    [[nodiscard]] Truth evaluate(const FactView& facts) const;
+    [[nodiscard]] const std::string& text() const { return program_.text(); }
+    [[nodiscard]] const std::vector<std::string>& reads() const { return program_.reads(); }
 
 private:
-    struct Node;
-    std::string text_;
-    std::vector<std::string> reads_;
-    std::shared_ptr<const Node> root_;
+    expr::Program program_;
 };
 
 struct WeightedCondition {
@@ -57,12 +64,12 @@ struct FaultClass {
     double prior = 0;                        ///< logit, without an alert that names it
     std::vector<Condition> required;
     std::vector<std::vector<Condition>> any; ///< of each group at least one
-    std::vector<WeightedCondition> supporting, against;
+    std::vector<WeightedCondition> supporting;   ///< a negative weight speaks against it
     std::vector<WeightedCondition> excluding;
     std::vector<PlanChoice> plans;
     std::vector<LeaveAlone> leave_alone;
     Risk risk = Risk::none;
-    std::string still_there;                 ///< condition that tells that the evidence is gone; "" = the required ones
+    std::vector<Condition> evidence;         ///< holds while the fault is there; empty = the required ones
 };
 
 /// The table of fault classes. Immutable.

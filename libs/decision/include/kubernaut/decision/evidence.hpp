@@ -12,6 +12,7 @@
 #include "kubernaut/decision/options.hpp"
 #include "kubernaut/domain/incident.hpp"
 #include "kubernaut/domain/records.hpp"
+#include "kubernaut/kube/cache.hpp"
 #include "kubernaut/kube/resource.hpp"
 #include "kubernaut/ports/cluster_gateway.hpp"
 #include "kubernaut/ports/incident_store.hpp"
@@ -61,7 +62,7 @@ struct SeenReference {
     bool registry_config_readable = true;    ///< the .dockerconfigjson could be parsed
     std::optional<Instant> created_at, written_at;   ///< written_at: newest managedFields time
     std::string manager;
-    std::vector<ObjectSnapshot> history;     ///< newest first, specs left out
+    std::vector<ObjectSnapshot> history;     ///< newest first; of ConfigMaps with content
     bool newly_referenced = false;           ///< the newest revision refers to it and the one before did not
 };
 
@@ -83,6 +84,7 @@ struct SeenUpstream {
 struct SeenAccess {
     std::string kind, ns, name;              ///< RoleBinding, ClusterRoleBinding
     std::string snapshot_hash;
+    json::Value before;                      ///< the whole object as it can be made again
     Instant changed_at{};
     bool deleted = false, wildcard = false, role_exists = false;
     std::string verb, resource;              ///< one right that it gave

@@ -6,7 +6,7 @@
 #include "kubernaut/base/ids.hpp"
 #include "kubernaut/decision/classifier.hpp"
 #include "kubernaut/decision/evidence.hpp"
-#include "kubernaut/decision/gatekeeper.hpp"
+#include "kubernaut/ports/gatekeeper.hpp"
 #include "kubernaut/decision/options.hpp"
 #include "kubernaut/decision/planner.hpp"
 #include "kubernaut/ports/cluster_gateway.hpp"
@@ -21,7 +21,7 @@ namespace kn::decision {
 class IncidentDriver {
 public:
     IncidentDriver(async::EventLoop& loop, RandomSource& random, ports::Stores stores, ports::ClusterGateway& gateway, EvidenceCollector& evidence,
-                   const Classifier& classifier, const Planner& planner, WorkflowLookup workflows, Gatekeeper& gatekeeper, ports::Notifier& notifier,
+                   const Classifier& classifier, const Planner& planner, WorkflowLookup workflows, ports::Gatekeeper& gatekeeper, ports::Notifier& notifier,
                    ports::Wakeups& wakeups, ports::LiveFeed& feed, DecisionOptions options);
     ~IncidentDriver();
     IncidentDriver(const IncidentDriver&) = delete;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kubernaut/base/time.hpp"
+#include "kubernaut/json/json.hpp"
 
 namespace kn::decision {
 
@@ -41,7 +42,10 @@ struct DecisionOptions {
     Duration call_timeout = 5s;          ///< one read of the cluster
     Duration store_timeout = 3s;
     int ineffective_limit = 3;           ///< executions without effect in 4 h: escalated
+    Duration settle = 60s;               ///< a fault without a plan is looked at again this long before people are told
+    Duration incomplete_limit = 10min;   ///< the same while evidence for a named class is still growing (a node not yet 5 minutes silent)
     int batch = 200;
+    json::Object policy{};               ///< settings for plans, seen by conditions as policy.*: pull_secret_source, secret_source, node_group
     RuleAges ages{};
 };
 
