@@ -35,7 +35,8 @@ const plain = (path: string): string => path.replaceAll(/\[[^\]]*\]/g, '');
 function kindOf(spec: JsonObject): string {
   const kind = text(spec['kind']);
   if (kind) return kind;
-  for (const each of ['parallel', 'branch', 'loop', 'wait', 'signal', 'approval', 'subworkflow', 'assert', 'notify']) if (each in spec) return each;
+  // As the loader infers it.
+  for (const [key, each] of Object.entries({ action: 'action', branches: 'parallel', body: 'loop', then: 'branch', workflow: 'subworkflow', signal: 'signal' })) if (key in spec) return each;
   return 'action';
 }
 
@@ -47,6 +48,7 @@ function detailOf(kind: string, spec: JsonObject): string {
     wait: text(spec['duration']) || text(spec['until']),
     loop: text(spec['for_each']) || text(spec['while']) || (typeof spec['times'] === 'number' ? `${spec['times']} times` : ''),
     branch: text(spec['if']),
+    assert: text(spec['that']),
   };
   return [kind, more[kind]].filter(Boolean).join(' · ');
 }
@@ -71,7 +73,8 @@ class Builder {
     let before: string | undefined;
     specs.forEach((spec, index) => {
       const id = text(spec['id']) || text(spec['action']) || `${kindOf(spec)}-${index + 1}`;
-      const needs = Array.isArray(spec['needs']) ? spec['needs'].map(text) : before === undefined ? [] : [before];
+      const named = Array.isArray(spec['needs']) ? spec['needs'].map(text) : [];
+      const needs = named.length > 0 || before === undefined ? named : [before];
       const known = needs.filter((need) => ends.has(need));
       for (const need of known) followed.add(need);
       const sources = known.length > 0 ? known.flatMap((need) => ends.get(need) ?? []) : from;
@@ -92,17 +95,17 @@ class Builder {
     const inner = `${path}/`;
     const self = [node.id];
     if (kind === 'parallel') {
-      const branches = spec['branches'] ?? spec['parallel'];
+      const branches = spec['branches'];
       const lists = Array.isArray(branches) ? branches.map(listOf) : Object.values(object(branches) ?? {}).map(listOf);
       const ends = lists.flatMap((list) => this.list(list, inner, section, self));
       return ends.length > 0 ? [...new Set(ends)] : self;
     }
     if (kind === 'branch') {
-      const then = this.list(listOf(spec['then'] ?? spec['then_steps']), inner, section, self, 'yes');
-      const otherwise = this.list(listOf(spec['else'] ?? spec['else_steps']), inner, section, self, 'no');
+      const then = this.list(listOf(spec['then']), inner, section, self, 'yes');
+      const otherwise = this.list(listOf(spec['else']), inner, section, self, 'no');
       return [...new Set([...then, ...otherwise])];
     }
-    if (kind === 'loop') return this.list(listOf(spec['body'] ?? spec['steps'] ?? spec['do']), inner, section, self, 'each');
+    if (kind === 'loop') return this.list(listOf(spec['body']), inner, section, self, 'each');
     return self;
   }
 

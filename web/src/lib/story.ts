@@ -22,7 +22,7 @@ export interface Chapter {
   entries: StoryEntry[];
 }
 
-const titles: Record<string, string> = { not_chosen: 'Not chosen', guard: 'Gate', approval: 'Approval', state: 'State', error: 'Error' };
+const titles: Record<string, string> = { not_chosen: 'Rejected', guard: 'Gate', approval: 'Approval', state: 'State', error: 'Error' };
 const tones: Record<string, Tone> = { seen: 'info', diagnosed: 'info', decided: 'busy', guard: 'ask', approval: 'ask', done: 'busy', verified: 'good', assessed: 'good', error: 'bad' };
 
 /** Lines of the same kind in a row are one chapter. */

@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { buildGraph, stateOf } from '../src/lib/graph';
+import { layout } from '../src/lib/layout';
+import type { Json, Step } from '../src/lib/types';
+
+const step = (path: string, state: string, more: Partial<Step> = {}): Step => ({ path, id: path.split('/').at(-1)!.replace(/\[.*/, ''), kind: 'action', state, ...more });
+const edges = (definition: Json, steps: Step[] = []): string[] => buildGraph(definition, steps).edges.map((e) => `${e.from}>${e.to}`).sort();
+const sizes = { width: 200, height: 50, gapX: 20, gapY: 30 };
+
+describe('the graph of a definition', () => {
+  it('chains steps without needs in the order of the list', () => {
+    expect(edges({ steps: [{ id: 'a', action: 'x' }, { id: 'b', action: 'y' }, { id: 'c', action: 'z' }] })).toEqual(['a>b', 'b>c']);
+  });
+  it('follows needs; an empty list is the step before', () => {
+    const definition = { steps: [{ id: 'a' }, { id: 'b', needs: [] }, { id: 'c', needs: ['a'] }, { id: 'd', needs: ['b', 'c'] }] };
+    expect(edges(definition)).toEqual(['a>b', 'a>c', 'b>d', 'c>d']);
+  });
+  it('forks into branches and joins them again', () => {
+    const definition = { steps: [{ id: 'p', kind: 'parallel', branches: [[{ id: 'l' }], [{ id: 'r1' }, { id: 'r2' }]] }, { id: 'after' }] };
+    expect(edges(definition)).toEqual(['p/l>after', 'p/r1>p/r2', 'p/r2>after', 'p>p/l', 'p>p/r1']);
+  });
+  it('leads an empty else straight on', () => {
+    const definition = { steps: [{ id: 'q', kind: 'branch', if: 'x', then: [{ id: 't' }] }, { id: 'after' }] };
+    expect(edges(definition)).toEqual(['q/t>after', 'q>after', 'q>q/t']);
+  });
+  it('puts verify and finally behind the steps', () => {
+    const definition = { steps: [{ id: 'a' }], verify: [{ id: 'ok' }], finally: [{ id: 'tell' }] };
+    expect(edges(definition)).toEqual(['a>verify/ok', 'verify/ok>finally/tell']);
+  });
+  it('shows all rounds of a loop at one node', () => {
+    const definition = { steps: [{ id: 'each', kind: 'loop', body: [{ id: 'evict', action: 'evict_pod' }] }] };
+    const graph = buildGraph(definition, [step('each', 'waiting'), step('each[0]/evict', 'succeeded'), step('each[1]/evict', 'in_flight')]);
+    const node = graph.nodes.find((n) => n.id === 'each/evict')!;
+    expect(node.steps).toHaveLength(2);
+    expect(node.state).toBe('in_flight');
+  });
+  it('shows what ran without a place in the definition, undo steps above all', () => {
+    const graph = buildGraph({ steps: [{ id: 'a' }] }, [step('a', 'compensated'), step('undo/a', 'succeeded', { id: 'a', compensation: true })]);
+    expect(graph.nodes.map((n) => `${n.label}:${n.state}`)).toEqual(['a:compensated', 'undo a:succeeded']);
+    expect(graph.edges).toEqual([{ from: 'a', to: 'extra:undo/a' }]);
+  });
+  it('survives definitions that are none', () => {
+    for (const odd of [undefined, null, 7, 'x', [], { steps: 'no' }, { steps: [null, 1, {}] }] as (Json | undefined)[]) expect(() => layout(buildGraph(odd, []), sizes)).not.toThrow();
+  });
+  it('gives every node its own id even when branches use the same names', () => {
+    const graph = buildGraph({ steps: [{ id: 'p', kind: 'parallel', branches: [[{ id: 'same' }], [{ id: 'same' }]] }] }, []);
+    expect(new Set(graph.nodes.map((n) => n.id)).size).toBe(3);
+  });
+  it('names the worst state first', () => {
+    expect(stateOf([step('a', 'failed'), step('a', 'in_flight')])).toBe('failed');
+    expect(stateOf([])).toBe('pending');
+  });
+});
+
+describe('the layout', () => {
+  /** Random acyclic graphs: no two boxes overlap, every edge leads downwards. */
+  it('never lets boxes overlap and always leads downwards', () => {
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    let state = seed;
+    const below = (n: number): number => {
+      state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+      return (state >>> 8) % n;
+    };
+    for (let round = 0; round < 60; round++) {
+      const count = 1 + below(30);
+      const nodes = Array.from({ length: count }, (_, i) => ({ id: `n${i}`, label: '', detail: '', kind: 'action', section: 'steps' as const, state: 'pending', steps: [] }));
+      const links = [];
+      for (let i = 1; i < count; i++) for (let k = 0; k < 1 + below(3); k++) links.push({ from: `n${below(i)}`, to: `n${i}` });
+      const drawn = layout({ nodes, edges: links }, sizes);
+      const boxes = [...drawn.boxes.values()];
+      for (const [i, a] of boxes.entries()) {
+        expect(a.x, `seed ${seed}`).toBeGreaterThanOrEqual(-1);
+        expect(a.x + sizes.width, `seed ${seed}`).toBeLessThanOrEqual(drawn.width + 1);
+        for (const b of boxes.slice(i + 1)) expect(Math.abs(a.y - b.y) >= sizes.height || Math.abs(a.x - b.x) >= sizes.width - 1, `seed ${seed} round ${round}`).toBe(true);
+      }
+      for (const link of links) expect(drawn.boxes.get(link.to)!.y, `seed ${seed}`).toBeGreaterThan(drawn.boxes.get(link.from)!.y);
+    }
+  });
+  it('ends for a circle, which no loader lets through', () => {
+    const node = (id: string) => ({ id, label: id, detail: '', kind: 'action', section: 'steps' as const, state: 'pending', steps: [] });
+    expect(() => layout({ nodes: [node('a'), node('b')], edges: [{ from: 'a', to: 'b' }, { from: 'b', to: 'a' }] }, sizes)).not.toThrow();
+  });
+});
