@@ -112,7 +112,11 @@ await check('approving a plan in the page lets it go on', async () => {
     await button.waitFor({ state: 'detached' });
     const settled = (await demo.api(`incidents/${asked.incident}`)).approvals.find((a) => a.id === asked.id);
     const mine = settled.votes.find((v) => v.comment === 'looks right');
-    if (!mine) return false;
+    if (!mine) {
+      // The browser reports the refused vote; that is the approver's win, not a fault of the page.
+      troubles.splice(0, troubles.length, ...troubles.filter((line) => !/status of (409|412)/.test(line)));
+      return false;
+    }
     assert.equal(mine.granted, true);
     await page.getByRole('region', { name: 'Approvals' }).getByText('looks right').waitFor();
     await until('the plan is carried out', 60_000, async () => ['remediating', 'verifying', 'resolved'].includes((await demo.api(`incidents/${asked.incident}`)).state));
@@ -192,7 +196,6 @@ await check('filters, keys and deep links work', async () => {
 await check('when the connection breaks the page says so, comes back by itself and is up to date', async () => {
   await page.getByRole('link', { name: 'Incidents' }).click();
   await view.context.setOffline(true);
-  await page.evaluate(() => globalThis.dispatchEvent(new Event('offline')));
   await page.locator('#link', { hasText: 'reconnecting' }).waitFor({ timeout: 60_000 });
   await page.screenshot({ path: join(out, 'reconnecting.png') });
   troubles.length = 0;

@@ -8,7 +8,7 @@ const out = process.argv[2] ?? join(root, 'build/web-look');
 mkdirSync(out, { recursive: true });
 const hub = await startMock();
 const browser = await launch();
-for (const scheme of ['light', 'dark']) {
+for (const scheme of process.env.SCHEME ? [process.env.SCHEME] : ['light', 'dark']) {
   const { page, troubles, context } = await openPage(browser, { scheme });
   const shot = async (name) => {
     await page.screenshot({ path: join(out, `${scheme}-${name}.png`) });
@@ -49,6 +49,10 @@ for (const scheme of ['light', 'dark']) {
   await page.goto(`${hub.url}#/incidents`);
   await page.waitForTimeout(300);
   await shot('narrow');
+  await context.setOffline(true);
+  await page.getByText('reconnecting', { exact: true }).waitFor();
+  await context.setOffline(false);
+  await page.getByText('live', { exact: true }).waitFor();
   hub.dropStreams();
   await page.getByText('reconnecting', { exact: true }).waitFor();
   await page.getByText('live', { exact: true }).waitFor();

@@ -39,6 +39,7 @@ class Hub {
   private flushing: ReturnType<typeof setTimeout> | undefined;
   private abort: AbortController | undefined;
   private tries = 0;
+  private wake: (() => void) | undefined;
 
   start(): void {
     setInterval(() => (this.now = Date.now()), 1000);
@@ -46,6 +47,9 @@ class Hub {
     setInterval(() => {
       if (!document.hidden && !this.needToken && this.link === 'live') void this.quietly(() => this.loadSmall());
     }, 10_000);
+    // The browser knows first that there is no network; a dead stream would only be noticed by its silence.
+    addEventListener('offline', () => this.abort?.abort());
+    addEventListener('online', () => this.wake?.());
     void this.run();
   }
 
@@ -112,7 +116,10 @@ class Hub {
       clearTimeout(quiet);
       if (this.needToken) break;
       this.link = 'reconnecting';
-      await new Promise((done) => setTimeout(done, backoff(this.tries++, Math.random())));
+      await new Promise<void>((done) => {
+        this.wake = done;
+        setTimeout(done, backoff(this.tries++, Math.random()));
+      });
     }
   }
 
