@@ -9,7 +9,7 @@ Result<std::unique_ptr<Hub>> Hub::create(async::EventLoop& loop, RandomSource& r
     KN_TRY(auto signals, decision::SignalMap::builtin());
     KN_TRY(auto faults, decision::FaultCatalog::builtin());
     catalog::Rules rules{.actions = actions::action_specs()};
-    for (const auto& fault : faults.classes()) rules.fault_classes.push_back(fault.name);
+    rules.fault_classes = faults.names();
     catalog::Catalog workflows;
     for (const std::string& place : options.catalog) {
         if (place == "builtin") {

@@ -146,7 +146,7 @@ TEST(Planner, PutsAConfigBackWhoseChangeBrokeThePods) {
     const auto result = plan(s, crash_alert);
     EXPECT_EQ(result.plan.workflow, "restore-config");
     EXPECT_EQ(result.plan.params.at("name"), "cart-config");
-    EXPECT_EQ(result.plan.params.at("data").at("data").at("mode"), "good");
+    EXPECT_EQ(result.plan.params.at("data").at("mode"), "good");
     EXPECT_FALSE(result.needs_approval) << describe(d);
 }
 
@@ -254,7 +254,9 @@ TEST(Planner, RefreshesAPullSecretThatIsGoneAndRollsNothingBack) {
     const auto d = diagnose(s, {"ImagePullFailing"});
     EXPECT_EQ(d.fault_class, "image.pull_secret_missing") << describe(d);
     EXPECT_EQ(plan(s, {"ImagePullFailing"}).plan.workflow, "diagnose-and-notify");
-    const auto result = plan(s, {"ImagePullFailing"}, {}, {{"pull_secret_source", "infra/registry"}});
+    EXPECT_EQ(plan(s, {"ImagePullFailing"}, {}, {{"secret_sources", true}}).plan.workflow, "refresh-pull-secret");
+    json::make_at(s.object.object, "metadata", "annotations", "kubernaut.io/pull-secret-source") = "infra/registry";
+    const auto result = plan(s, {"ImagePullFailing"});
     EXPECT_EQ(result.plan.workflow, "refresh-pull-secret");
     EXPECT_EQ(result.plan.params.at("source"), "infra/registry");
 }

@@ -127,6 +127,11 @@ Result<FaultCatalog> FaultCatalog::parse(std::string_view yaml, std::string_view
     TableErrors errors(document, origin);
     FaultCatalog catalog;
     for (const auto& member : json::object_at(document.value, "classes")) catalog.classes_.push_back(read_class(member.key(), member.value(), errors));
+    for (const auto& name : json::array_at(document.value, "not_provable_yet")) {
+        if (name.is_string()) catalog.names_.emplace_back(json::view(name.get_string()));
+    }
+    for (const auto& each : catalog.classes_) catalog.names_.push_back(each.name);
+    std::ranges::sort(catalog.names_);
     if (catalog.classes_.empty()) errors.add("", "has no classes");
     KN_CHECK(errors.result());
     std::ranges::sort(catalog.classes_, {}, &FaultClass::name);

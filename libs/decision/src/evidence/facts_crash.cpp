@@ -109,6 +109,13 @@ void target_facts(const FactInput& in) {
                                          kube::annotation_of(object, "kubernaut.io/no-rollback") == "yes");
     sink.truth("target.on_delete_strategy", string_at(object, "spec", "updateStrategy", "type") == "OnDelete");
     sink.value("target.partition", json::int_at(object, "spec", "updateStrategy", "rollingUpdate", "partition").value_or(0));
+    // A typed value only: "namespace/name". Whether it is allowed is for the action to say.
+    const auto source = kube::annotation_of(object, "kubernaut.io/pull-secret-source");
+    const auto slash = source.find('/');
+    const bool valid = slash != std::string_view::npos && slash > 0 && slash + 1 < source.size() && source.find('/', slash + 1) == std::string_view::npos && source.size() <= 253 &&
+                       source.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-./") == std::string_view::npos;
+    sink.truth("target.has_secret_source", valid);
+    if (valid) sink.text("target.secret_source", source);
     const auto replicas = json::int_at(object, "spec", "replicas");
     if (replicas) sink.value("target.replicas", *replicas);
     auto pods = pod_sink(in);
@@ -366,7 +373,9 @@ void probe_facts(const FactInput& in) {
             if (c.init && !c.sidecar) continue;
             const bool by_signal = c.last && (c.last->exit_code == 137 || c.last->exit_code == 143) && c.last->reason != "OOMKilled";
             const bool unhealthy = unhealthy_event(in, pod, "Unhealthy");
-            if (by_signal && c.restarts >= 1 && unhealthy) {
+            // A program that obeys SIGTERM may well end with 0.
+            const bool obeyed = c.last && c.last->exit_code == 0 && unhealthy_event(in, pod, "Killing");
+            if ((by_signal || obeyed) && c.restarts >= 1 && unhealthy) {
                 killed_by_probe = true;
                 if (container.empty()) container = c.name, probe_kind = "liveness";
             }

@@ -195,6 +195,11 @@ void node_facts(const FactInput& in) {
     condition("node.disk_pressure", "DiskPressure");
     condition("node.pid_pressure", "PIDPressure");
     bool oom = false;
+    std::int64_t fell = 0;
+    for (const auto& event : in.snapshot.events) {
+        if (event.reason == "NodeNotReady" && event.kind == "Node" && in.now() - event.last <= 15min) fell += event.count;
+    }
+    FactSink(in.facts, "event", in.now()).truth("node.flaps", in.snapshot.events_known ? std::optional(fell > 2) : std::nullopt);
     for (const auto& event : in.snapshot.events) oom = oom || (event.reason == "SystemOOM" && event.kind == "Node" && in.now() - event.last <= 10min);
     FactSink(in.facts, "event", in.now()).truth("node.system_oom", in.snapshot.events_known ? std::optional(oom) : std::nullopt);
 

@@ -86,6 +86,10 @@ Task<> read_pods_and_revisions(ClusterReader& reader, EvidenceSnapshot& snapshot
         co_return;
     }
     if (!present) co_return;
+    if (target.kind == "Namespace") {
+        snapshot.pods = co_await reader.list_live(r::pods, target.name, {});
+        co_return;
+    }
     if (target.kind == "PersistentVolumeClaim") {
         snapshot.pods = co_await reader.list(r::pods, target.ns);
         std::erase_if(snapshot.pods.items, [&](const kube::ObjectPtr& pod) {
@@ -149,6 +153,7 @@ SeenEvent event_of(const Value& event) {
 Task<> read_events(ClusterReader& reader, EvidenceSnapshot& snapshot) {
     const auto& target = snapshot.target.key;
     const bool on_node = target.kind == "Node";
+    if (target.kind == "Namespace") co_return;
     SeenList list = co_await reader.list(r::events, on_node ? "" : target.ns);
     if (!list.known) list = co_await reader.list_live(r::events_core, on_node ? "" : target.ns, {});
     snapshot.events_known = list.known;

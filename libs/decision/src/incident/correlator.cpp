@@ -23,6 +23,23 @@ std::string seen_text(const Signal& signal) {
     return signal.name + (signal.object ? " on " + signal.object->kind + " " + signal.object->name : std::string{});
 }
 
+/// Some rules name what labels alone do not: a namespace, a Service.
+std::optional<ObjectKey> object_of(const Signal& signal, const SignalMeaning* meaning) {
+    if (meaning != nullptr && (meaning->target_label == "namespace" || meaning->target_label == "service")) {
+        const auto label = [&](const char* name) {
+            const auto found = signal.labels.find(name);
+            return found == signal.labels.end() ? std::string{} : found->second;
+        };
+        const auto exported = label("exported_namespace");
+        const auto ns = exported.empty() ? label("namespace") : exported;
+        if (meaning->target_label == "namespace" && !ns.empty() && !signal.object) return ObjectKey{signal.cluster, "", "Namespace", "", ns};
+        if (meaning->target_label == "service" && !ns.empty() && !label("service").empty() && signal.source == SignalSource::alertmanager) {
+            return ObjectKey{signal.cluster, ns, "Service", "", label("service")};
+        }
+    }
+    return signal.object;
+}
+
 ObjectKey cluster_itself(const ClusterId& cluster) { return {cluster, "", "Cluster", "", cluster.str()}; }
 
 }  // namespace
@@ -30,7 +47,7 @@ ObjectKey cluster_itself(const ClusterId& cluster) { return {cluster, "", "Clust
 std::string family_of(std::string_view kind, std::string_view meant) {
     static const std::map<std::string_view, std::string_view> by_kind{
         {"Node", "node"}, {"PersistentVolumeClaim", "pvc"}, {"PersistentVolume", "pv"}, {"HorizontalPodAutoscaler", "hpa"}, {"PodDisruptionBudget", "pdb"},
-        {"ResourceQuota", "quota"}, {"Service", "service"}, {"Job", "job"}, {"CronJob", "job"}, {"Cluster", "cluster"}};
+        {"ResourceQuota", "quota"}, {"Service", "service"}, {"Namespace", "namespace"}, {"Job", "job"}, {"CronJob", "job"}, {"Cluster", "cluster"}};
     if (const auto found = by_kind.find(kind); found != by_kind.end()) return std::string{found->second} + (kind == "Cluster" ? "." + std::string{meant} : "");
     static const std::set<std::string_view> apart{"controller", "throttling", "slo", "litter", "terminating", "daemonset"};
     return apart.contains(meant) ? std::string{meant} : "pods";
@@ -228,8 +245,8 @@ Task<Result<bool>> Correlator::Impl::settle(Signal signal, Groups& groups) {
     if (map.ignored(signal.name)) co_return co_await ignore(std::move(signal), "never opens an incident");
     if (!gateway.cluster(signal.cluster)) co_return co_await ignore(std::move(signal), "cluster is not registered: shown only");
     OwnerAnswer owner{ObjectRef{.key = cluster_itself(signal.cluster)}, Resolution::unresolved};
-    if (signal.object) {
-        auto object = *signal.object;
+    if (auto named = object_of(signal, map.find(signal.name))) {
+        auto object = *std::move(named);
         object.cluster = signal.cluster;
         auto resolved = co_await resolve_owner(gateway, object, clock().deadline_in(options.call_timeout));
         if (resolved) {

@@ -155,10 +155,25 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
             co_return co_await try_start(std::move(incident), *std::move(seen), Consent::if_gates_ask);
         }
     }
-    const bool early = says_nothing(result) && (age < options.settle || (age < options.incomplete_limit && growing(seen->diagnosis, facts)));
+    // It was in trouble and is not any more, though its alerts may still fire for a while.
+    const auto& meanings = classifier.signals();
+    const bool about_pods = std::ranges::all_of(seen->alerts, [&](const std::string& alert) {
+        const auto* meaning = meanings.find(alert);
+        return meaning == nullptr ? false : meaning->family == "pods";
+    });
+    if (result.plan.fault_class.empty() && facts.yes("pod.all_ready") && (about_pods || !incident.fault_class.empty())) {
+        if (!incident.evidence_gone_since) incident.evidence_gone_since = at;
+        if (at - *incident.evidence_gone_since < options.evidence_gone) co_return co_await look_later(std::move(incident), options.look_every, "evidence_gone");
+        const auto person = changed_by_person(seen->snapshot, incident.opened_at);
+        co_return co_await close(std::move(incident), IncidentState::resolved, person.empty() ? Outcome::self_healed : Outcome::human_fixed, {},
+                                 person.empty() ? "its pods are ready again and nobody did anything" : person + " changed it");
+    }
+    incident.evidence_gone_since.reset();
+    const bool unexplained_crash = result.plan.fault_class == "crashloop.unknown" && age < options.unknown_crash_limit;
+    if (unexplained_crash) incident.fault_class = result.plan.fault_class;
+    const bool early = unexplained_crash || (says_nothing(result) && (age < options.settle || (age < options.incomplete_limit && growing(seen->diagnosis, facts))));
     if (early) {
         incident.diagnosis = seen->diagnosis;
-        if (facts.yes("target.exists") && result.plan.fault_class.empty() && incident.signals_firing <= 0) incident.evidence_gone_since = at;
         co_return co_await look_later(std::move(incident), options.look_every, "evidence_incomplete");
     }
     // Nothing is wrong with it and nobody but our own eyes said so: a passing event is no incident.

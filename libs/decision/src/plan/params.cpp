@@ -27,8 +27,7 @@ json::Object offers(const WorkflowDefinition& workflow, std::string_view fault_c
         const bool missing = fault_class == "configmap.missing";
         put("name", missing ? "ref.missing_config" : "config.name");
         put("config_map", missing ? "ref.missing_config" : "config.name");
-        put("hash", missing ? "ref.missing_config_hash" : "config.good_hash");
-        put("data", missing ? "ref.missing_config_data" : "config.good_data");
+        if (const auto* data = json::at(facts.value(missing ? "ref.missing_config_data" : "config.good_data"), "data")) out["data"] = *data;
     }
     if (id == "raise-memory") put("container", "oom.container");
     if (id == "raise-cpu") put("container", "cpu.container");
@@ -43,9 +42,9 @@ json::Object offers(const WorkflowDefinition& workflow, std::string_view fault_c
     }
     if (id == "refresh-pull-secret") {
         put("name", "image.pull_secret"), put("secret", "image.pull_secret");
-        put("source", "policy.pull_secret_source"), put("registry", "image.host");
+        put("source", "target.secret_source"), put("registry", "image.host");
     }
-    if (id == "restore-secret") put("name", "ref.missing_secret"), put("secret", "ref.missing_secret"), put("source", "policy.secret_source");
+    if (id == "restore-secret") put("name", "ref.missing_secret"), put("secret", "ref.missing_secret"), put("source", "target.secret_source");
     if (id == "fix-unbound-pvc") {
         put("claim", "claim.name"), put("pvc", "claim.name");
         put("storage_class", "claim.default_class"), put("storageClassName", "claim.default_class");

@@ -16,6 +16,8 @@ namespace {
 namespace r = kube::resources;
 using json::Value;
 
+constexpr int piled_up = 5;                   // failed pods of one namespace that are worth a word
+
 struct Scan {
     ports::ClusterGateway& gateway;
     const ClusterId& cluster;
@@ -36,11 +38,17 @@ struct Scan {
     }
 
     void pods() {
+        std::map<std::string, int> failed;
         for (const auto& item : all(r::pods)) {
             const auto pod = pod_view(*item);
             if (pod.deleting) {
                 if (pod.deleted_at && now - *pod.deleted_at > options.ages.terminating) add("PodStuckTerminating", key(r::pods, *item));
                 continue;
+            }
+            if (pod.phase == "Failed") {
+                const auto owner = kube::controller_of(*item);
+                const auto since = pod.ready_changed ? pod.ready_changed : pod.created;
+                if (!(owner && owner->kind == "Job") && since && now - *since >= options.ages.litter) ++failed[pod.ns];
             }
             if (pod.finished) continue;
             if (pod.unschedulable && pod.created && now - *pod.created > 30s) add("PodUnschedulable", key(r::pods, *item));
@@ -51,6 +59,9 @@ struct Scan {
                 else if (oom && c.restarts >= 1) add("ContainerOOMKilled", key(r::pods, *item), c.name);
                 else if (is_crashing(pod, c, now)) add("KubePodCrashLooping", key(r::pods, *item), c.name, c.restarts >= 3 ? 0s : 30s);
             }
+        }
+        for (const auto& [ns, count] : failed) {
+            if (count >= piled_up) add("FailedPodsPiledUp", {cluster, "", "Namespace", "", ns}, {}, 0ms, Severity::info);
         }
     }
     void workloads() {

@@ -81,9 +81,12 @@ public:
     static Result<FaultCatalog> builtin();
     [[nodiscard]] const FaultClass* find(std::string_view name) const;
     [[nodiscard]] const std::vector<FaultClass>& classes() const { return classes_; }
+    /// Every class that a workflow may name: those above and the ones that cannot be proven yet.
+    [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
 
 private:
     std::vector<FaultClass> classes_;        ///< by name
+    std::vector<std::string> names_;
 };
 
 /// Facts → probabilities → one class or none. Pure and deterministic.
@@ -95,6 +98,7 @@ public:
     /// Is the class's evidence still there? Unknown when it cannot be told.
     [[nodiscard]] Truth still_there(std::string_view fault_class, const FactSet& facts) const;
     [[nodiscard]] const FaultCatalog& faults() const { return *faults_; }
+    [[nodiscard]] const SignalMap& signals() const { return *signals_; }
 
 private:
     const FaultCatalog* faults_;

@@ -43,9 +43,10 @@ struct DecisionOptions {
     Duration store_timeout = 3s;
     int ineffective_limit = 3;           ///< executions without effect in 4 h: escalated
     Duration settle = 60s;               ///< a fault without a plan is looked at again this long before people are told
+    Duration unknown_crash_limit = 8min; ///< a crash that nothing explains may heal by itself: people are told after this
     Duration incomplete_limit = 10min;   ///< the same while evidence for a named class is still growing (a node not yet 5 minutes silent)
     int batch = 200;
-    json::Object policy{};               ///< settings for plans, seen by conditions as policy.*: pull_secret_source, secret_source, node_group
+    json::Object policy{};               ///< settings for plans, seen by conditions as policy.*: secret_sources (an allow-list is configured), node_group
     RuleAges ages{};
 };
 
