@@ -106,6 +106,8 @@ void claim_facts(const FactInput& in, const Value& claim, FactSink& sink) {
         }
     }
     sink.text("claim.class", class_name);
+    const auto expanded = in.snapshot.done_24h.find("expand-volume");
+    FactSink(in.facts, "history", in.now()).value("history.expansions_24h", expanded == in.snapshot.done_24h.end() ? 0 : expanded->second);
     sink.truth("claim.provisioning_failed", in.snapshot.events_known ? std::optional(event_about(in, "ProvisioningFailed", "PersistentVolumeClaim", name))
                                                                      : std::nullopt);
     sink.truth("claim.resizing", condition_is(claim, "Resizing", "True").value_or(false) || condition_is(claim, "FileSystemResizePending", "True").value_or(false));
@@ -238,11 +240,15 @@ void node_facts(const FactInput& in) {
     if (in.snapshot.pods.known) {
         const auto* allocatable = json::at(node.object, "status", "allocatable", "pods");
         const auto limit = kube::quantity_at(allocatable != nullptr ? allocatable : json::at(node.object, "status", "capacity", "pods"));
-        std::int64_t running = 0, emptydir = 0, failed = 0;
+        std::int64_t running = 0, emptydir = 0, failed = 0, evictable = 0;
         for (const auto& pod : in.model.pods) {
             if (pod.phase == "Failed") ++failed;
             if (pod.finished) continue;
             ++running;
+            const auto owner = kube::controller_of(*pod.object);
+            const bool bound_to_node = (owner && (owner->kind == "DaemonSet" || owner->kind == "Node")) ||
+                                       !kube::annotation_of(*pod.object, "kubernetes.io/config.mirror").empty();
+            if (!bound_to_node) ++evictable;
             for (const Value& volume : json::array_at(*pod.object, "spec", "volumes")) {
                 if (json::at(volume, "emptyDir") != nullptr && string_at(volume, "emptyDir", "medium") != "Memory") {
                     ++emptydir;
@@ -254,6 +260,7 @@ void node_facts(const FactInput& in) {
         pods.value("node.pods", running);
         pods.value("node.failed_pods", failed);
         pods.value("node.emptydir_pods", emptydir);
+        pods.truth("node.has_evictable", evictable > 0);
         pods.truth("node.full_of_pods", limit ? std::optional(*limit > 1 && static_cast<double>(running) > 0.95 * *limit) : std::nullopt);
     }
 }

@@ -24,13 +24,21 @@ bool growing(const Diagnosis& diagnosis, const FactSet& facts) {
     return std::ranges::any_of(diagnosis.candidates, [](const Candidate& c) { return !c.excluded && !c.unknown_facts.empty() && c.p >= 0.5; });
 }
 
+/// Whole contents (a ConfigMap's good data) live in the plan; the stored evidence only says that they are known.
+Diagnosis without_contents(Diagnosis diagnosis) {
+    for (auto& fact : diagnosis.facts) {
+        if (fact.value.is_object()) fact.value = "(kept)";
+    }
+    return diagnosis;
+}
+
 }  // namespace
 
 void IncidentDriver::Impl::take_plan(Incident& incident, const Look& look, PlanResult result) {
     const auto at = now();
     const auto& d = look.diagnosis;
     const bool news = incident.fault_class != d.fault_class || !incident.diagnosis;
-    incident.diagnosis = d;
+    incident.diagnosis = without_contents(d);
     incident.fault_class = d.fault_class;
     incident.p = d.p;
     incident.incident_key = d.fault_class.empty() ? "" : make_incident_key(incident.target.key, d.fault_class);
@@ -173,7 +181,7 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
     if (unexplained_crash) incident.fault_class = result.plan.fault_class;
     const bool early = unexplained_crash || (says_nothing(result) && (age < options.settle || (age < options.incomplete_limit && growing(seen->diagnosis, facts))));
     if (early) {
-        incident.diagnosis = seen->diagnosis;
+        incident.diagnosis = without_contents(seen->diagnosis);
         co_return co_await look_later(std::move(incident), options.look_every, "evidence_incomplete");
     }
     // Nothing is wrong with it and nobody but our own eyes said so: a passing event is no incident.
@@ -301,7 +309,7 @@ Task<Result<>> IncidentDriver::Impl::start_execution(Incident incident, Look see
     run.context["incident"] = json::Object{{"id", incident.id.str()}, {"fault_class", incident.fault_class}, {"alert_name", incident.alert_name}, {"p", incident.p},
                                            {"severity", to_string(incident.severity)}, {"state_reason", incident.state_reason}};
     run.context["target"] = json::Object{{"key", key.str()}, {"kind", key.kind}, {"group", key.group}, {"namespace", key.ns}, {"name", key.name}, {"uid", incident.target.uid}};
-    run.context["facts"] = seen.facts.tree();
+    run.context["facts"] = FactSet(without_contents(seen.diagnosis).facts).tree();
     run.context["cluster"] = json::Object{{"id", incident.cluster.str()}, {"environment", to_string(incident.environment)}};
     run.context["env"] = to_string(incident.environment);
     request.locks = report.locks;

@@ -118,13 +118,16 @@ struct Scan {
         }
     }
     void services() {
-        const auto pods = all(r::pods);
+        std::map<std::string, std::vector<kube::ObjectPtr>, std::less<>> pods_of;
+        for (auto& pod : all(r::pods)) pods_of[std::string{kube::namespace_of(*pod)}].push_back(pod);
         for (const auto& item : all(r::services)) {
             const auto& selector = json::object_at(*item, "spec", "selector");
             if (selector.empty()) continue;
             const auto ns = kube::namespace_of(*item);
             const auto matches = [&](const json::Object& labels) { return kube::map_selector_matches(selector, labels); };
-            if (std::ranges::any_of(pods, [&](const kube::ObjectPtr& p) { return kube::namespace_of(*p) == ns && matches(json::object_at(*p, "metadata", "labels")); })) continue;
+            const auto pods = pods_of.find(ns);
+            if (pods != pods_of.end() &&
+                std::ranges::any_of(pods->second, [&](const kube::ObjectPtr& p) { return matches(json::object_at(*p, "metadata", "labels")); })) continue;
             // Only where a workload of that name runs with other labels: a Service that waits for its workload is no trouble.
             bool named = false, waits = false;
             for (const auto* resource : {&r::deployments, &r::stateful_sets}) {
