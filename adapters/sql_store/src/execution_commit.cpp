@@ -46,8 +46,9 @@ std::size_t add_execution(Batch& batch, const ports::ExecutionCommit& commit, co
     const bool keeps_lease = execution.lease_until && !terminal && !commit.release_locks;
     // A worker that brings steps to their end is not what kills workers.
     const bool progress = std::ranges::any_of(commit.steps, [](const Step& step) { return is_terminal(step.state); });
+    // An absent parameter has no type of its own in PostgreSQL, hence the casts.
     return batch.add("UPDATE executions SET state = $4, is_active = $5, owner = $6, lease_until = CASE WHEN $7 = 0 THEN NULL WHEN lease_until IS NOT NULL AND "
-                     "lease_until > $8 THEN lease_until ELSE $8 END, wake_at = CASE WHEN woken_at IS NULL OR $9 IS NULL OR $9 <= woken_at THEN $9 "
+                     "lease_until > $8 THEN lease_until ELSE $8 END, wake_at = CASE WHEN woken_at IS NULL OR CAST($9 AS BIGINT) IS NULL OR CAST($9 AS BIGINT) <= woken_at THEN CAST($9 AS BIGINT) "
                      "ELSE woken_at END, cancel_requested = CASE WHEN cancel_requested = 1 THEN 1 ELSE $10 END, "
                      "cancel_by = CASE WHEN cancel_requested = 1 THEN cancel_by ELSE $11 END, kills = CASE WHEN $12 = 1 THEN 0 ELSE kills END, updated_at = $13, "
                      "dry_run = $14, doc = $15 WHERE cluster_id = $1 AND id = $2 AND epoch = $3 AND $16 LIKE '%,' || state || ',%' RETURNING frozen_hash, held",

@@ -96,6 +96,7 @@ struct PostgresServer::Parts {
     TempDir dir;
     std::string binaries = find_binaries();
     const passwd* user = unprivileged_user();
+    Disk disk = Disk::unflushed;
     int port = 0;
     pid_t pid = 0;
     int outputs = 0;
@@ -108,9 +109,10 @@ PostgresServer::PostgresServer() : parts_(std::make_unique<Parts>()) {}
 
 PostgresServer::~PostgresServer() { kill(); }
 
-Result<std::unique_ptr<PostgresServer>> PostgresServer::start() {
+Result<std::unique_ptr<PostgresServer>> PostgresServer::start(Disk disk) {
     std::unique_ptr<PostgresServer> server(new PostgresServer());
     Parts& parts = *server->parts_;
+    parts.disk = disk;
     if (parts.binaries.empty()) return fail(ErrorCode::not_found, "PostgreSQL is not installed (apt-get install postgresql)");
     if (parts.user != nullptr && chown(parts.dir.path().c_str(), parts.user->pw_uid, parts.user->pw_gid) != 0) {
         return fail(ErrorCode::internal, "cannot give the folder to " + std::string(parts.user->pw_name));
@@ -125,7 +127,7 @@ Result<std::unique_ptr<PostgresServer>> PostgresServer::start() {
 Result<> PostgresServer::run() {
     Parts& parts = *parts_;
     parts.pid = spawn({parts.program("postgres"), "-D", parts.data(), "-k", parts.dir.path(), "-p", std::to_string(parts.port), "-c", "listen_addresses=127.0.0.1",
-                       "-c", "max_connections=60", "-c", "shared_buffers=64MB"},
+                       "-c", "max_connections=60", "-c", "shared_buffers=64MB", "-c", parts.disk == Disk::flushed ? "fsync=on" : "fsync=off"},
                       parts.log(), parts.user, parts.dir.path());
     // pg_isready waits for us; the loop only bounds how often it is asked.
     for (int tried = 0; tried < 150; ++tried) {
