@@ -12,23 +12,23 @@ describe('the graph of a definition', () => {
     expect(edges({ steps: [{ id: 'a', action: 'x' }, { id: 'b', action: 'y' }, { id: 'c', action: 'z' }] })).toEqual(['a>b', 'b>c']);
   });
   it('follows needs; an empty list is the step before', () => {
-    const definition = { steps: [{ id: 'a' }, { id: 'b', needs: [] }, { id: 'c', needs: ['a'] }, { id: 'd', needs: ['b', 'c'] }] };
+    const definition: Json = { steps: [{ id: 'a' }, { id: 'b', needs: [] }, { id: 'c', needs: ['a'] }, { id: 'd', needs: ['b', 'c'] }] };
     expect(edges(definition)).toEqual(['a>b', 'a>c', 'b>d', 'c>d']);
   });
   it('forks into branches and joins them again', () => {
-    const definition = { steps: [{ id: 'p', kind: 'parallel', branches: [[{ id: 'l' }], [{ id: 'r1' }, { id: 'r2' }]] }, { id: 'after' }] };
+    const definition: Json = { steps: [{ id: 'p', kind: 'parallel', branches: [[{ id: 'l' }], [{ id: 'r1' }, { id: 'r2' }]] }, { id: 'after' }] };
     expect(edges(definition)).toEqual(['p/l>after', 'p/r1>p/r2', 'p/r2>after', 'p>p/l', 'p>p/r1']);
   });
   it('leads an empty else straight on', () => {
-    const definition = { steps: [{ id: 'q', kind: 'branch', if: 'x', then: [{ id: 't' }] }, { id: 'after' }] };
+    const definition: Json = { steps: [{ id: 'q', kind: 'branch', if: 'x', then: [{ id: 't' }] }, { id: 'after' }] };
     expect(edges(definition)).toEqual(['q/t>after', 'q>after', 'q>q/t']);
   });
   it('puts verify and finally behind the steps', () => {
-    const definition = { steps: [{ id: 'a' }], verify: [{ id: 'ok' }], finally: [{ id: 'tell' }] };
+    const definition: Json = { steps: [{ id: 'a' }], verify: [{ id: 'ok' }], finally: [{ id: 'tell' }] };
     expect(edges(definition)).toEqual(['a>verify/ok', 'verify/ok>finally/tell']);
   });
   it('shows all rounds of a loop at one node', () => {
-    const definition = { steps: [{ id: 'each', kind: 'loop', body: [{ id: 'evict', action: 'evict_pod' }] }] };
+    const definition: Json = { steps: [{ id: 'each', kind: 'loop', body: [{ id: 'evict', action: 'evict_pod' }] }] };
     const graph = buildGraph(definition, [step('each', 'waiting'), step('each[0]/evict', 'succeeded'), step('each[1]/evict', 'in_flight')]);
     const node = graph.nodes.find((n) => n.id === 'each/evict')!;
     expect(node.steps).toHaveLength(2);

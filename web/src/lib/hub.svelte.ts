@@ -45,7 +45,7 @@ class Hub {
     setInterval(() => (this.now = Date.now()), 1000);
     // What the stream does not tell: a pause that was lifted or ran out, an approval that was asked for.
     setInterval(() => {
-      if (!document.hidden && !this.needToken && this.link === 'live') void this.quietly(() => this.loadSmall());
+      if (!document.hidden && !this.needToken && this.link === 'live') void this.quietly(async () => void (await Promise.all([this.loadSmall(), this.loadExecutions('50')])));
     }, 10_000);
     // The browser knows first that there is no network; a dead stream would only be noticed by its silence.
     addEventListener('offline', () => this.abort?.abort());
@@ -139,21 +139,38 @@ class Hub {
 
   private async load(): Promise<void> {
     const who = await get<{ name: string; version: string }>('whoami');
-    const [open, recent, running, executions] = await Promise.all([
+    const [open, recent] = await Promise.all([
       pages<Incident>('incidents', { open: 'true', limit: '500' }, 4),
       pages<Incident>('incidents', { limit: '500' }, 1),
-      pages<Execution>('executions', { state: 'awaiting_approval,queued,running,paused,verifying,compensating', limit: '500' }, 1),
-      pages<Execution>('executions', { limit: '100' }, 1),
+      this.loadExecutions('100'),
       this.loadSmall(),
     ]);
     this.me = who.name;
     this.version = who.version;
-    this.executionMap.clear();
     for (const each of [...recent, ...open]) put(this.incidentMap, each);
-    for (const each of [...executions, ...running]) this.executionMap.set(each.id, each);
     this.touch('incident');
-    this.touch('execution');
     this.flush();
+  }
+
+  /** What runs, the newest, and how those ended that ran when we last looked. */
+  private async loadExecutions(limit: string): Promise<void> {
+    const running = await pages<Execution>('executions', { state: 'awaiting_approval,queued,running,paused,verifying,compensating', limit: '500' }, 1);
+    const recent = await pages<Execution>('executions', { limit }, 1);
+    const now = new Map([...running, ...recent].map((each) => [each.id, each]));
+    const gone = [...this.executionMap.values()].filter((each) => !finalExecution.has(each.state) && !now.has(each.id)).slice(0, 50);
+    for (const each of now.values()) this.executionMap.set(each.id, each);
+    await Promise.all(
+      gone.map(async ({ id }) => {
+        try {
+          const { steps: _steps, definition: _definition, ...execution } = await get<Execution>(`executions/${encodeURIComponent(id)}`);
+          this.executionMap.set(id, execution);
+        } catch (error) {
+          if (!(error instanceof ApiError) || error.status !== 404) throw error;
+          this.executionMap.delete(id);
+        }
+      }),
+    );
+    this.touch('execution');
   }
 
   private async loadSmall(): Promise<void> {
