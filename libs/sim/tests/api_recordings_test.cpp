@@ -128,6 +128,10 @@ protected:
         running("web-f4cfff6d6-4865g", "node-1", R"({"app":"web"})", R"([{"name":"app","image":"registry.example/web:1"},{"name":"side","image":"registry.example/side:1"}])");
         running("notready", "node-2", "{}", one, false);
         running("badimage", "node-2", "{}", one, false);
+        running("oomer", "node-0", "{}", one, false);
+        post("/api/v1/nodes", R"({"metadata":{"name":"node-0"}})");
+        merge(std::string(pods) + "/web-f4cfff6d6-4865g/status",
+              R"({"status":{"containerStatuses":[{"name":"app","state":{"running":{}},"lastState":{}},{"name":"side","state":{"running":{}},"lastState":{}}]}})");
         running("crasher", "node-0", "{}", one, false);
         running("todel", "node-1", "{}", one);
         running("ondead", "node-1", "{}", one);
@@ -202,6 +206,8 @@ TEST_F(ApiRecordings, AnswersHaveTheShapesOfARealServer) {
         const bool logs = name.starts_with("k0") || name.starts_with("k10") || name.starts_with("k11") || name.starts_with("k12");
         if (std::string_view("abdefghij").find(name[0]) == std::string_view::npos && !logs && name != "c09-list-future-rv") continue;
         if (name == "k09-log-follow") continue;
+        // Deleted by a recording of before.
+        if (name == "k12-log-unscheduled") post(pods, R"({"metadata":{"name":"unschedulable"},"spec":{"containers":[{"name":"c","image":"registry.example/x:1"}]}})");
         for (const auto& exchange : read_recording(file)) {
             replay(exchange, differences);
             ++compared;

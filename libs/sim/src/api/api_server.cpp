@@ -33,6 +33,7 @@ bool ApiServer::is_stream(const kube::Request& request) const {
 
 std::unique_ptr<kube::Stream> ApiServer::open(const kube::Request& request, const Identity& identity) { return impl_->open(request, identity); }
 
+void ApiServer::add_token(std::string token, Identity identity) { impl_->options.tokens.insert_or_assign(std::move(token), std::move(identity)); }
 std::optional<Identity> ApiServer::authenticate(std::string_view bearer_token) const { return impl_->authenticate(bearer_token); }
 
 kube::Response ApiServer::unauthorized() {

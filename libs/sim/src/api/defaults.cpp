@@ -1,6 +1,7 @@
 #include "api/defaults.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "kubernaut/base/hash.hpp"
 #include "kubernaut/kube/object.hpp"
@@ -299,6 +300,22 @@ void default_pod_spec(Value& value, bool is_pod) {
     // serviceAccount is the old name of serviceAccountName; servers write both.
     if (spec.contains("serviceAccountName") && !spec.contains("serviceAccount")) spec["serviceAccount"] = spec["serviceAccountName"];
     if (spec.contains("serviceAccount") && !spec.contains("serviceAccountName")) spec["serviceAccountName"] = spec["serviceAccount"];
+}
+
+Value initial_status(const ServedType& type) {
+    static const std::map<std::string, Object, std::less<>> counters{
+        {"replicasets.apps", {{"replicas", 0}}},
+        {"replicationcontrollers", {{"replicas", 0}}},
+        {"statefulsets.apps", {{"replicas", 0}, {"availableReplicas", 0}}},
+        {"daemonsets.apps", {{"currentNumberScheduled", 0}, {"numberMisscheduled", 0}, {"desiredNumberScheduled", 0}, {"numberReady", 0}}},
+        {"poddisruptionbudgets.policy", {{"disruptionsAllowed", 0}, {"currentHealthy", 0}, {"desiredHealthy", 0}, {"expectedPods", 0}}},
+        {"horizontalpodautoscalers.autoscaling", {{"desiredReplicas", 0}}},
+        {"ingresses.networking.k8s.io", {{"loadBalancer", Object{}}}},
+        {"volumeattachments.storage.k8s.io", {{"attached", false}}},
+    };
+    if (type.custom || !type.status) return nullptr;
+    const auto found = counters.find(type.storage);
+    return found == counters.end() ? Object{} : found->second;
 }
 
 std::string_view qos_class(const Value& spec) {

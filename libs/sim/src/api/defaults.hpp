@@ -12,6 +12,8 @@ void normalize(const ServedType& type, Value& object);
 void apply_defaults(const ServedType& type, Value& object);
 /// A pod's (or pod template's) spec alone.
 void default_pod_spec(Value& spec, bool is_pod);
+/// The status that a new object of this kind shows: fields that the API writes even when they are zero. Null for kinds without.
+Value initial_status(const ServedType& type);
 /// "Guaranteed", "Burstable" or "BestEffort".
 std::string_view qos_class(const Value& pod_spec);
 

@@ -185,6 +185,25 @@ bool same_but_managed(const Value& a, const Value& b) {
     return true;
 }
 
+/// `old` with the container resources of `wanted`: whatever else a resize says is dropped without a word.
+Value only_resize(const Value& old, const Value& wanted) {
+    Value out = old;
+    for (const std::string_view list : {"containers", "initContainers"}) {
+        auto* spec = out.as_object().if_contains("spec");
+        auto* containers = spec == nullptr || !spec->is_object() ? nullptr : spec->get_object().if_contains(list);
+        if (containers == nullptr || !containers->is_array()) continue;
+        for (Value& container : containers->get_array()) {
+            for (const Value& other : json::array_at(wanted, "spec", list)) {
+                if (!container.is_object() || string_at(other, "name") != string_at(container, "name")) continue;
+                for (const std::string_view field : {"resources", "resizePolicy"}) {
+                    if (const auto* value = at(other, field)) container.get_object()[field] = *value;
+                }
+            }
+        }
+    }
+    return out;
+}
+
 bool has_finalizers(const Value& object) {
     if (!json::array_at(object, "metadata", "finalizers").empty()) return true;
     return kube::kind_of(object) == "Namespace" && kube::api_version_of(object) == "v1" && !json::array_at(object, "spec", "finalizers").empty();
@@ -278,6 +297,7 @@ Outcome<Written> Core::create(WriteContext& context, Value object, const FieldSe
     if (type.generation) metadata["generation"] = 1;
     // A node registers with its status; everybody else begins without one.
     if (type.status && type.storage != "nodes") object.as_object().erase("status");
+    if (const auto status = initial_status(type); !status.is_null() && !object.as_object().contains("status")) object.as_object()["status"] = status;
     if (type.custom) default_custom(type, object);
     apply_defaults(type, object);
     KN_CHECK(admit_create(*this, context, object));
@@ -330,6 +350,7 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
                                        "generateName", "resourceVersion", "managedFields"}) {
         keep_metadata(object, old, key);
     }
+    if (part == UpdatePart::resize) object = only_resize(old, object);
     if (part == UpdatePart::status) {
         // Everything but the status, and what some kinds take along (h08), stays.
         const auto status = at(object, "status") == nullptr ? Value(nullptr) : *at(object, "status");
