@@ -27,8 +27,7 @@ struct Call {
     CallKind kind = CallKind::prepare;
     std::string path;
     int attempt = 0;
-    /// Changes the cluster: everything that changed in the machine must be stored before this call is made.
-    [[nodiscard]] bool writes() const { return kind == CallKind::execute || kind == CallKind::compensate; }
+    bool durable = false;                    ///< changes the cluster: everything that changed in the machine must be stored before this call is made
     bool operator==(const Call&) const = default;
 };
 
