@@ -73,6 +73,10 @@ protected:
         KN_CO_TRY(const auto data, co_await wanted_data(context, params, key));
         if (params.has("hash") && params.text("hash") != content_hash(data)) co_return bad_param("hash", "is not the hash of the data");
 
+        if (key != context.target.key) {
+            const auto target = co_await reread(context, context.target.key, context.target.uid);
+            if (!target) co_return fail(target.error());
+        }
         auto subject = co_await read_object(context, key);
         if (!subject && subject.error().code != ErrorCode::not_found) co_return fail(subject.error());
         Prepared prepared;

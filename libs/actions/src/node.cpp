@@ -87,7 +87,8 @@ std::optional<std::size_t> find_taint(const json::Value& node, std::string_view 
     return std::nullopt;
 }
 
-json::Value taint_patch(const json::Value& node, const json::Value& taint, std::optional<std::size_t> at) {
+/// Removes the taint at `at`, or adds it, at the place where it stood (`place`) if that still exists.
+json::Value taint_patch(const json::Value& node, const json::Value& taint, std::optional<std::size_t> at, std::size_t place) {
     json::Array operations;
     const auto add = [&operations](std::string_view op, std::string path, const json::Value* value) {
         json::Object made;
@@ -99,13 +100,15 @@ json::Value taint_patch(const json::Value& node, const json::Value& taint, std::
     add("test", "/metadata/resourceVersion", &version);
     if (at) {
         const auto path = "/spec/taints/" + std::to_string(*at);
-        add("test", path, &json::array_at(node, "spec", "taints")[*at]);
-        add("remove", path, nullptr);
+        const auto& taints = json::array_at(node, "spec", "taints");
+        add("test", path, &taints[*at]);
+        add("remove", taints.size() == 1 ? "/spec/taints" : path, nullptr);  // no empty list is left behind
     } else if (json::at(node, "spec", "taints") == nullptr) {
-        const json::Value list(json::Array(1, taint));
+        const json::Value list(json::Array(1, taint)), empty = json::Object{};
+        if (json::at(node, "spec") == nullptr) add("add", "/spec", &empty);
         add("add", "/spec/taints", &list);
     } else {
-        add("add", "/spec/taints/-", &taint);
+        add("add", "/spec/taints/" + std::to_string(std::min(place, json::array_at(node, "spec", "taints").size())), &taint);
     }
     return json::Value(std::move(operations));
 }
@@ -155,6 +158,7 @@ protected:
         }
         auto image = identity_json(node);
         image["taint"] = taint;
+        image["place"] = at.value_or(json::array_at(node.live, "spec", "taints").size());
         const auto bytes = json::canonical(taint);
         Prepared prepared;
         prepared.pre_image = json::Value(std::move(image));
@@ -179,6 +183,7 @@ private:
         const auto* taint = json::at(context.pre_image, "taint");
         if (taint == nullptr) co_return fail(ErrorCode::internal, "no pre-image was stored for this action");
         KN_CO_TRY(const auto key, ObjectKey::parse(json::string_at(context.pre_image, "object")));
+        const auto place = static_cast<std::size_t>(json::int_at(context.pre_image, "place").value_or(0));
         Calls calls;
         for (int attempt = 0;; ++attempt) {
             KN_CO_TRY(const auto node, co_await stored_node(context));
@@ -186,7 +191,7 @@ private:
             const bool same = at && same_value(&json::array_at(node, "spec", "taints")[*at], taint, false);
             if (at.has_value() == there && (!there || same)) co_return outcome(key, *taint, there, std::move(calls));
             if (at && !same) co_return refuse(otherwise, "another taint " + std::string(json::string_at(*taint, "key")) + " is on " + key.str() + " now");
-            const auto answer = co_await context.client->patch(kube::resources::nodes, "", key.name, kube::PatchType::json, taint_patch(node, *taint, at),
+            const auto answer = co_await context.client->patch(kube::resources::nodes, "", key.name, kube::PatchType::json, taint_patch(node, *taint, at, place),
                                                                {.write = {.dry_run = context.dry_run}}, call_deadline(context));
             calls.push_back(call_result(context, call_text("PATCH", kube::resources::nodes, "", "", key.name), answer ? nullptr : &answer.error()));
             if (answer) co_return outcome(key, *taint, there, std::move(calls));

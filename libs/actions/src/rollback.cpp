@@ -71,7 +71,7 @@ Result<> check_may_roll_back(const Subject& subject) {
     };
     const auto no = said("kubernaut.io/no-rollback");
     if (!no.empty() && no != "false") return refuse("no_rollback", subject.key.str() + " forbids rollbacks by kubernaut.io/no-rollback");
-    if (json::bool_at(subject.live, "spec", "paused").value_or(false)) return refuse("paused", subject.key.str() + " is paused");
+    if (json::bool_at(subject.live, "spec", "paused").value_or(false)) return refuse("rollout_paused", subject.key.str() + " is paused");
     if (json::string_at(subject.live, "spec", "updateStrategy", "type") == "OnDelete") {
         return refuse("on_delete", subject.key.str() + " updates its pods on delete only");
     }

@@ -60,7 +60,7 @@ public:
 protected:
     Task<Result<Change>> change(const ActionContext& context, const Params& params) override {
         KN_CO_TRY(auto subject, co_await read_subject(context, spec(), params.text("object")));
-        if (json::bool_at(subject.live, "spec", "paused").value_or(false)) co_return refuse("paused", subject.key.str() + " is paused");
+        if (json::bool_at(subject.live, "spec", "paused").value_or(false)) co_return refuse("rollout_paused", subject.key.str() + " is paused");
         if (!params.flag("allow_interruption")) KN_CO_CHECK(co_await check_stays_up(context, subject));
         Change wanted;
         wanted.fields.push_back({.path = {"spec", "template", "metadata", "annotations", std::string(restarted_at)}, .after = json::Value(context.id.str())});

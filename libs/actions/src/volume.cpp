@@ -83,7 +83,7 @@ public:
     explicit RecreatePvc(Shared& shared) : BaseAction("recreate_pvc", shared) {}
 
     Task<Result<ActionOutcome>> execute(const ActionContext& context) override {
-        co_return co_await bring(context, json::object_at(context.pre_image, "after"), "target_changed");
+        co_return co_await bring(context, json::object_at(context.pre_image, "after"), Direction::apply);
     }
 
     Task<Result<AppliedCheck>> applied_already(const ActionContext& context) override {
@@ -109,7 +109,7 @@ public:
         const auto* before = json::at(context.pre_image, "before");
         if (claim && before != nullptr && same_class(claim->live, *before)) co_return outcome(key, {}, false);
         if (claim && !made_by(context, claim->live)) co_return refuse("drift", key.str() + " is not the claim that we made");
-        co_return co_await bring(context, json::object_at(context.pre_image, "before"), "drift");
+        co_return co_await bring(context, json::object_at(context.pre_image, "before"), Direction::restore);
     }
 
 protected:
@@ -204,7 +204,9 @@ private:
 
     /// Deletes whatever unbound claim stands under the name and makes ours. The StatefulSet's controller may make the wrong one again in between:
     /// then once more, a few times.
-    Task<Result<ActionOutcome>> bring(const ActionContext& context, json::Object wanted, std::string_view otherwise) {
+    Task<Result<ActionOutcome>> bring(const ActionContext& context, json::Object wanted, Direction direction) {
+        const bool apply = direction == Direction::apply;
+        const std::string_view otherwise = apply ? "target_changed" : "drift";
         if (wanted.empty()) co_return fail(ErrorCode::internal, "no pre-image was stored for this action");
         KN_CO_TRY(const auto key, ObjectKey::parse(json::string_at(context.pre_image, "object")));
         const std::string planned_uid(json::string_at(context.pre_image, "uid"));
@@ -212,10 +214,10 @@ private:
         for (int round = 0; round < 5; ++round) {
             auto present = co_await read_object(context, key);
             if (!present && present.error().code != ErrorCode::not_found) co_return fail(present.error());
-            if (present && made_by(context, present->live) && same_class(present->live, json::Value(wanted))) co_return outcome(key, std::move(calls), true);
+            if (present && (!apply || made_by(context, present->live)) && same_class(present->live, json::Value(wanted))) co_return outcome(key, std::move(calls), true);
             if (present) {
                 if (!json::string_at(present->live, "spec", "volumeName").empty()) co_return refuse(otherwise, key.str() + " is bound now");
-                if (round == 0 && otherwise == "target_changed" && kube::uid_of(present->live) != planned_uid) {
+                if (round == 0 && apply && kube::uid_of(present->live) != planned_uid) {
                     co_return refuse("target_changed", key.str() + " has been made anew since the plan");
                 }
                 if (!kube::is_deleting(present->live)) KN_CO_CHECK(co_await delete_exactly(context, *present, {}, calls));
@@ -229,11 +231,19 @@ private:
             }
             KN_CO_TRY(const bool gone, co_await wait_gone(context, key, present ? std::string(kube::uid_of(present->live)) : std::string{}));
             if (!gone) co_return fail(Error{.code = ErrorCode::deadline_exceeded, .message = key.str() + " is still held by a pod", .applied = Applied::maybe});
-            const auto made = co_await create_ours(context, kube::resources::persistent_volume_claims, key.ns, json::Value(wanted), calls);
+            const auto made = apply ? co_await create_ours(context, kube::resources::persistent_volume_claims, key.ns, json::Value(wanted), calls)
+                                    : co_await create_as_it_was(context, key, json::Value(wanted), calls);
             if (made) co_return outcome(key, std::move(calls), true);
             if (made.error().code != ErrorCode::already_exists) co_return fail(made.error());
         }
         co_return refuse("contention", "another controller keeps making " + key.str() + " with the old class");
+    }
+
+    /// Without our label: the old claim did not have it.
+    static Task<Result<json::Value>> create_as_it_was(const ActionContext& context, ObjectKey key, json::Value claim, Calls& calls) {
+        auto made = co_await context.client->create(kube::resources::persistent_volume_claims, key.ns, std::move(claim), {.dry_run = context.dry_run}, call_deadline(context));
+        calls.push_back(call_result(context, call_text("POST", kube::resources::persistent_volume_claims, "", key.ns, key.name), made ? nullptr : &made.error()));
+        co_return made;
     }
 
     Task<Result<bool>> wait_gone(const ActionContext& context, ObjectKey key, std::string uid) {

@@ -76,7 +76,7 @@ TEST_F(ActionBehaviour, RollbackHeedsThePauseAndTheTeamsNo) {
     world.patch("Deployment.apps/shop/cart", R"({"metadata":{"annotations":{"kubernaut.io/no-rollback":"true"}}})");
     EXPECT_EQ(refusal("rollback_deployment", context), "no_rollback");
     world.patch("Deployment.apps/shop/cart", R"({"metadata":{"annotations":{"kubernaut.io/no-rollback":null}},"spec":{"paused":true}})");
-    EXPECT_EQ(refusal("rollback_deployment", context), "paused");
+    EXPECT_EQ(refusal("rollback_deployment", context), "rollout_paused");
 }
 
 TEST_F(ActionBehaviour, RollbackIsVerifiedOnlyWhenTheRolloutHasBeenQuietForAWhile) {
@@ -257,6 +257,17 @@ status: {phase: Succeeded}
     EXPECT_EQ(refusal("drain_node", context), "emptydir_data");
     context.params["delete_emptydir_data"] = true;
     EXPECT_EQ(refusal("drain_node", context), "no_controller");
+}
+
+TEST_F(ActionBehaviour, AnUndoneDrainOpensTheNodeThatWeClosed) {
+    auto context = set_up(case_of("drain_node"));
+    ASSERT_TRUE(prepare("drain_node", context));
+    ASSERT_TRUE(world.run(world.action("drain_node").execute(context)));
+    ASSERT_TRUE(world.run(world.action("drain_node").compensate(context)));
+    EXPECT_EQ(json::at(world.get("Node/n1"), "spec", "unschedulable"), nullptr);
+    world.patch("Node/n1", R"({"spec":{"unschedulable":true}})");
+    ASSERT_TRUE(world.run(world.action("drain_node").compensate(context)));
+    EXPECT_EQ(json::bool_at(world.get("Node/n1"), "spec", "unschedulable"), true) << "somebody else closed it";
 }
 
 TEST_F(ActionBehaviour, EvictionTellsOverloadFromABudget) {

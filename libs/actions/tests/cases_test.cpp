@@ -209,7 +209,8 @@ spec: {nodeName: gone, containers: [{name: app, image: "app:1"}]}
     add({.action = "cordon_node", .objects = cart, .target = "Node/n1", .bad = {{R"({"object": "Node/a/b"})", "params.object"}}, .meddle = R"({"metadata":{"annotations":{"kubernaut.io/cordoned-by":"me"}}})"});
     add({.action = "cordon_node", .objects = cart, .target = "Pod/shop/cart-v2-a", .object = "Node/n1", .meddle = R"({"metadata":{"annotations":{"kubernaut.io/cordoned-by":"me"}}})"});
     add({.action = "uncordon_node", .objects = cart, .target = "Node/n1", .bad = {{R"({"object": "/"})", "params.object"}}, .meddle = R"({"metadata":{"annotations":{"kubernaut.io/cordoned-by":"me"}}})", .after_setup = cordon});
-    add({.action = "drain_node", .objects = cart, .target = "Node/n1", .bad = {{R"({"parallel": 6})", "params.parallel"}, {R"({"deadline": "soon"})", "params.deadline"}}, .after_setup = cordon});
+    add({.action = "drain_node", .objects = cart, .target = "Node/n1", .bad = {{R"({"parallel": 6})", "params.parallel"}, {R"({"deadline": "soon"})", "params.deadline"}}, .after_setup = cordon,
+         .gives_back_only_the_node = true});
     const auto taint = [](World& world) { world.patch("Node/n1", R"({"spec":{"taints":[{"key":"team","value":"a","effect":"NoSchedule"},{"key":"other","effect":"NoSchedule"}]}})"); };
     add({.action = "remove_taint", .objects = cart, .target = "Node/n1", .params = R"({"key": "team"})", .bad = {{R"({"effect": "Never"})", "params.effect"}, {R"({"key": null})", "params.key"}},
          .meddle = R"({"spec":{"taints":[{"key":"team","value":"b","effect":"NoSchedule"}]}})", .after_setup = taint});

@@ -25,6 +25,7 @@ struct ActionCase {
     std::string meddle{};              ///< merge patch on it by somebody else, touching our field; "" = the action has no field to touch
     std::string owned{};               ///< what a GitOps tool owns, when it is not `object`
     std::function<void(struct World&)> after_setup{};
+    bool gives_back_only_the_node = false;
 
     friend std::ostream& operator<<(std::ostream& out, const ActionCase& each) { return out << each.action; }
 };

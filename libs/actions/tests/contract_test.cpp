@@ -85,6 +85,7 @@ std::string essence(const json::Value& object) {
     json::Value kept = object;
     if (!kept.is_object()) return "";
     kept.get_object().erase("status");
+    if (json::object_at(kept, "spec").empty()) kept.get_object().erase("spec");  // servers differ in writing an empty one
     auto& metadata = json::make_at(kept, "metadata").get_object();
     for (const auto* key : {"resourceVersion", "generation", "managedFields", "uid", "creationTimestamp"}) metadata.erase(key);
     for (const auto* key : {"annotations", "labels"}) {
@@ -172,10 +173,11 @@ ports::Prepared prepare(const ActionCase& each, World& world, ActionContext& con
     return *std::move(prepared);
 }
 
-async::Task<> annotate(std::shared_ptr<kube::Client> human, std::string object) {
+/// A label: of a Deployment even an annotation raises the generation.
+async::Task<> label(std::shared_ptr<kube::Client> human, std::string object) {
     const auto key = key_from(object);
     (void)co_await human->patch(*kube::find_resource(key.kind_group()), key.ns, key.name, kube::PatchType::merge,
-                                parsed(R"({"metadata":{"annotations":{"somebody":"was-here"}}})"), {.write = {.field_manager = "somebody"}}, Deadline::never());
+                                parsed(R"({"metadata":{"labels":{"somebody":"was-here"}}})"), {.write = {.field_manager = "somebody"}}, Deadline::never());
 }
 
 void set_up(const ActionCase& each, World& world) {
@@ -288,7 +290,7 @@ void goes_on_after_a_harmless_conflict(const ActionCase& each, World& world) {
     auto context = world.context(each);
     prepare(each, world, context);
     if (world.exists(written(each))) {
-        world.tap->before_next_write = [human = world.human, object = written(each)] { return annotate(human, object); };
+        world.tap->before_next_write = [human = world.human, object = written(each)] { return label(human, object); };
     }
     const auto outcome = world.run(world.action(each.action).execute(context));
     ASSERT_TRUE(outcome) << outcome.error().describe();
@@ -379,6 +381,7 @@ TEST_P(ActionContract, RestoresExactly) {
         EXPECT_FALSE(sim.world.run(sim.world.action(GetParam().action).compensate(context)));
         return;
     }
+    if (GetParam().gives_back_only_the_node) GTEST_SKIP() << "evicted pods stay where they went";
     restores_exactly(GetParam(), sim.world);
 }
 TEST_P(ActionContract, LeavesAloneWhatDrifted) {
