@@ -89,7 +89,9 @@ Scored score(const FaultClass& fault, const FactView& view, std::string_view kin
     }
     // Rounded so that the last bits of a platform's exp() cannot move a decision.
     c.p = std::round(logistic(logit) * 1e4) / 1e4;
-    if (unknown) c.p = std::min(c.p, unknown_ceiling);
+    // The less of what must hold is known, the less it may claim.
+    const auto must = static_cast<double>(fault.required.size() + fault.any.size());
+    if (unknown) c.p = std::min(c.p, std::round(unknown_ceiling * (must - static_cast<double>(c.unknown_facts.size())) / must * 1e4) / 1e4);
     out.relevant = true;
     for (const auto& plan : fault.plans) {
         if (std::ranges::any_of(plan.when, [&](const Condition& w) { return w.evaluate(view) != Truth::yes; })) continue;

@@ -290,6 +290,7 @@ void storage_facts(const FactInput& in) {
     }
     if (chosen == nullptr) {
         sink.truth("claim.pending", false);
+        sink.truth("claim.lost", false);
         sink.truth("claim.class_missing", false);
         return;
     }

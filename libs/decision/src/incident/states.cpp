@@ -14,7 +14,7 @@ constexpr std::string_view notify_only = "diagnose-and-notify";
 bool tells_only(const Plan& plan) { return plan.workflow == notify_only; }
 
 /// Classes that only say that nothing is known yet.
-bool says_nothing(const PlanResult& result) { return result.reason == "confidence_low" || result.plan.fault_class == "crashloop.unknown"; }
+bool says_nothing(const PlanResult& result) { return result.reason == "confidence_low" || result.reason == "evidence_unknown" || result.plan.fault_class == "crashloop.unknown"; }
 
 /// A class that an alert named is partly proven: what is missing may still come (a node must be silent for five minutes).
 bool growing(const Diagnosis& diagnosis, const FactSet& facts) {

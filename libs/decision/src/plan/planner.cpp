@@ -84,7 +84,13 @@ PlanResult Planner::plan(const PlanInput& input) const {
                                                                         " with " + percent(diagnosis.p));
     } else {
         plan.reasons.push_back(fault->name + ": " + fault->title + " (" + percent(diagnosis.p) + ")");
+        for (const auto& candidate : diagnosis.candidates) {
+            if (candidate.fault_class != fault->name || candidate.unknown_facts.empty()) continue;
+            do_nothing("evidence_unknown", "what has to hold for it is not known: " + candidate.unknown_facts.front());
+            break;
+        }
         for (const auto& leave : fault->leave_alone) {
+            if (result.leave_alone) break;
             if (leave.condition.evaluate(view) != Truth::yes) continue;
             do_nothing(leave.reason, leave.text);
             break;
