@@ -11,6 +11,7 @@ void add_serve(CLI::App& app, int& exit_code);
 void add_demo(CLI::App& app, int& exit_code);
 void add_sim(CLI::App& app, int& exit_code);
 void add_config(CLI::App& app, int& exit_code);
+void add_bench(CLI::App& app, int& exit_code);
 void add_completion(CLI::App& app, int& exit_code);
 
 }  // namespace kn::app

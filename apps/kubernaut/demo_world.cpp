@@ -8,12 +8,13 @@
 #include "kubernaut/base/log.hpp"
 #include "kubernaut/domain/codec.hpp"
 #include "kubernaut/notify/notifier.hpp"
+#include "kubernaut/ports/incident_store.hpp"
 #include "kubernaut/store/open_store.hpp"
 
 namespace kn::app {
 namespace {
 
-constexpr Duration look_every = 5s, between_faults = 90s, settle_after_cure = 10min, watch_left_alone = 12min, deploy_limit = 10min;
+constexpr Duration look_every = 5s, between_faults = 90s, settle_after_cure = 10min, watch_left_alone = 12min, deploy_limit = 10min, inject_limit = 90min;
 
 }  // namespace
 
@@ -22,6 +23,7 @@ struct DemoWorld::Act {
     sim::Scenario scenario;
     FaultReport report;
     std::unique_ptr<sim::AlertFeed> alerts;
+    Instant begun{};
     bool done = false;
 };
 
@@ -74,7 +76,7 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
         if (!o.outside.empty() && needs("mem")) continue;
         const bool own = o.one_after_another || needs("own-cluster");
         auto& place = *world->places_[(own ? next_alone++ : next++) % world->places_.size()];
-        auto act = std::make_unique<Act>(Act{std::move(scenario), {}, nullptr, false});
+        auto act = std::make_unique<Act>(Act{std::move(scenario), {}, nullptr, {}, false});
         act->report.id = act->scenario.id();
         act->report.cluster = place.name;
         act->report.target = act->scenario.target();
@@ -165,8 +167,6 @@ async::Task<> DemoWorld::run_place_in_scope(Place& place) {
 async::Task<Result<>> DemoWorld::run_place(Place& place) {
     async::Clock& clock = loop_.clock();
     for (auto& act : place.together) KN_CO_CHECK(co_await act->scenario.deploy(place.stage, clock.deadline_in(deploy_limit)));
-    // A rollout that is minutes old counts as good; before that nothing could be rolled back to.
-    co_await async::sleep_for(clock, std::chrono::duration_cast<Duration>(6min / options_.hurry));
     {
         async::TaskScope acts(loop_.executor());
         for (auto& act : place.together) {
@@ -178,7 +178,6 @@ async::Task<Result<>> DemoWorld::run_place(Place& place) {
     for (auto& act : place.together) KN_CO_CHECK(co_await act->scenario.clean_up(place.stage, clock.deadline_in(deploy_limit)));
     for (auto& act : place.alone) {
         KN_CO_CHECK(co_await act->scenario.deploy(place.stage, clock.deadline_in(deploy_limit)));
-        co_await async::sleep_for(clock, std::chrono::duration_cast<Duration>(6min / options_.hurry));
         KN_CO_CHECK(co_await play(place, *act));
         KN_CO_CHECK(co_await act->scenario.clean_up(place.stage, clock.deadline_in(deploy_limit)));
     }
@@ -194,8 +193,10 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
     async::Clock& clock = loop_.clock();
     const sim::Stage& stage = place.stage;
     act.alerts = act.scenario.alerts(stage);
+    act.begun = clock.now();
     act.report.injected = clock.now();
-    KN_CO_CHECK(co_await act.scenario.inject(stage, clock.deadline_in(deploy_limit)));
+    KN_CO_CHECK(co_await act.scenario.inject(stage, clock.deadline_in(inject_limit)));
+    act.report.injected = clock.now();   // a scenario waits before it breaks something
     const auto& expect = act.scenario.expect();
     const Duration limit = act.report.leave_alone ? watch_left_alone : expect.cured_within;
     std::optional<Instant> cured_at;
@@ -241,7 +242,7 @@ async::Task<Result<>> DemoWorld::describe(Place& place, Act& act) {
     KN_CO_TRY(const auto found, co_await stores_->ports().incidents.list({.cluster = place.name}, {.limit = 500}, deadline));
     const Incident* best = nullptr;
     for (const Incident& incident : found.items) {
-        if (incident.opened_at < act.report.injected || incident.state == IncidentState::duplicate) continue;
+        if (incident.opened_at < act.begun || incident.state == IncidentState::duplicate) continue;
         const ObjectKey& key = incident.target.key;
         const std::string target = key.ns.empty() ? key.kind_group() + "/" + key.name : key.kind_group() + "/" + key.ns + "/" + key.name;
         const bool own = target == act.report.target;

@@ -61,6 +61,7 @@ public:
     fleet::Fleet& fleet() { return fleet_; }
     ports::Wakeups& wakeups() { return wakeups_; }
     ports::LiveFeed& feed() { return feed_; }
+    decision::IncidentDriver& driver() { return driver_; }
     const ports::ActionRegistry& actions() const { return *actions_; }
 
 private:

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
     kn::app::add_serve(app, exit_code);
     kn::app::add_demo(app, exit_code);
     kn::app::add_sim(app, exit_code);
+    kn::app::add_bench(app, exit_code);
     kn::app::add_config(app, exit_code);
     kn::client::add_commands(app, exit_code);
     kn::app::add_completion(app, exit_code);

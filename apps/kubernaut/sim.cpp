@@ -76,7 +76,7 @@ int run(const Options& options) {
         Running running;
         running.cluster = std::make_unique<sim::SimCluster>(*loop, random, spec);
         const std::string token = make_id("sim_", loop->clock().now(), random);
-        running.cluster->add_token(token, "admin", {"system:masters"});
+        running.cluster->api().add_token(token, {.user = "admin", .groups = {"system:masters"}});
         running.front = std::make_unique<SimFront>(*loop, running.cluster->api(), options.host + ":0", *tls);
         if (auto started = loop->block_on(running.cluster->start()); !started) {
             std::cerr << "error: " << started.error().describe() << "\n";

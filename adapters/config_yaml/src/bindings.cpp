@@ -24,6 +24,8 @@ std::string kind_of(const Value& value) {
     return value.is_array() ? "a list" : "a map";
 }
 
+void read_value(Channel& out, const Value& v, const std::string& at, Problems& p);
+
 // One reader a type; `what` in the message tells what was expected.
 void read_value(std::string& out, const Value& v, const std::string& at, Problems& p) {
     if (const auto* text = v.if_string()) out = json::view(*text);

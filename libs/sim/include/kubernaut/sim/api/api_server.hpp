@@ -80,6 +80,8 @@ public:
     [[nodiscard]] bool is_stream(const kube::Request& request) const;
     /// A stream; a refused one has head().status != 200 and the Status as its body. It may outlive the server (it ends then).
     std::unique_ptr<kube::Stream> open(const kube::Request& request, const Identity& identity);
+    /// Another bearer token for the socket front.
+    void add_token(std::string token, Identity identity);
     /// The identity behind a bearer token; nullopt: answer 401 (unauthorized()).
     [[nodiscard]] std::optional<Identity> authenticate(std::string_view bearer_token) const;
     static kube::Response unauthorized();
