@@ -40,6 +40,13 @@ void add_action(Batch& batch, const ActionRecord& record) {
                record.requested_by, record.target.key.str(), record.dry_run, record.outcome, document(record)});
 }
 
+/// One commit may carry the machine through `verifying` at once, when there is nothing to verify.
+std::string states_before(ExecutionState to) {
+    return words_where<ExecutionState>([to](ExecutionState from) {
+        return may_change(from, to) || (may_change(from, ExecutionState::verifying) && may_change(ExecutionState::verifying, to));
+    });
+}
+
 std::size_t add_execution(Batch& batch, const ports::ExecutionCommit& commit, const ExecutionDocs& docs) {
     const Execution& execution = commit.execution;
     const bool terminal = is_terminal(execution.state);
@@ -54,7 +61,7 @@ std::size_t add_execution(Batch& batch, const ports::ExecutionCommit& commit, co
                      "dry_run = $14, doc = $15 WHERE cluster_id = $1 AND id = $2 AND epoch = $3 AND $16 LIKE '%,' || state || ',%' RETURNING frozen_hash, held",
                      {execution.cluster, execution.id, execution.epoch, execution.state, !terminal, keeps_lease ? execution.owner : std::string(), keeps_lease,
                       execution.lease_until, execution.wake_at, execution.cancel_requested, execution.cancel_by, progress, execution.updated_at,
-                      execution.dry_run, docs.doc, words_before(execution.state)});
+                      execution.dry_run, docs.doc, states_before(execution.state)});
 }
 
 std::unexpected<Error> illegal(const std::string& what, std::string_view from, std::string_view to) {
