@@ -18,6 +18,12 @@ bool is_evictable(const json::Value& pod) {
     return !is_mirror(pod) && !is_of_daemon_set(pod) && !is_finished(pod) && !kube::is_deleting(pod);
 }
 
+/// Never chosen by us to relieve a node: the cluster's own pods, and those that nobody would make again.
+bool is_nobodys_victim(const json::Value& pod) {
+    const auto ns = kube::namespace_of(pod);
+    return json::string_at(pod, "spec", "priorityClassName").starts_with("system-") || ns.starts_with("kube-") || ns == "kubernaut-system" || !kube::controller_of(pod);
+}
+
 std::string pod_names(const std::vector<json::Value>& pods) {
     std::string text;
     for (const auto& pod : pods) text += (text.empty() ? "" : ", ") + std::string(kube::namespace_of(pod)) + "/" + std::string(kube::name_of(pod));
@@ -104,6 +110,7 @@ protected:
         const bool chosen_by_us = !params.has("pods") && subject.key.kind != "Pod";
         // Of a node's pods those with data are never chosen; a named one that holds data needs the parameter.
         if (chosen_by_us && !params.flag("delete_emptydir_data")) std::erase_if(pods, holds_emptydir_data);
+        if (chosen_by_us && subject.key.kind == "Node") std::erase_if(pods, is_nobodys_victim);
         KN_CO_TRY(pods, pick_pods(params, subject, std::move(pods)));
         if (pods.empty()) co_return refuse("condition_cleared", "nothing to evict of " + subject.key.str());
         KN_CO_CHECK(check_emptydir(pods, params.flag("delete_emptydir_data")));

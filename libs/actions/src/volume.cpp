@@ -154,7 +154,7 @@ private:
         json::Object metadata;
         metadata["name"] = kube::name_of(claim), metadata["namespace"] = kube::namespace_of(claim);
         json::Object labels = json::object_at(claim, "metadata", "labels");
-        labels.erase(action_label);
+        labels.erase(action_label), labels.erase(execution_label);
         if (!labels.empty()) metadata["labels"] = std::move(labels);
         json::Object annotations;
         for (const auto& [key, value] : json::object_at(claim, "metadata", "annotations")) {

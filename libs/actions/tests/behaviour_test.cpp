@@ -147,6 +147,19 @@ TEST_F(ActionBehaviour, AnOverwrittenSecretIsNotUndoneAndAChangedSourceIsNotCopi
     EXPECT_EQ(world.run(world.action("copy_secret").execute(context)).error().reason, "source_changed");
 }
 
+// ---- config ----
+
+TEST_F(ActionBehaviour, TheHashOfASnapshotIsTakenOverDataAndBinaryData) {
+    auto context = set_up(case_of("restore_configmap"));
+    const auto data = json_of(R"({"mode":"good"})").get_object(), binary = json_of(R"({"logo":"AAEC"})").get_object();
+    context.params["hash"] = content_hash(data);
+    EXPECT_TRUE(prepare("restore_configmap", context));
+    context.params["hash"] = content_hash(data, binary);
+    EXPECT_FALSE(prepare("restore_configmap", context));
+    world.patch("ConfigMap/shop/conf", R"({"binaryData":{"logo":"AAEC"}})");
+    EXPECT_TRUE(prepare("restore_configmap", context)) << "the binary part is as it was";
+}
+
 // ---- limits ----
 
 TEST_F(ActionBehaviour, RaisesTheRequestTooWhenItEqualsTheLimitAndStopsAtTheCaps) {
@@ -363,6 +376,17 @@ TEST_F(ActionBehaviour, AClaimWithDataIsNeverMadeAnew) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().reason, "target_changed");
     EXPECT_TRUE(world.exists("PersistentVolumeClaim/shop/data"));
+}
+
+TEST_F(ActionBehaviour, LaterStepsGoOnWithTheClaimThatTheRunItselfMadeAnew) {
+    auto context = set_up(case_of("recreate_pvc"));
+    ASSERT_TRUE(prepare("recreate_pvc", context));
+    ASSERT_TRUE(world.run(world.action("recreate_pvc").execute(context)));
+    ASSERT_NE(kube::uid_of(world.get("PersistentVolumeClaim/shop/data")), context.target.uid);
+    context.params = json_of(R"({"key":"kubernaut.io/note"})").get_object();
+    EXPECT_TRUE(prepare("annotate_target", context));
+    context.execution = ExecutionId("exe_other");
+    EXPECT_EQ(refusal("annotate_target", context), "target_changed");
 }
 
 TEST_F(ActionBehaviour, TwoDefaultClassesAreAmbiguous) {

@@ -99,6 +99,11 @@ Result<json::Object> validate_params(const std::vector<ParamSpec>& specs, const 
     return result;
 }
 
-std::string content_hash(const json::Object& data) { return to_hex(sha256(json::canonical(data))); }
+std::string content_hash(const json::Object& data, const json::Object& binary_data) {
+    json::Object part;
+    part["data"] = data;
+    if (!binary_data.empty()) part["binaryData"] = binary_data;
+    return to_hex(sha256(json::canonical(part)));
+}
 
 }  // namespace kn::actions

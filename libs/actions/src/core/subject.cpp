@@ -110,7 +110,13 @@ Task<Result<Subject>> reread(const ActionContext& context, ObjectKey key, std::s
 Task<Result<Subject>> read_subject(const ActionContext& context, const ActionSpec& spec, std::string_view object) {
     KN_CO_TRY(const auto key, subject_key(context, spec, object));
     const bool is_target = key == context.target.key;
-    KN_CO_TRY(auto subject, co_await reread(context, key, is_target ? context.target.uid : ""));
+    KN_CO_TRY(auto subject, co_await reread(context, key, ""));
+    const auto uid = kube::uid_of(subject.live);
+    if (is_target && !context.target.uid.empty() && uid != context.target.uid) {
+        // An earlier step of this very run may have made it anew: the expected uid follows our own writes.
+        const auto maker = kube::label_of(subject.live, "kubernaut.io/execution");
+        if (maker.empty() || maker != context.execution.str()) co_return refuse("target_changed", key.str() + " has been made anew since the plan");
+    }
     KN_CO_CHECK(co_await check_writable(context, spec, subject));
     co_return subject;
 }

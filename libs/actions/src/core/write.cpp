@@ -79,6 +79,7 @@ bool made_by(const ActionContext& context, const json::Value& object) { return k
 
 Task<Result<json::Value>> create_ours(const ActionContext& context, kube::Resource resource, std::string ns, json::Value object, Calls& calls) {
     json::make_at(object, "metadata", "labels", action_label) = context.id.str();
+    if (!context.execution.empty()) json::make_at(object, "metadata", "labels", execution_label) = context.execution.str();
     const std::string name(kube::name_of(object));
     auto made = co_await context.client->create(resource, ns, std::move(object), {.dry_run = context.dry_run}, call_deadline(context));
     calls.push_back(call_result(context, call_text("POST", resource, "", ns, name), made ? nullptr : &made.error()));

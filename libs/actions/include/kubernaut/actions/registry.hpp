@@ -52,7 +52,8 @@ const std::vector<ports::ActionSpec>& action_specs();
 /// duration, base units (bytes, cores) for a quantity, elements or characters for list and string. Unknown parameters are refused.
 Result<json::Object> validate_params(const std::vector<ParamSpec>& specs, const json::Object& params, std::string_view prefix = "params");
 
-/// Lower-case hex SHA-256 of the canonical JSON of a ConfigMap's data: what `hash` of restore_configmap is compared with.
-std::string content_hash(const json::Object& data);
+/// Lower-case hex SHA-256 of the canonical JSON {"data", "binaryData" if any} of a ConfigMap: what `hash` of restore_configmap is compared with, and
+/// what snapshots carry.
+std::string content_hash(const json::Object& data, const json::Object& binary_data = {});
 
 }  // namespace kn::actions
