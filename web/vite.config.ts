@@ -13,5 +13,6 @@ export default defineConfig({
     reportCompressedSize: true,
   },
   server: { proxy: { '/api': 'http://127.0.0.1:8080' } },
-  test: { include: ['tests/**/*.test.ts'] },
+  // One worker in this process' threads: on a busy machine the start of several would run into Vitest's own limit.
+  test: { include: ['tests/**/*.test.ts'], pool: 'threads', maxWorkers: 1, isolate: false },
 });

@@ -17,7 +17,7 @@ describe('the graph of a definition', () => {
   });
   it('forks into branches and joins them again', () => {
     const definition: Json = { steps: [{ id: 'p', kind: 'parallel', branches: [[{ id: 'l' }], [{ id: 'r1' }, { id: 'r2' }]] }, { id: 'after' }] };
-    expect(edges(definition)).toEqual(['p/l>after', 'p/r1>p/r2', 'p/r2>after', 'p>p/l', 'p>p/r1']);
+    expect(edges(definition)).toEqual(['p>p[0]/l', 'p>p[1]/r1', 'p[0]/l>after', 'p[1]/r1>p[1]/r2', 'p[1]/r2>after']);
   });
   it('leads an empty else straight on', () => {
     const definition: Json = { steps: [{ id: 'q', kind: 'branch', if: 'x', then: [{ id: 't' }] }, { id: 'after' }] };
@@ -30,14 +30,28 @@ describe('the graph of a definition', () => {
   it('shows all rounds of a loop at one node', () => {
     const definition: Json = { steps: [{ id: 'each', kind: 'loop', body: [{ id: 'evict', action: 'evict_pod' }] }] };
     const graph = buildGraph(definition, [step('each', 'waiting'), step('each[0]/evict', 'succeeded'), step('each[1]/evict', 'in_flight')]);
-    const node = graph.nodes.find((n) => n.id === 'each/evict')!;
+    const node = graph.nodes.find((n) => n.id === 'each[*]/evict')!;
     expect(node.steps).toHaveLength(2);
     expect(node.state).toBe('in_flight');
   });
   it('shows what ran without a place in the definition, undo steps above all', () => {
     const graph = buildGraph({ steps: [{ id: 'a' }] }, [step('a', 'compensated'), step('undo/a', 'succeeded', { id: 'a', compensation: true })]);
     expect(graph.nodes.map((n) => `${n.label}:${n.state}`)).toEqual(['a:compensated', 'undo a:succeeded']);
-    expect(graph.edges).toEqual([{ from: 'a', to: 'extra:undo/a' }]);
+    expect(graph.edges).toEqual([{ from: 'a', to: 'undo/a' }]);
+  });
+  it('tells branches with the same names apart', () => {
+    const definition: Json = { steps: [{ id: 'p', kind: 'parallel', branches: [[{ id: 'same' }], [{ id: 'same' }]] }] };
+    const graph = buildGraph(definition, [step('p', 'waiting'), step('p[1]/same', 'failed'), step('p[0]/same', 'succeeded')]);
+    expect(graph.nodes.map((n) => n.state)).toEqual(['waiting', 'succeeded', 'failed']);
+  });
+  it('joins the check of an effect to its action', () => {
+    const graph = buildGraph({ steps: [{ id: 'a', action: 'x' }] }, [step('a', 'succeeded'), step('a/verify', 'waiting', { id: 'a', kind: 'verify' })]);
+    expect(graph.nodes.map((n) => `${n.id}:${n.state}:${n.steps.length}`)).toEqual(['a:waiting:2']);
+  });
+  it('draws the steps of a sub-workflow between it and what follows', () => {
+    const definition: Json = { steps: [{ id: 's', workflow: 'other' }, { id: 'after' }] };
+    const graph = buildGraph(definition, [step('s', 'succeeded'), step('s/one', 'succeeded'), step('s/one/verify', 'succeeded', { id: 'one', kind: 'verify' }), step('s/two', 'succeeded')]);
+    expect(graph.edges.map((e) => `${e.from}>${e.to}`)).toEqual(['s>s/one', 's/one>s/two', 's/two>after']);
   });
   it('survives definitions that are none', () => {
     for (const odd of [undefined, null, 7, 'x', [], { steps: 'no' }, { steps: [null, 1, {}] }] as (Json | undefined)[]) expect(() => layout(buildGraph(odd, []), sizes)).not.toThrow();

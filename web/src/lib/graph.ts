@@ -29,8 +29,15 @@ const listOf = (value: Json | undefined): JsonObject[] => {
   return Array.isArray(list) ? list.map(object).filter((each): each is JsonObject => each !== undefined) : [];
 };
 
-/** "loop[2]/evict" → "loop/evict": all rounds of a loop are one node. */
-const plain = (path: string): string => path.replaceAll(/\[[^\]]*\]/g, '');
+const checkOf = (step: Step): string | undefined => (step.kind === 'verify' && step.path.endsWith('/verify') ? step.path.slice(0, -'/verify'.length) : undefined);
+
+/**
+ * Places are written as the engine writes the paths of steps: "fork[1]/quota" is a step of the second branch. Rounds of a loop are one place: "loop[*]/evict".
+ */
+function isAt(place: string, path: string): boolean {
+  const [want, have] = [place.split('/'), path.split('/')];
+  return want.length === have.length && want.every((part, i) => part === have[i] || (part.endsWith('[*]') && have[i]!.replace(/\[\d+\]$/, '[*]') === part));
+}
 
 function kindOf(spec: JsonObject): string {
   const kind = text(spec['kind']);
@@ -55,15 +62,9 @@ function detailOf(kind: string, spec: JsonObject): string {
 
 class Builder {
   readonly graph: Graph = { nodes: [], edges: [] };
-  private readonly byPath = new Map<string, Step[]>();
   private readonly used = new Set<Step>();
 
-  constructor(steps: Step[]) {
-    for (const step of steps) {
-      const key = plain(step.path);
-      this.byPath.set(key, [...(this.byPath.get(key) ?? []), step]);
-    }
-  }
+  constructor(private readonly steps: Step[]) {}
 
   /** Adds a list of steps behind `from`; gives its loose ends. */
   list(specs: JsonObject[], prefix: string, section: GraphNode['section'], from: string[], label?: string): string[] {
@@ -89,23 +90,23 @@ class Builder {
   private step(spec: JsonObject, id: string, prefix: string, section: GraphNode['section'], from: string[], label?: string): string[] {
     const path = prefix + id;
     const kind = kindOf(spec);
-    const node: GraphNode = { id: path, label: id, detail: detailOf(kind, spec), kind, section, state: 'pending', steps: this.take(path, id, section), spec };
+    const node: GraphNode = { id: path, label: id, detail: detailOf(kind, spec), kind, section, state: 'pending', steps: this.take(path), spec };
     this.node(node);
     for (const source of from) this.graph.edges.push(label ? { from: source, to: node.id, label } : { from: source, to: node.id });
-    const inner = `${path}/`;
     const self = [node.id];
     if (kind === 'parallel') {
       const branches = spec['branches'];
       const lists = Array.isArray(branches) ? branches.map(listOf) : Object.values(object(branches) ?? {}).map(listOf);
-      const ends = lists.flatMap((list) => this.list(list, inner, section, self));
+      const ends = lists.flatMap((list, i) => this.list(list, `${path}[${i}]/`, section, self));
       return ends.length > 0 ? [...new Set(ends)] : self;
     }
     if (kind === 'branch') {
-      const then = this.list(listOf(spec['then']), inner, section, self, 'yes');
-      const otherwise = this.list(listOf(spec['else']), inner, section, self, 'no');
+      const then = this.list(listOf(spec['then']), `${path}/`, section, self, 'yes');
+      const otherwise = this.list(listOf(spec['else']), `${path}/`, section, self, 'no');
       return [...new Set([...then, ...otherwise])];
     }
-    if (kind === 'loop') return this.list(listOf(spec['body']), inner, section, self, 'each');
+    if (kind === 'loop') return this.list(listOf(spec['body']), `${path}[*]/`, section, self, 'each');
+    if (kind === 'subworkflow') return this.rest((step) => step.path.startsWith(`${path}/`), self);
     return self;
   }
 
@@ -116,34 +117,25 @@ class Builder {
     this.graph.nodes.push(node);
   }
 
-  /** Steps that ran at this place: by the whole path, else by the last part where that is not ambiguous. */
-  private take(path: string, id: string, section: string): Step[] {
-    const own = section === 'steps' ? [path] : [`${section}/${path.replace(`${section}/`, '')}`, path];
-    for (const each of own) {
-      const found = this.byPath.get(each)?.filter((step) => !this.used.has(step));
-      if (found?.length) return this.mark(found);
-    }
-    const loose = [...this.byPath.entries()].filter(([key, steps]) => key.split('/').at(-1) === id && steps.some((step) => step.id === id && !this.used.has(step) && !step.compensation));
-    const others = section === 'steps' ? loose.filter(([key]) => !/^(verify|finally)\//.test(key)) : loose.filter(([key]) => key.startsWith(`${section}/`));
-    return others.length === 1 ? this.mark(others[0]![1]) : [];
+  /** What ran at this place, each followed by the check of its effect. */
+  private take(place: string): Step[] {
+    const found = this.steps.filter((step) => !this.used.has(step) && isAt(place, checkOf(step) ?? step.path));
+    for (const step of found) this.used.add(step);
+    return found;
   }
 
-  private mark(steps: Step[]): Step[] {
-    for (const step of steps) this.used.add(step);
-    return steps;
-  }
-
-  /** What ran without a place in the definition, undo steps above all, follows at the end in the order of its start. */
-  extras(steps: Step[], from: string[]): void {
+  /** What ran without a place in the definition (the steps of a sub-workflow, undo steps), in the order of its start. */
+  rest(which: (step: Step) => boolean, from: string[]): string[] {
     let ends = from;
-    for (const step of steps) {
-      if (this.used.has(step)) continue;
-      const id = `extra:${step.path}`;
+    for (const step of this.steps) {
+      if (this.used.has(step) || !which(step)) continue;
       const label = step.compensation ? `undo ${step.id || step.path}` : step.id || step.path;
-      this.node({ id, label, detail: step.action || step.kind, kind: step.compensation ? 'undo' : step.kind, section: 'extra', state: step.state, steps: [step] });
-      for (const end of ends) this.graph.edges.push({ from: end, to: id });
-      ends = [id];
+      const node: GraphNode = { id: step.path, label, detail: step.action || step.kind, kind: step.compensation ? 'undo' : step.kind, section: 'extra', state: '', steps: this.take(checkOf(step) ?? step.path) };
+      this.node(node);
+      for (const end of ends) this.graph.edges.push({ from: end, to: node.id });
+      ends = [node.id];
     }
+    return ends;
   }
 }
 
@@ -162,6 +154,6 @@ export function buildGraph(definition: Json | undefined, steps: Step[]): Graph {
   let ends = builder.list(listOf(source['steps']), '', 'steps', []);
   ends = builder.list(listOf(source['verify']), 'verify/', 'verify', ends);
   ends = builder.list(listOf(source['finally']), 'finally/', 'finally', ends);
-  builder.extras(steps, ends);
+  builder.rest(() => true, ends);
   return builder.graph;
 }
