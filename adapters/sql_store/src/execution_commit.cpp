@@ -40,11 +40,15 @@ void add_action(Batch& batch, const ActionRecord& record) {
                record.requested_by, record.target.key.str(), record.dry_run, record.outcome, document(record)});
 }
 
-/// One commit may carry the machine through `verifying` at once, when there is nothing to verify.
+/// The states from which `to` can be reached: one commit may carry the machine through several, such as queued → running → verifying → succeeded.
 std::string states_before(ExecutionState to) {
-    return words_where<ExecutionState>([to](ExecutionState from) {
-        return may_change(from, to) || (may_change(from, ExecutionState::verifying) && may_change(ExecutionState::verifying, to));
-    });
+    std::vector<ExecutionState> reach{to};
+    for (std::size_t i = 0; i < reach.size(); ++i) {
+        for (const auto& [from, name] : EnumNames<ExecutionState>::entries) {
+            if (may_change(from, reach[i]) && std::ranges::find(reach, from) == reach.end()) reach.push_back(from);
+        }
+    }
+    return words_of(reach);
 }
 
 std::size_t add_execution(Batch& batch, const ports::ExecutionCommit& commit, const ExecutionDocs& docs) {
