@@ -33,7 +33,7 @@ TEST(DeploymentController, RollsOutKeepsRevisionsAndRollsBackToTheOldReplicaSet)
 
 TEST(DeploymentController, NeverFallsBelowItsMinimumDuringARolloutThatFails) {
     SimBed bed;
-    bed.apply(web("4"));
+    bed.apply(web("4", "image: registry.example/web:1\n        readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 5}"));
     ASSERT_TRUE(bed.ready("Deployment", "shop", "web"));
     ASSERT_TRUE(bed.patch("Deployment", "shop", "web", "spec: {progressDeadlineSeconds: 120, template: {spec: {containers: [{name: app, command: ['false']}]}}}"));
     for (int i = 0; i < 60; ++i) {
@@ -251,7 +251,7 @@ spec:
     EXPECT_EQ(limited->reason, "TooManyReplicas");
     ASSERT_TRUE(bed.patch("HorizontalPodAutoscaler", "shop", "web", "spec: {maxReplicas: 20}", kube::PatchType::merge));
     ASSERT_TRUE(bed.until([&] { return kube::condition_of(bed.get("HorizontalPodAutoscaler", "shop", "web"), "ScalingLimited")->status == "False"; }, 3min));
-    EXPECT_EQ(json::int_at(bed.get("Deployment", "shop", "web"), "spec", "replicas"), 12);
+    EXPECT_TRUE(bed.until([&] { return json::int_at(bed.get("Deployment", "shop", "web"), "spec", "replicas") == 12; }, 3min));
 }
 
 }  // namespace

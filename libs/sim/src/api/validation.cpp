@@ -159,7 +159,10 @@ struct Checker {
             for (const Value& volume_mount : array_at(container, "volumeMounts")) {
                 const auto volume = string_at(volume_mount, "name");
                 const auto& volumes = array_at(spec, "volumes");
-                if (std::ranges::none_of(volumes, [&](const Value& v) { return string_at(v, "name") == volume; })) {
+                // A StatefulSet's claims become volumes of its pods.
+                const auto& claims = array_at(object, "spec", "volumeClaimTemplates");
+                if (std::ranges::none_of(volumes, [&](const Value& v) { return string_at(v, "name") == volume; }) &&
+                    std::ranges::none_of(claims, [&](const Value& v) { return string_at(v, "metadata", "name") == volume; })) {
                     causes.push_back({"FieldValueNotFound", "Not found: " + json::dump(Value(volume)),
                                       here + ".volumeMounts[" + std::to_string(mount) + "].name"});
                 }

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "common/text.hpp"
 #include "kubernaut/kube/object.hpp"
 
 namespace kn::sim {
@@ -13,7 +14,10 @@ constexpr double burst = 25, refill_seconds = 300;
 }  // namespace
 
 EventRecorder::EventRecorder(std::shared_ptr<kube::Client> client, std::string component, Form form)
-    : client_(std::move(client)), component_(std::move(component)), form_(form) {}
+    : client_(std::move(client)), component_(std::move(component)), form_(form) {
+    // Two components may speak of one object in the same millisecond: their names must differ.
+    sequence_ = fnv1a(component_) % 900'000;
+}
 
 void EventRecorder::record(const Event& event) {
     const auto& object = *event.object;

@@ -14,9 +14,17 @@ class NodeLifecycleController final : public Controller {
 public:
     explicit NodeLifecycleController(ControllerContext& context) : Controller(context, "node-controller") {}
     void wire() override {
-        watch(r::nodes, [this](const ObjectPtr& node, const ObjectPtr&, bool deleted) {
+        watch(r::nodes, [this](const ObjectPtr& node, const ObjectPtr& before, bool deleted) {
             const std::string key = key_of(*node);
+            // A status that the kubelet wrote is a sign of life as well as its Lease.
+            const auto heartbeat = [](const Value& of) {
+                for (const auto& condition : json::array_at(of, "status", "conditions")) {
+                    if (json::string_at(condition, "type") == "Ready") return json::string_at(condition, "lastHeartbeatTime");
+                }
+                return std::string_view{};
+            };
             if (deleted) heard_.erase(std::string(kube::name_of(*node)));
+            else if (before != nullptr && heartbeat(*before) != heartbeat(*node)) heard_[std::string(kube::name_of(*node))] = client().clock().steady();
             queue_.add(key);
         });
         watch(r::leases, [this](const ObjectPtr& lease, const ObjectPtr& before, bool deleted) {

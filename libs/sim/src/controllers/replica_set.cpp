@@ -87,7 +87,10 @@ Task<Result<Duration>> ReplicaSetController::write_status(ObjectPtr set, std::ve
     if (ready > 0) status["readyReplicas"] = ready;
     if (available > 0) status["availableReplicas"] = available;
     json::Array conditions = json::array_at(*set, "status", "conditions");
-    if (failure) set_condition(conditions, "ReplicaFailure", "True", "FailedCreate", failure->message, now());
+    // The message names a pod that is different each time: it is written once, or every failure would be news that asks for the next try at once.
+    const auto known = kube::condition_of(*set, "ReplicaFailure");
+    if (failure && known && known->status == "True" && known->reason == "FailedCreate") failure->message.clear();
+    else if (failure) set_condition(conditions, "ReplicaFailure", "True", "FailedCreate", failure->message, now());
     else remove_condition(conditions, "ReplicaFailure");
     if (!conditions.empty()) status["conditions"] = std::move(conditions);
     KN_CO_CHECK(co_await writer_.status(r::replica_sets, set, std::move(status)));

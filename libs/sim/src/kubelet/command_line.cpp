@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include "common/text.hpp"
 
@@ -38,7 +39,7 @@ std::vector<std::string> words_of(std::string_view text) {
 std::optional<Duration> sleep_time(std::string_view text) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{}) return std::nullopt;
+    if (error != std::errc{} || !std::isfinite(value)) return std::nullopt;   // "infinity" parses as a number
     const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
     const double factor = unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 1;
     return Duration{static_cast<std::int64_t>(value * factor * 1000)};
@@ -84,8 +85,13 @@ void run_script(std::string_view script, CommandEffect& effect) {
     char joiner = ';';
     std::size_t at = 0;
     while (at <= text.size()) {
-        std::size_t end = text.find_first_of(";&|\n", at);
-        if (end == std::string::npos) end = text.size();
+        std::size_t end = at;
+        for (char quote = 0; end < text.size(); ++end) {
+            const char c = text[end];
+            if (quote != 0) quote = c == quote ? 0 : quote;
+            else if (c == '"' || c == '\'') quote = c;
+            else if (std::string_view(";&|\n").contains(c)) break;
+        }
         const auto words = words_of(trimmed(std::string_view(text).substr(at, end - at)));
         const bool skip = (joiner == '&' && code != 0) || (joiner == '|' && code == 0);
         if (!words.empty() && !skip) {

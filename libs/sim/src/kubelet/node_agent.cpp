@@ -34,7 +34,7 @@ void NodeAgent::set_condition(const std::string& type, bool status) {
 
 void NodeAgent::switch_on() {
     on_ = true;
-    status_due_ = true;
+    status_due_ = lease_due_ = true;
     wake_.notify();
 }
 
@@ -128,7 +128,7 @@ async::Task<> NodeAgent::run() {
     while (true) {
         co_await wake_.wait(clock, Deadline{std::min(next_lease, next_status)});
         const SteadyTime now = clock.steady();
-        if (now >= next_lease) {
+        if (now >= next_lease || std::exchange(lease_due_, false)) {
             next_lease = now + lease_every;
             if (on_) (void)co_await renew_lease();
         }

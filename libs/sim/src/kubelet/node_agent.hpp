@@ -41,7 +41,7 @@ private:
     const KubeletOptions& options_;
     NodeSpec spec_;
     int number_, pod_ips_ = 1;
-    bool on_ = true, status_due_ = true;
+    bool on_ = true, status_due_ = true, lease_due_ = false;
     async::Signal wake_;
     json::Value object_;
     struct ConditionState {

@@ -75,6 +75,22 @@ Words check_volume(Stage stage, json::Value body, Deadline) {
     co_return "volume " + parts[0] + "/" + parts[1] + " is " + std::to_string(static_cast<int>(capacity > 0 ? 100 * used / capacity : 0)) + " % full";
 }
 
+/// Every running container of the namespace's workload uses less than this part of its limit.
+Words check_memory(Stage stage, json::Value body, Deadline) {
+    const Instant now = stage.client->clock().now();
+    const std::string app(json::string_at(body, "app"));
+    const double below = json::double_at(body, "below").value_or(0.8);
+    const auto usage = stage.metrics->query("container_memory_working_set_bytes", {{"namespace", std::string(json::string_at(body, "ns"))}}, now, now, 1s);
+    if (!usage) co_return fail(usage.error());
+    for (const auto& series : *usage) {
+        const auto pod = series.labels.find("pod");
+        if (pod == series.labels.end() || !pod->second.starts_with(app)) continue;
+        const double limit = stage.metrics->value("container_spec_memory_limit_bytes", series.labels, now).value_or(0);
+        if (limit > 0 && series.samples.back().value / limit >= below) co_return "pod " + pod->second + " uses " + std::to_string(static_cast<int>(100 * series.samples.back().value / limit)) + " % of its memory";
+    }
+    co_return std::string();
+}
+
 Words check_node_clear(Stage stage, json::Value body, Deadline deadline) {
     const std::string name(json::string_at(body, "node"));
     KN_CO_TRY(const auto node, co_await read_object(stage, {&r::nodes, {}, name}, deadline));
@@ -159,6 +175,7 @@ Result<> validate_check(const Step& step) {
     }
     if (step.kind == "no_pods") return has_text(body, "ns") ? Result<>{} : fail(ErrorCode::invalid_argument, "no_pods needs ns");
     if (step.kind == "volume") return json::string_at(body, "claim").contains('/') ? Result<>{} : fail(ErrorCode::invalid_argument, "volume needs claim: namespace/name");
+    if (step.kind == "memory") return has_text(body, "ns") && has_text(body, "app") ? Result<>{} : fail(ErrorCode::invalid_argument, "memory needs ns and app");
     if (step.kind == "node") return has_text(body, "node") ? Result<>{} : fail(ErrorCode::invalid_argument, "node needs the name of one");
     if (step.kind == "access") return has_text(body, "user") && has_text(body, "verb") && kube::find_resource(json::string_at(body, "resource")) != nullptr ? Result<>{} : fail(ErrorCode::invalid_argument, "access needs user, verb and resource");
     return fail(ErrorCode::invalid_argument, "unknown check '" + step.kind + "'");
@@ -186,6 +203,7 @@ async::Task<Result<std::string>> run_check(Scenario::State* state, Stage stage, 
     if (step.kind == "hpa_free") co_return co_await check_hpa_free(stage, body, deadline);
     if (step.kind == "no_pods") co_return co_await check_pods(stage, body, deadline);
     if (step.kind == "volume") co_return co_await check_volume(stage, body, deadline);
+    if (step.kind == "memory") co_return co_await check_memory(stage, body, deadline);
     if (step.kind == "node") co_return co_await check_node_clear(stage, body, deadline);
     co_return co_await check_access(stage, body, deadline);
 }

@@ -21,6 +21,31 @@ ApiServerOptions api_options(const ClusterSpec& spec) {
     return options;
 }
 
+async::Task<Result<>> create_basics(std::shared_ptr<kube::Client> client) {
+    json::Object standard{{"apiVersion", "storage.k8s.io/v1"}, {"kind", "StorageClass"}, {"provisioner", "disk.sim.kubernaut.io"}, {"reclaimPolicy", "Delete"},
+                          {"volumeBindingMode", "Immediate"}, {"allowVolumeExpansion", true},
+                          {"metadata", json::Object{{"name", "standard"}, {"annotations", json::Object{{"storageclass.kubernetes.io/is-default-class", "true"}}}}}};
+    auto made = co_await client->create(r::storage_classes, {}, std::move(standard), {.field_manager = "sim"}, client->clock().deadline_in(10s));
+    if (!made && made.error().code != ErrorCode::already_exists) co_return fail(std::move(made).error());
+    co_return Result<>{};
+}
+
+std::vector<NodeSpec> nodes_of(const ClusterSpec& spec) {
+    std::vector<NodeSpec> nodes;
+    for (int i = 0; i < spec.nodes; ++i) {
+        NodeSpec node{.name = spec.name + "-node-" + std::to_string(i), .cpu = spec.node_cpu, .memory = spec.node_memory, .pods = spec.node_pods};
+        node.zone = std::string("zone-") + static_cast<char>('a' + i % std::max(1, spec.zones));
+        nodes.push_back(std::move(node));
+    }
+    return nodes;
+}
+
+Stage stage_of(const ClusterSpec& spec, std::shared_ptr<kube::Client> client, Kubelet& kubelet, std::shared_ptr<BehaviourBook> book, std::shared_ptr<Metrics> metrics) {
+    const double hurry = std::max(1.0, spec.kubelet.hurry);
+    return {.cluster = spec.name, .client = std::move(client), .kubelet = &kubelet, .book = std::move(book), .metrics = std::move(metrics), .hurry = hurry,
+            .alert_hold = Duration{static_cast<std::int64_t>(60'000 / hurry)}};
+}
+
 }  // namespace
 
 struct SimCluster::Impl {
@@ -56,7 +81,6 @@ struct SimCluster::Impl {
         if (request <= 0 || ready <= 0) return std::nullopt;
         return *load / (static_cast<double>(ready) * request);
     }
-    async::Task<Result<>> create_basics();
 
     async::EventLoop& loop;
     RandomSource& random;
@@ -69,15 +93,6 @@ struct SimCluster::Impl {
     Kubelet kubelet;
 };
 
-async::Task<Result<>> SimCluster::Impl::create_basics() {
-    json::Object standard{{"apiVersion", "storage.k8s.io/v1"}, {"kind", "StorageClass"}, {"provisioner", "disk.sim.kubernaut.io"}, {"reclaimPolicy", "Delete"},
-                          {"volumeBindingMode", "Immediate"}, {"allowVolumeExpansion", true},
-                          {"metadata", json::Object{{"name", "standard"}, {"annotations", json::Object{{"storageclass.kubernetes.io/is-default-class", "true"}}}}}};
-    auto made = co_await client->create(r::storage_classes, {}, std::move(standard), {.field_manager = "sim"}, client->clock().deadline_in(10s));
-    if (!made && made.error().code != ErrorCode::already_exists) co_return fail(std::move(made).error());
-    co_return Result<>{};
-}
-
 SimCluster::SimCluster(async::EventLoop& loop, RandomSource& random, ClusterSpec spec) : impl_(std::make_unique<Impl>(loop, random, std::move(spec))) {
     impl_->api.set_log_source([impl = impl_.get()](const ApiServer::LogQuery& query) {
         return impl->kubelet.logs(query.ns, query.pod, query.container, query.previous, query.tail_lines);
@@ -86,15 +101,9 @@ SimCluster::SimCluster(async::EventLoop& loop, RandomSource& random, ClusterSpec
 SimCluster::~SimCluster() = default;
 
 async::Task<Result<>> SimCluster::start() {
-    KN_CO_CHECK(co_await impl_->create_basics());
+    KN_CO_CHECK(co_await create_basics(impl_->client));
     KN_CO_CHECK(co_await impl_->controllers.start());
-    std::vector<NodeSpec> nodes;
-    for (int i = 0; i < impl_->spec.nodes; ++i) {
-        NodeSpec node{.name = impl_->spec.name + "-node-" + std::to_string(i), .cpu = impl_->spec.node_cpu, .memory = impl_->spec.node_memory, .pods = impl_->spec.node_pods};
-        node.zone = std::string("zone-") + static_cast<char>('a' + i % std::max(1, impl_->spec.zones));
-        nodes.push_back(std::move(node));
-    }
-    co_return co_await impl_->kubelet.start(std::move(nodes));
+    co_return co_await impl_->kubelet.start(nodes_of(impl_->spec));
 }
 
 void SimCluster::stop() {
@@ -117,10 +126,46 @@ Kubelet& SimCluster::kubelet() { return impl_->kubelet; }
 ControllerManager& SimCluster::controllers() { return impl_->controllers; }
 std::shared_ptr<BehaviourBook> SimCluster::book() { return impl_->book; }
 std::shared_ptr<Metrics> SimCluster::metrics() { return impl_->metrics; }
-Stage SimCluster::stage() {
-    const double hurry = std::max(1.0, impl_->spec.kubelet.hurry);
-    return {.cluster = impl_->spec.name, .client = impl_->client, .kubelet = &impl_->kubelet, .book = impl_->book, .metrics = impl_->metrics, .hurry = hurry,
-            .alert_hold = Duration{static_cast<std::int64_t>(60'000 / hurry)}};
+Stage SimCluster::stage() { return stage_of(impl_->spec, impl_->client, impl_->kubelet, impl_->book, impl_->metrics); }
+
+struct BorrowedCluster::Impl {
+    Impl(async::EventLoop& loop, RandomSource& random, std::shared_ptr<kube::Transport> transport, ClusterSpec s)
+        : spec(std::move(s)), client(std::make_shared<kube::Client>(std::move(transport), loop.clock())), book(std::make_shared<BehaviourBook>()), metrics(std::make_shared<Metrics>()),
+          controllers(client, loop.executor(), random, only_storage(spec.controllers)), kubelet(client, loop.executor(), random, spec.kubelet, book, metrics) {}
+    /// The control plane brings everything but a storage driver.
+    static ControllerOptions only_storage(ControllerOptions options) {
+        options.enabled = {"storage"};
+        return options;
+    }
+    ClusterSpec spec;
+    std::shared_ptr<kube::Client> client;
+    std::shared_ptr<BehaviourBook> book;
+    std::shared_ptr<Metrics> metrics;
+    ControllerManager controllers;
+    Kubelet kubelet;
+};
+
+BorrowedCluster::BorrowedCluster(async::EventLoop& loop, RandomSource& random, std::shared_ptr<kube::Transport> transport, ClusterSpec spec)
+    : impl_(std::make_unique<Impl>(loop, random, std::move(transport), std::move(spec))) {}
+BorrowedCluster::~BorrowedCluster() = default;
+
+async::Task<Result<>> BorrowedCluster::start() {
+    KN_CO_CHECK(co_await create_basics(impl_->client));
+    KN_CO_CHECK(co_await impl_->controllers.start());
+    co_return co_await impl_->kubelet.start(nodes_of(impl_->spec));
 }
+
+void BorrowedCluster::stop() {
+    impl_->kubelet.stop();
+    impl_->controllers.stop();
+}
+
+async::Task<> BorrowedCluster::join() {
+    co_await impl_->kubelet.join();
+    co_await impl_->controllers.join();
+}
+
+Stage BorrowedCluster::stage() { return stage_of(impl_->spec, impl_->client, impl_->kubelet, impl_->book, impl_->metrics); }
+Kubelet& BorrowedCluster::kubelet() { return impl_->kubelet; }
 
 }  // namespace kn::sim

@@ -58,4 +58,26 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+/// A control plane that somebody else runs (a real one), with our kubelets as its nodes and our storage provisioner: the same stage for the same scenarios.
+/// `spec.kubelet.hurry` shortens the waits of behaviours and scenarios; those of the control plane itself are its own.
+class BorrowedCluster {
+public:
+    /// `transport` needs all rights (system:masters).
+    BorrowedCluster(async::EventLoop& loop, RandomSource& random, std::shared_ptr<kube::Transport> transport, ClusterSpec spec);
+    ~BorrowedCluster();
+    BorrowedCluster(const BorrowedCluster&) = delete;
+    BorrowedCluster& operator=(const BorrowedCluster&) = delete;
+
+    /// Returns when the nodes are registered and the StorageClass `standard` exists.
+    async::Task<Result<>> start();
+    void stop();
+    async::Task<> join();
+    [[nodiscard]] Stage stage();
+    Kubelet& kubelet();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
 }  // namespace kn::sim
