@@ -237,8 +237,8 @@ Progress WorkflowMachine::State::verify_action(const StepSpec& spec, Step& row, 
         if (row.mutating) record(row, "failed", error.message);
         return tolerate(spec, scope);
     }
-    if (now < known.not_before) {
-        wake(std::min(known.not_before, due));
+    if (now < known.not_before && (now < due || known.polls == 0)) {
+        wake(std::min(known.not_before, std::max(due, now + Duration{1})));
         return Progress::busy;
     }
     call(*check, CallKind::verify);

@@ -43,13 +43,15 @@ Task<> EngineDriver::State::run_steps(RunPtr run) {
             run->inbox.pop_front();
             Effect effect = run->machine.on(event, clock.now());
             for (const Call& call : effect.calls) (call.durable ? durable_calls : now_calls).push_back(call);
-            wake_at = effect.wake_at;
+            // Never at once: a machine that asks for a moment that is over must not keep the loop from everything else.
+            wake_at = effect.wake_at ? std::optional(std::max(*effect.wake_at, clock.now() + Duration{1})) : std::nullopt;
             finished = effect.finished;
             any = true;
         }
         if (any) run->idle = false;
         for (const Call& call : now_calls) launch(run, call);
-        if (run->machine.has_changes() && !hold_until) hold_until = clock.now() + options.combine_window;
+        if (!run->machine.has_changes()) hold_until.reset();
+        else if (!hold_until) hold_until = clock.now() + options.combine_window;
         const bool waiting_for_reads = run->under_way > 0 && clock.now() < hold_until.value_or(Instant::max());
         if (finished || !durable_calls.empty() || (run->machine.has_changes() && !waiting_for_reads)) {
             const bool stored = co_await commit(run, wake_at, !finished);

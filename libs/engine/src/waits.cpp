@@ -22,7 +22,7 @@ Progress WorkflowMachine::State::run_wait(const StepSpec& spec, Step& row, const
     }
     Volatile& known = memory[row.path];
     if (known.calling) return Progress::busy;
-    if (!known.live && now < known.not_before) {
+    if (!known.live && now < known.not_before && now < due) {
         wake(std::min(known.not_before, due));
         return Progress::busy;
     }
