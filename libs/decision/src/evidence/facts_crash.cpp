@@ -47,6 +47,27 @@ std::optional<bool> never_completed(const FactInput& in) {
     return std::nullopt;
 }
 
+/// Steady growth without end over these samples: Mann-Kendall trend (one-sided p < .01), a straight line explains them (R2 > .8), it adds up to
+/// something, and it does not flatten out as a program does that fills its caches.
+bool keeps_growing(const std::vector<ports::Sample>& samples, std::size_t from, std::size_t to) {
+    const auto n = to - from;
+    double s = 0, sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0;
+    const auto t0 = to_millis(samples[from].at);
+    for (std::size_t i = from; i < to; ++i) {
+        const double x = static_cast<double>(to_millis(samples[i].at) - t0), y = samples[i].value;
+        sx += x, sy += y, sxx += x * x, sxy += x * y, syy += y * y;
+        for (std::size_t j = i + 1; j < to; ++j) s += (samples[j].value > y) - (samples[j].value < y);
+    }
+    const double count = static_cast<double>(n);
+    const double z = s > 0 ? (s - 1) / std::sqrt(count * (count - 1) * (2 * count + 5) / 18) : 0;
+    const double cov = count * sxy - sx * sy, vx = count * sxx - sx * sx, vy = count * syy - sy * sy;
+    const double r2 = vx > 0 && vy > 0 ? cov * cov / (vx * vy) : 0;
+    const double rise = samples[to - 1].value - samples[from].value;
+    const auto third = n / 3;
+    const double early = samples[from + third].value - samples[from].value, late = samples[to - 1].value - samples[to - 1 - third].value;
+    return z > 2.33 && r2 > 0.8 && rise > 0.2 * samples[from].value && late > 0.5 * early;
+}
+
 bool unhealthy_event(const FactInput& in, const PodView& pod, std::string_view reason) {
     return std::ranges::any_of(in.snapshot.events, [&](const SeenEvent& e) {
         return e.reason == reason && (e.uid.empty() ? e.kind == "Pod" && e.name == pod.name : e.uid == pod.uid);
@@ -315,22 +336,10 @@ void memory_facts(const FactInput& in) {
                 const auto n = to - from;
                 if (n < 8) continue;
                 judged = true;
-                // Mann-Kendall trend test and the R2 of a straight line.
-                double s = 0, sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0;
-                const double t0 = static_cast<double>(to_millis(series.samples[from].at));
-                for (std::size_t i = from; i < to; ++i) {
-                    const double x = static_cast<double>(to_millis(series.samples[i].at)) - t0, y = series.samples[i].value;
-                    sx += x, sy += y, sxx += x * x, sxy += x * y, syy += y * y;
-                    for (std::size_t j = i + 1; j < to; ++j) {
-                        s += (series.samples[j].value > y) - (series.samples[j].value < y);
-                    }
-                }
-                const double count = static_cast<double>(n);
-                const double variance = count * (count - 1) * (2 * count + 5) / 18;
-                const double z = s > 0 ? (s - 1) / std::sqrt(variance) : 0;
-                const double cov = count * sxy - sx * sy, vx = count * sxx - sx * sx, vy = count * syy - sy * sy;
-                const double r2 = vx > 0 && vy > 0 ? cov * cov / (vx * vy) : 0;
-                grows = grows && z > 2.33 && r2 > 0.8;   // one-sided p < .01
+                // It may have begun to grow in the middle of its life: the end of the life counts.
+                bool this_life = false;
+                for (const std::size_t length : {n, n * 3 / 4, n / 2, n / 3}) this_life = this_life || (length >= 8 && keeps_growing(series.samples, to - length, to));
+                grows = grows && this_life;
             }
             if (judged) return grows;
         }

@@ -258,24 +258,28 @@ bool is_crashing(const PodView& pod, const ContainerView& c, Instant now) {
 }
 
 std::optional<Instant> first_failure(const PodView& pod, const ContainerView& c, const std::vector<SeenEvent>& events) {
-    std::optional<Instant> first;
+    // Probes fail at every start: Unhealthy says nothing about when it began. BackOff does, unless it is a trouble of long ago.
+    std::optional<Instant> told;
     for (const auto& event : events) {
-        if (event.reason != "BackOff" && event.reason != "Failed" && event.reason != "Unhealthy") continue;
+        if (event.reason != "BackOff") continue;
         if (event.uid.empty() ? (event.kind != "Pod" || event.name != pod.name) : event.uid != pod.uid) continue;
-        if (to_millis(event.first) > 0 && (!first || event.first < *first)) first = event.first;
+        if (to_millis(event.first) > 0 && (!told || event.first < *told)) told = event.first;
     }
-    if (!first && c.last && c.last->finished) {
-        auto estimate = *c.last->finished;
+    std::optional<Instant> estimate;
+    if (c.last && c.last->finished) {
+        auto at = *c.last->finished;
         const auto life = c.last->lived().value_or(Duration{0});
         Duration back_off = 10s;
         const auto earlier = std::min<std::int64_t>(c.restarts - (c.running || c.terminated_now ? 0 : 1), 40);
         for (std::int64_t i = 0; i < earlier; ++i) {
-            estimate -= back_off + life;
+            at -= back_off + life;
             back_off = std::min<Duration>(back_off * 2, 5min);
         }
-        first = estimate;
+        estimate = at;
     }
-    if (c.last && c.last->finished && (!first || *c.last->finished < *first)) first = c.last->finished;
+    auto first = told;
+    if (estimate && (!told || *told < *estimate - 10min)) first = estimate;
+    if (c.last && c.last->finished && first && *c.last->finished < *first) first = c.last->finished;
     if (!first && (is_image_waiting(c) || !c.waiting.empty())) first = pod.started ? pod.started : pod.created;
     if (first && pod.created && *first < *pod.created) first = pod.created;
     return first;
