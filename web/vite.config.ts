@@ -14,5 +14,5 @@ export default defineConfig({
   },
   server: { proxy: { '/api': 'http://127.0.0.1:8080' } },
   // One worker in this process' threads: on a busy machine the start of several would run into Vitest's own limit.
-  test: { include: ['tests/**/*.test.ts'], pool: 'threads', maxWorkers: 1, isolate: false },
+  test: { include: ['tests/**/*.test.ts'], pool: 'threads', maxWorkers: 1, isolate: false, testTimeout: 60_000 },
 });

@@ -35,6 +35,7 @@ export async function launch() {
 /** A page whose console errors, failed loads and exceptions are collected in `troubles`. */
 export async function openPage(browser, { scheme = 'light', width = 1440, height = 900 } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+  if (process.env.E2E_PAGE) await servePageFrom(context, process.env.E2E_PAGE);
   const page = await context.newPage();
   const troubles = [];
   page.on('console', (message) => {
@@ -43,6 +44,17 @@ export async function openPage(browser, { scheme = 'light', width = 1440, height
   page.on('pageerror', (error) => troubles.push(`exception: ${error.message}`));
   page.setDefaultTimeout(20_000);
   return { page, troubles, context };
+}
+
+/** For work on the page: its files come from a folder (E2E_PAGE=web/dist) and not from the binary, with the headers that the hub gives to the page. */
+async function servePageFrom(context, folder) {
+  await context.route((url) => !url.pathname.startsWith('/api/'), async (route) => {
+    const { pathname } = new URL(route.request().url());
+    const path = join(folder, pathname === '/' ? 'index.html' : pathname);
+    if (!existsSync(path)) return route.continue();
+    if (pathname === '/') return route.fulfill({ response: await route.fetch(), path });
+    return route.fulfill({ path });
+  });
 }
 
 /** Serious and critical findings of axe-core, as lines. The policy of the page allows no foreign script, so axe runs in the page's own world. */

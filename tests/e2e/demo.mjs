@@ -11,6 +11,7 @@ export function binary() {
 export async function startDemo(args, { limit = 60_000 } = {}) {
   const child = spawn(binary(), ['demo', '--listen', '127.0.0.1:0', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
+  let stopping = false;
   const ended = new Promise((done) => child.on('exit', (code, signal) => done(signal ?? code)));
   const url = await new Promise((done, fail) => {
     const timer = setTimeout(() => fail(new Error(`the demo named no page within ${limit} ms:\n${output}`)), limit);
@@ -35,8 +36,14 @@ export async function startDemo(args, { limit = 60_000 } = {}) {
     url,
     api,
     output: () => output,
+    /** Fails when the demo ends before it was asked to. */
+    death: ended.then((code) => {
+      if (!stopping) throw new Error(`the demo ended by itself with ${code}:\n${output.slice(-4000)}`);
+      return new Promise(() => {});
+    }),
     /** The exit code, or the signal that was needed. */
     async stop() {
+      stopping = true;
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
       const code = await ended;

@@ -19,6 +19,7 @@ if (reason) {
 
 mkdirSync(out, { recursive: true });
 const demo = await startDemo(['--only', scenarios]);
+demo.death.catch(() => {});
 const browser = await launch();
 let failures = 0;
 let count = 0;
@@ -26,7 +27,7 @@ async function check(name, body) {
   const began = Date.now();
   count++;
   try {
-    await body();
+    await Promise.race([body(), demo.death]);
     console.log(`ok ${count} - ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
   } catch (error) {
     failures++;
@@ -46,13 +47,14 @@ async function until(what, limit, test) {
 
 const view = await openPage(browser);
 const { page, troubles } = view;
+const tab = (name) => page.getByRole('navigation').getByRole('link', { name });
 const row = (id) => page.locator(`tr[data-incident="${id}"]`);
 
 await check('the page loads, is live and shows every cluster of the API', async () => {
   const answer = await page.goto(demo.url);
   assert.match(answer.headers()['content-security-policy'] ?? '', /default-src 'self'/);
   await page.locator('#link', { hasText: /^live$/ }).waitFor({ timeout: 60_000 });
-  await page.getByRole('link', { name: 'Clusters' }).click();
+  await tab('Clusters').click();
   const clusters = (await demo.api('clusters')).items;
   assert.ok(clusters.length > 0);
   for (const cluster of clusters) await page.getByRole('article', { name: `Cluster ${cluster.id}` }).waitFor();
@@ -83,7 +85,7 @@ await check('pausing and resuming the fleet and one cluster works', async () => 
 });
 
 await check('incidents appear live, without loading the page again', async () => {
-  await page.getByRole('link', { name: 'Incidents' }).click();
+  await tab('Incidents').click();
   await page.evaluate(() => (globalThis.notReloaded = true));
   await page.locator('tr[data-incident]').first().waitFor({ timeout: faultLimit });
   assert.equal(await page.evaluate(() => globalThis.notReloaded), true);
@@ -129,12 +131,12 @@ await check('an incident is cured and its story is told from seen to verified', 
   const cured = await until('an incident is remediated', faultLimit, async () => (await demo.api('incidents?limit=100')).items.find((i) => i.outcome === 'remediated'));
   execution = cured.execution;
   await page.goto(`${demo.url}#/incidents`);
-  await row(cured.id).getByText('resolved').waitFor();
+  await row(cured.id).locator('.badge', { hasText: 'resolved' }).waitFor();
   await row(cured.id).locator('a.open').click();
   const told = await demo.api(`incidents/${cured.id}`);
   const story = page.getByRole('region', { name: 'Story' });
   for (const title of ['Seen', 'Diagnosed', 'Decided', 'Done', 'Verified']) await story.locator('.story .title', { hasText: title }).first().waitFor();
-  const text = (await story.innerText()).replace(/\s+/g, ' ');
+  const text = (await story.locator('.story').textContent()).replace(/\s+/g, ' ');
   for (const entry of told.story) assert.ok(text.includes(entry.text.replace(/\s+/g, ' ').trim()), `the story lacks "${entry.text}"`);
   const diagnosis = page.getByRole('region', { name: 'Diagnosis' });
   await diagnosis.getByText(told.fault_class, { exact: true }).first().waitFor();
@@ -195,7 +197,7 @@ await check('filters, keys and deep links work', async () => {
 });
 
 await check('when the connection breaks the page says so, comes back by itself and is up to date', async () => {
-  await page.getByRole('link', { name: 'Incidents' }).click();
+  await tab('Incidents').click();
   await view.context.setOffline(true);
   await page.locator('#link', { hasText: 'reconnecting' }).waitFor({ timeout: 60_000 });
   await page.screenshot({ path: join(out, 'reconnecting.png') });

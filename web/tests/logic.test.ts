@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { percent, shortTarget, span, splitKey, valueText } from '../src/lib/format';
+import { percent, shortTarget, span, splitKey, valueText, yamlLike } from '../src/lib/format';
 import { executionLink, incidentLink, parseRoute } from '../src/lib/route';
 import { backoff, EventParser } from '../src/lib/sse';
 import { chapters, reached } from '../src/lib/story';
@@ -75,6 +75,10 @@ describe('the story', () => {
 });
 
 describe('words', () => {
+  it('writes nested values for reading', () => {
+    expect(yamlLike({ a: 1, b: { c: ['x', { d: true, e: [] }], f: null } })).toBe('a: 1\nb:\n  c:\n    - x\n    - d: yes\n      e: []\n  f: –');
+    expect(yamlLike('plain')).toBe('plain');
+  });
   it('splits object keys with escaped names', () => {
     expect(splitKey('eu/_/Node/node%2F1')).toEqual({ cluster: 'eu', ns: '', kind: 'Node', name: 'node/1' });
     expect(shortTarget('eu/shop/Deployment.apps/cart')).toBe('shop/cart');

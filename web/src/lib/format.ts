@@ -79,6 +79,24 @@ export function valueText(value: Json | undefined): string {
   return JSON.stringify(value);
 }
 
+export function scalar(value: Json | undefined): boolean {
+  return value === undefined || value === null || typeof value !== 'object';
+}
+
+/** Nested values for reading, without the noise of braces and quotes. */
+export function yamlLike(value: Json | undefined, indent = ''): string {
+  if (scalar(value)) return valueText(value);
+  const list = Array.isArray(value);
+  const items = Object.entries(value as object) as [string, Json][];
+  if (items.length === 0) return list ? '[]' : '{}';
+  return items
+    .map(([name, each]) => {
+      if (list) return `${indent}- ${yamlLike(each, `${indent}  `).trimStart()}`;
+      return scalar(each) || Object.keys(each as object).length === 0 ? `${indent}${name}: ${yamlLike(each)}` : `${indent}${name}:\n${yamlLike(each, `${indent}  `)}`;
+    })
+    .join('\n');
+}
+
 export function isEmpty(value: Json | undefined): boolean {
   if (value === undefined || value === null || value === '') return true;
   return typeof value === 'object' && Object.keys(value).length === 0;

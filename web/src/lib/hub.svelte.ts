@@ -277,8 +277,9 @@ class Hub {
     await this.loadSmall();
   }
   async vote(approval: Approval, granted: boolean, comment: string): Promise<void> {
-    await post(`approvals/${encodeURIComponent(approval.id)}/${granted ? 'grant' : 'reject'}`, comment ? { comment } : {});
-    this.approvalMap.delete(approval.id);
+    const settled = await post<Approval>(`approvals/${encodeURIComponent(approval.id)}/${granted ? 'grant' : 'reject'}`, comment ? { comment } : {});
+    if (settled.state === 'pending') this.approvalMap.set(settled.id, settled);
+    else this.approvalMap.delete(approval.id);
     this.touch('approval');
     this.announce({ kind: 'approval', incident: approval.incident });
   }

@@ -4,7 +4,7 @@ import type { Tone } from './format';
 /** The seven stages that every incident goes through, and the kinds of story lines that belong to each. */
 export const stages = [
   { name: 'Seen', kinds: ['seen'] },
-  { name: 'Diagnosed', kinds: ['diagnosed'] },
+  { name: 'Diagnosed', kinds: ['diagnosed', 'evidence'] },
   { name: 'Decided', kinds: ['decided', 'not_chosen'] },
   { name: 'Gates', kinds: ['guard', 'approval'] },
   { name: 'Done', kinds: ['done'] },
@@ -22,7 +22,7 @@ export interface Chapter {
   entries: StoryEntry[];
 }
 
-const titles: Record<string, string> = { not_chosen: 'Rejected', guard: 'Gate', approval: 'Approval', state: 'State', error: 'Error' };
+const titles: Record<string, string> = { evidence: 'Evidence', not_chosen: 'Rejected', guard: 'Gate', approval: 'Approval', state: 'State', error: 'Error' };
 const tones: Record<string, Tone> = { seen: 'info', diagnosed: 'info', decided: 'busy', guard: 'ask', approval: 'ask', done: 'busy', verified: 'good', assessed: 'good', error: 'bad' };
 
 /** Lines of the same kind in a row are one chapter. */
