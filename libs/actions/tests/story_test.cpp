@@ -3,6 +3,7 @@
 #include "contract.hpp"
 #include "kubernaut/json/yaml.hpp"
 #include "kubernaut/kube/object.hpp"
+#include "kubernaut/sim/api/api_server.hpp"
 #include "kubernaut/sim/scenario/cluster.hpp"
 
 namespace kn::actions::testing {
