@@ -14,7 +14,7 @@
 namespace kn::app {
 namespace {
 
-constexpr Duration look_every = 5s, between_faults = 90s, settle_after_cure = 10min, watch_left_alone = 12min, deploy_limit = 10min, inject_limit = 90min;
+constexpr Duration look_every = 30s, between_faults = 90s, settle_after_cure = 10min, watch_left_alone = 12min, deploy_limit = 10min, inject_limit = 90min;
 
 }  // namespace
 
