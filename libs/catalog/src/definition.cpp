@@ -97,6 +97,7 @@ private:
         step.kind = kind_of(node);
         step.id = node["id"].required_text();
         if (!step.id.empty() && !is_name(step.id)) node["id"].problem("a step's id has small letters, digits, - and _");
+        if (step.id == "verify" || step.id == "finally") node["id"].problem("`" + step.id + "` is the name of a list");
         if (!ids_.insert(step.id).second && !step.id.empty()) node["id"].problem("the id `" + step.id + "` is used twice");
         step.needs = node["needs"].texts();
         step.if_expr = expression(node["if"]);

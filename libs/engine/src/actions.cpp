@@ -40,6 +40,8 @@ Progress WorkflowMachine::State::run_action(const StepSpec& spec, Step& row, con
                     fail_attempt(row, {.code = ErrorCode::cancelled, .message = "given up while it was held: " + row.error}, "failed");
                     return Progress::done;
                 }
+                row.started_at = next_start();  // start to close counts from the call that is made, not from those that were held
+                touch(row);
                 call(row, CallKind::execute);
                 return Progress::busy;
             }
@@ -169,6 +171,7 @@ void WorkflowMachine::State::on_read_back(const ReadBack& event) {
             return fail_attempt(row, {.code = ErrorCode::cancelled, .message = "the call was lost and had no effect"}, "failed");
         }
         row.due_at.reset();
+        row.started_at = next_start();
         change(row, StepState::in_flight);  // again, under the same intent
         call(row, CallKind::execute);
         return;

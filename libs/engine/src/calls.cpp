@@ -51,7 +51,10 @@ void EngineDriver::State::launch(const RunPtr& run, const Call& call) {
 /// Whatever an action does, an answer comes back, unless the execution is not ours any more.
 Task<> EngineDriver::State::make_call(RunPtr run, Call call) {
     const Step* row = run->machine.step(call.path);
-    if (row == nullptr) co_return;
+    if (row == nullptr) {
+        --run->under_way;
+        co_return;
+    }
     Event event = co_await answer(run, call, *row);
     --run->under_way;
     if (run->dropped) co_return;

@@ -35,6 +35,8 @@ Task<> EngineDriver::stop() {
     while (!state_->runs.empty() && !limit.passed(state_->clock.steady())) co_await state_->emptied.wait(state_->clock, limit);
     const auto left = state_->runs;
     for (const auto& [id, run] : left) state_->drop(run, "the time to stop is over");
+    // Dropped runs unwind by themselves, their calls first; only then may what they use go away.
+    while (state_->alive > 0) co_await state_->emptied.wait(state_->clock, state_->clock.deadline_in(1s));
     state_->scope.cancel();
     co_await state_->scope.join();
 }
@@ -101,7 +103,9 @@ void EngineDriver::State::adopt(ExecutionWithSteps claimed) {
     }
     auto run = std::make_shared<Run>(std::move(*machine), executor);
     run->lease_until = copy.lease_until.value_or(clock.now() + options.lease);
+    run->looked_at = clock.now();
     runs[id] = run;
+    ++alive;
     scope.spawn("engine.run", run_one(run));
 }
 

@@ -22,7 +22,7 @@ struct Run {
     int under_way = 0;                   ///< calls that were launched and have not answered
     bool dropped = false;                ///< the epoch is lost: whatever comes back counts for nothing
     bool idle = false;                   ///< waits for a timer or a signal
-    bool look = true;                    ///< something may have been sent or cancelled
+    bool look = false;                   ///< something may have been sent or cancelled
     Instant looked_at{};
     async::TaskScope calls;              ///< last: its tasks use all of the above
 };
@@ -43,6 +43,7 @@ struct EngineDriver::State {
     EngineStats stats;
     std::map<std::string, RunPtr> runs;  ///< by execution id
     bool started = false, stopping = false, starved = false;
+    int alive = 0;                       ///< coroutines of runs, dropped ones included
     SteadyTime renewed{};                ///< when the leases were last known to be ours
     std::set<std::string> told_dead;
     async::Signal emptied;

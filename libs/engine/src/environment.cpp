@@ -64,7 +64,17 @@ std::optional<Result<std::optional<bool>>> WorkflowMachine::State::condition(con
     return answer;
 }
 
+namespace {
+bool has_template(const json::Value& value) {
+    if (const auto* text = value.if_string()) return json::view(*text).find("${") != std::string_view::npos;
+    if (const auto* array = value.if_array()) return std::ranges::any_of(*array, has_template);
+    if (const auto* object = value.if_object()) return std::ranges::any_of(*object, [](const auto& member) { return has_template(member.value()); });
+    return false;
+}
+}  // namespace
+
 Result<json::Value> WorkflowMachine::State::expand(const json::Value& value, const Scope& scope, const std::string& path) {
+    if (!has_template(value)) return value;  // most parameters are written out: no need to gather what expressions may see
     return expr::expand(value, environment(scope, path));
 }
 

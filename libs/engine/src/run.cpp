@@ -24,7 +24,8 @@ Task<> EngineDriver::State::run_one(RunPtr run) {
     co_await run->calls.join();
     const auto at = runs.find(id);
     if (at != runs.end() && at->second == run) runs.erase(at);
-    if (runs.empty()) emptied.notify();
+    --alive;
+    emptied.notify();
     if (starved) wakeups.executions.notify();
 }
 
