@@ -8,6 +8,7 @@
 #include "kubernaut/base/log.hpp"
 #include "kubernaut/domain/codec.hpp"
 #include "kubernaut/notify/notifier.hpp"
+#include "kubernaut/ports/execution_store.hpp"
 #include "kubernaut/ports/incident_store.hpp"
 #include "kubernaut/store/open_store.hpp"
 
@@ -24,6 +25,7 @@ struct DemoWorld::Act {
     FaultReport report;
     std::unique_ptr<sim::AlertFeed> alerts;
     Instant begun{};
+    std::set<std::string> ran;               ///< workflows that were started for its incident
     bool done = false;
 };
 
@@ -68,15 +70,17 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
         world->places_.push_back(std::move(place));
     }
     std::size_t next = 0, next_alone = 0;
+    std::uint64_t number = 0;
     for (const auto& builtin : sim::builtin_scenarios()) {
-        KN_TRY(auto scenario, sim::Scenario::parse(builtin.text, o.seed));
+        // A seed of its own for each, or two scenarios would choose the same namespace.
+        KN_TRY(auto scenario, sim::Scenario::parse(builtin.text, o.seed * 1000 + ++number));
         const bool wanted = o.only.empty() || std::find(o.only.begin(), o.only.end(), scenario.id()) != o.only.end();
         if (!wanted) continue;
         const auto needs = [&](const char* word) { return std::find(scenario.needs().begin(), scenario.needs().end(), word) != scenario.needs().end(); };
         if (!o.outside.empty() && needs("mem")) continue;
         const bool own = o.one_after_another || needs("own-cluster");
         auto& place = *world->places_[(own ? next_alone++ : next++) % world->places_.size()];
-        auto act = std::make_unique<Act>(Act{std::move(scenario), {}, nullptr, {}, false});
+        auto act = std::make_unique<Act>(Act{std::move(scenario), {}, nullptr, {}, {}, false});
         act->report.id = act->scenario.id();
         act->report.cluster = place.name;
         act->report.target = act->scenario.target();
@@ -89,7 +93,8 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
     HubOptions hub;
     hub.version = "demo";
     hub.auth.allow_loopback("you");
-    hub.decision.policy = json::Object{{"secret_sources", json::Array{}}};
+    // Every Secret of that namespace may be copied to where it is missing.
+    hub.decision.policy = json::Object{{"secret_sources", true}};
     hub.actions.secret_sources = {{.ns = "platform-secrets", .name = "*", .namespaces = {"*"}}};
     // Many faults within an hour are the point of a demo; a storm of them is not.
     hub.guard.ns = {4, 60};
@@ -222,7 +227,7 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
     act.report.virtual_seconds = static_cast<double>(((cured_at ? *cured_at : clock.now()) - act.report.injected).count()) / 1000.0;
     // A forbidden plan is harm even when the world looks fine afterwards.
     for (const auto& wrong : expect.must_not) {
-        if (act.report.workflow == wrong) act.report.harm.push_back("ran " + wrong);
+        if (act.ran.contains(wrong)) act.report.harm.push_back("ran " + wrong);
     }
     act.done = true;
     co_return Result<>{};
@@ -258,6 +263,8 @@ async::Task<Result<>> DemoWorld::describe(Place& place, Act& act) {
     act.report.classified = best->fault_class;
     act.report.outcome = to_string(best->outcome);
     if (best->plan) act.report.workflow = best->plan->workflow;
+    KN_CO_TRY(const auto executions, co_await stores_->ports().executions.list({.cluster = place.name, .incident = best->id.str()}, {.limit = 50}, deadline));
+    for (const Execution& execution : executions.items) act.ran.insert(execution.plan.workflow);
     co_return Result<>{};
 }
 

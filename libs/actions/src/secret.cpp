@@ -169,7 +169,8 @@ private:
     }
 
     Result<SecretSource> allowed_source(const ActionContext& context, const Params& params, const std::string& name) const {
-        for (const auto& each : settings().secret_sources) {
+        for (SecretSource each : settings().secret_sources) {
+            if (each.name == "*") each.name = name;
             if (!each.cluster.empty() && each.cluster != context.target.key.cluster.str()) continue;
             const auto as = each.as_name.empty() ? each.name : each.as_name;
             if (as != name || !may_receive(each, context.target.key.ns)) continue;

@@ -130,6 +130,7 @@ Progress WorkflowMachine::State::run_undo(const StepSpec& spec, Step& row, const
         if (target == nullptr || other.started_at > target->started_at) target = &other;
     }
     if (target == nullptr) {
+        if (row.state == StepState::waiting) return complete(row, nullptr);   // it has been taken back meanwhile
         change(row, StepState::skipped);
         return Progress::done;
     }

@@ -14,7 +14,7 @@ namespace kn::actions {
 
 /// A Secret that copy_secret may read, and where its content may go. Nothing outside this list is ever copied.
 struct SecretSource {
-    std::string ns, name;                   ///< what is read
+    std::string ns, name;                   ///< what is read; name "*" = every Secret of that namespace, under its own name
     std::string as_name{};                  ///< name in the receiving namespace; "" = the same
     std::vector<std::string> namespaces{};  ///< receiving namespaces; "*" = all, a trailing '*' is a prefix; empty = none
     std::string cluster{};                  ///< "" = every cluster
