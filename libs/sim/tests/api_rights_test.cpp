@@ -257,6 +257,18 @@ TEST_F(ApiRights, DiscoveryNamesWhatIsServedInBothForms) {
     EXPECT_EQ(get("/readyz").raw.body, "ok");
 }
 
+TEST_F(ApiRights, ClientsLearnThatTheServerValidatesFields) {
+    const auto index = get("/openapi/v3");
+    const auto url = std::string(string_at(index.body, "paths", "apis/apps/v1", "serverRelativeURL"));
+    const auto document = get(url);
+    EXPECT_EQ(document.code, 200);
+    const auto* patch = json::at(document.body, "paths", "/apis/apps/v1/namespaces/{namespace}/deployments/{name}", "patch");
+    ASSERT_NE(patch, nullptr);
+    EXPECT_EQ(string_at(*patch, "x-kubernetes-group-version-kind", "kind"), "Deployment");
+    EXPECT_EQ(string_at(*patch, "parameters", 2, "name"), "fieldValidation");
+    EXPECT_EQ(get("/openapi/v3/apis/nope.example/v1").code, 404);
+}
+
 TEST_F(ApiRights, PathsThatAreNotThereAreNotFoundInTheirTwoWays) {
     EXPECT_EQ(get("/apis/nope.example/v1/things").raw.body, "404 page not found\n");
     EXPECT_EQ(get("/api/v1/namespaces/demo/widgets").reason(), "NotFound");

@@ -92,7 +92,7 @@ public:
 
     // patch.cpp
     Outcome<Written> patch(WriteContext& context);
-    Outcome<Value> patched(WriteContext& context, const Value& target, std::string_view kind);
+    Outcome<Value> patched(WriteContext& context, Value target, std::string_view kind);
     Outcome<Written> apply(WriteContext& context);
 
     // remove.cpp

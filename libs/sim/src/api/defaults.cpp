@@ -355,7 +355,8 @@ void normalize(const ServedType& type, Value& object) {
     ordered.reserve(root.size() + 2);
     ordered["kind"] = type.resource.kind;
     ordered["apiVersion"] = type.resource.api_version();
-    ordered["metadata"] = root.contains("metadata") ? root.at("metadata") : Value(Object{});
+    if (auto* metadata = root.if_contains("metadata")) ordered["metadata"] = std::move(*metadata);
+    else ordered["metadata"] = Object{};
     for (auto& [key, value] : root) {
         if (key != "kind" && key != "apiVersion" && key != "metadata") ordered[key] = std::move(value);
     }
@@ -366,6 +367,8 @@ void apply_defaults(const ServedType& type, Value& object) {
     if (type.custom || !object.is_object()) return;
     auto& root = object.get_object();
     const auto& name = type.storage;
+    // Every kind with a status has a spec, and an empty one is written too.
+    if (type.status) fill(root, "spec", Object{});
     if (name == "customresourcedefinitions.apiextensions.k8s.io") return default_definition(root);
     if (name == "secrets") return default_secret(root);
     if (name == "storageclasses.storage.k8s.io") {

@@ -141,6 +141,39 @@ kube::Response with_etag(const RequestInfo& info, std::string content_type, std:
     return out;
 }
 
+std::string openapi_name(const std::string& group, const std::string& version) { return group.empty() ? "api/" + version : "apis/" + group + "/" + version; }
+
+Value openapi_index(const TypeTable& types) {
+    Object paths;
+    for (const auto& [group, versions] : groups_of(types.all())) {
+        for (const auto& version : versions) {
+            const auto name = openapi_name(group, version);
+            paths[name] = Object{{"serverRelativeURL", "/openapi/v3/" + name + "?hash=" + to_hex(sha256(name + std::to_string(types.revision()))).substr(0, 32)}};
+        }
+    }
+    return Object{{"paths", std::move(paths)}};
+}
+
+/// No schemas: just enough for a client to learn that PATCH takes fieldValidation and dryRun, so that it leaves validation to the server.
+Outcome<kube::Response> openapi_document(const TypeTable& types, const std::string& name) {
+    Object paths;
+    const auto parameter = [](std::string_view text) { return Object{{"name", text}, {"in", "query"}, {"schema", Object{{"type", "string"}, {"uniqueItems", true}}}}; };
+    for (const auto& type : types.all()) {
+        const auto& r = type->resource;
+        if (openapi_name(r.group, r.version) != name || !type->has_verb("patch")) continue;
+        Object patch{{"operationId", "patch" + r.kind},
+                     {"parameters", Array{parameter("dryRun"), parameter("fieldManager"), parameter("fieldValidation"), parameter("force")}},
+                     {"responses", Object{{"200", Object{{"description", "OK"}}}}},
+                     {"x-kubernetes-action", "patch"},
+                     {"x-kubernetes-group-version-kind", Object{{"group", r.group}, {"version", r.version}, {"kind", r.kind}}}};
+        paths[r.path(r.namespaced ? "{namespace}" : "", "{name}")] = Object{{"patch", std::move(patch)}};
+    }
+    if (paths.empty() && !types.has_group_version(name.starts_with("apis/") ? name.substr(5, name.rfind('/') - 5) : "", name.substr(name.rfind('/') + 1))) {
+        return page_not_found();
+    }
+    return json_response(200, Object{{"openapi", "3.0.0"}, {"info", Object{{"title", "Kubernetes"}, {"version", "simulated"}}}, {"paths", std::move(paths)}});
+}
+
 }  // namespace
 
 Outcome<kube::Response> Core::discovery_of_group_version(const std::string& group, const std::string& version) {
@@ -200,10 +233,8 @@ Outcome<kube::Response> Core::non_resource(const RequestInfo& info) {
         }
         return page_not_found();
     }
-    if (path == "/openapi/v3") {
-        // An empty index: clients then validate nothing by themselves and leave it to the server.
-        return json_response(200, Object{{"paths", Object{}}});
-    }
+    if (path == "/openapi/v3") return json_response(200, openapi_index(types));
+    if (path.starts_with("/openapi/v3/")) return openapi_document(types, path.substr(12));
     if (path == "/") {
         Array paths{"/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"};
         return json_response(200, Object{{"paths", std::move(paths)}});

@@ -18,7 +18,7 @@ constexpr std::string_view rejected = "the server rejected our request due to an
 
 }  // namespace
 
-Outcome<Value> Core::patched(WriteContext& context, const Value& target, std::string_view kind) {
+Outcome<Value> Core::patched(WriteContext& context, Value target, std::string_view kind) {
     const auto& request = *context.info->request;
     const auto media = media_type(request);
     const bool json_patch = media == kube::content_type(kube::PatchType::json);
@@ -36,13 +36,13 @@ Outcome<Value> Core::patched(WriteContext& context, const Value& target, std::st
         if (patch.get_array().size() > 10'000) {
             return refuse(413, "RequestEntityTooLarge", "The allowed maximum operations in a JSON patch is 10000, got " + std::to_string(patch.get_array().size()));
         }
-        auto result = kube::apply_json_patch(target, patch);
+        auto result = kube::apply_json_patch(std::move(target), patch);
         if (!result) return refuse(422, "Invalid", std::string(rejected), json::Object{});
         return std::move(*result);
     }
     if (!patch.is_object()) return bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}");
-    if (merge) return kube::apply_merge_patch(target, patch);
-    auto result = kube::apply_strategic_merge_patch(target, patch);
+    if (merge) return kube::apply_merge_patch(std::move(target), patch);
+    auto result = kube::apply_strategic_merge_patch(std::move(target), patch);
     if (!result) return bad_request(result.error().message);
     return std::move(*result);
 }

@@ -346,17 +346,13 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
     if (!at(object, "metadata") || !at(object, "metadata")->is_object()) object.as_object()["metadata"] = Object{};
     if (part != UpdatePart::status) KN_CHECK(field_validation(context, object));
     normalize(type.custom ? type : *types.by_storage(type.storage), object);
-    for (const std::string_view key : {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
-                                       "generateName", "resourceVersion", "managedFields"}) {
-        keep_metadata(object, old, key);
-    }
     if (part == UpdatePart::resize) object = only_resize(old, object);
     if (part == UpdatePart::status) {
         // Everything but the status, and what some kinds take along (h08), stays.
-        const auto status = at(object, "status") == nullptr ? Value(nullptr) : *at(object, "status");
         Value kept = old;
-        if (status.is_null()) kept.as_object().erase("status");
-        else kept.as_object()["status"] = status;
+        auto* status = object.as_object().if_contains("status");
+        if (status == nullptr || status->is_null()) kept.as_object().erase("status");
+        else kept.as_object()["status"] = std::move(*status);
         if (!type.custom) {
             for (const std::string_view key : {"annotations", "finalizers"}) {
                 if (const auto* value = at(object, "metadata", key)) json::make_at(kept, "metadata", key) = *value;
@@ -369,6 +365,10 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
         }
         object = std::move(kept);
     } else {
+        for (const std::string_view key : {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
+                                           "generateName", "resourceVersion", "managedFields"}) {
+            keep_metadata(object, old, key);
+        }
         if (type.status) keep_root(object, old, "status");
         if (type.custom) default_custom(type, object);
         apply_defaults(type, object);
