@@ -110,6 +110,9 @@ TEST_F(ActionStory, ABadRolloutIsRolledBackToExactlyTheOldTemplate) {
     apply(workload("Deployment"));
     ASSERT_TRUE(serves(web, 3));
     const auto before = json::canonical(*json::at(get(web), "spec", "template"));
+    // Without a readiness probe the broken pods count as Ready for a moment, so the rollout goes through and nothing of the old one is left:
+    // that it worked is told by how long it stood.
+    loop->run_for(6min);
     patch(web, break_it);
     loop->run_for(2min);
     EXPECT_EQ(carry_out("rollback_deployment", web, "{}"), "verified");
@@ -121,6 +124,7 @@ TEST_F(ActionStory, ABrokenStatefulSetNeedsTheRollbackAndItsBrokenPodRestarted) 
     apply("apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}\n---\n" +
           workload("StatefulSet", "  serviceName: web\n"));
     ASSERT_TRUE(serves("StatefulSet.apps/shop/web", 3));
+    loop->run_for(6min);
     patch("StatefulSet.apps/shop/web", break_it);
     loop->run_for(2min);
     EXPECT_EQ(carry_out("rollback_statefulset", "StatefulSet.apps/shop/web", "{}"), "verified");

@@ -177,7 +177,8 @@ Result<std::vector<json::Value>> pick_pods(const Params& params, const Subject& 
     } else {
         std::ranges::sort(pods, {}, [](const json::Value& pod) { return std::string(kube::name_of(pod)); });
     }
-    const auto max = select == "lowest_broken" ? 1 : params.integer("max").value_or(20);
+    // lowest_broken: an ordered StatefulSet stands still at its lowest broken pod, then at the next: from the lowest up, one at a time.
+    const auto max = params.integer("max").value_or(20);
     if (pods.size() > static_cast<std::size_t>(max)) pods.resize(static_cast<std::size_t>(max));
     if (pods.empty()) return refuse("condition_cleared", "no pod of " + subject.key.str() + " is " + select);
     return pods;
