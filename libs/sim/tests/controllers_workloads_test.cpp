@@ -38,7 +38,7 @@ TEST(DeploymentController, NeverFallsBelowItsMinimumDuringARolloutThatFails) {
     ASSERT_TRUE(bed.patch("Deployment", "shop", "web", "spec: {progressDeadlineSeconds: 120, template: {spec: {containers: [{name: app, command: ['false']}]}}}"));
     for (int i = 0; i < 60; ++i) {
         bed.pass(2s);
-        EXPECT_GE(json::int_at(bed.get("Deployment", "shop", "web"), "status", "availableReplicas").value_or(0), 3);
+        ASSERT_GE(json::int_at(bed.get("Deployment", "shop", "web"), "status", "availableReplicas").value_or(0), 3);
     }
     ASSERT_TRUE(bed.until([&] { return kube::condition_of(bed.get("Deployment", "shop", "web"), "Progressing")->reason == "ProgressDeadlineExceeded"; }, 10min));
     EXPECT_EQ(kube::condition_of(bed.get("Deployment", "shop", "web"), "Progressing")->status, "False");
@@ -89,7 +89,7 @@ spec:
   template:
     metadata: {labels: {app: store}}
     spec:
-      containers: [{name: app, image: 'registry.example/store:1', volumeMounts: [{name: data, mountPath: /d}]}]
+      containers: [{name: app, image: 'registry.example/store:1', readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 2}, volumeMounts: [{name: data, mountPath: /d}]}]
   volumeClaimTemplates:
   - metadata: {name: data}
     spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
