@@ -137,7 +137,19 @@ TEST_P(ExecutionStoreContract, RefusesWritesOfAnOldEpoch) {
     EXPECT_TRUE(must(executions().get(old.id, soon())).steps.empty()) << "the fenced write has left nothing";
 }
 
-TEST_P(ExecutionStoreContract, RefusesEveryChangeThatTheStateTableDoesNotKnow) {
+/// One commit may carry the machine through several states, each change of which is in the table.
+bool reachable(ExecutionState from, ExecutionState to) {
+    std::vector<ExecutionState> reach{from};
+    for (std::size_t i = 0; i < reach.size(); ++i) {
+        if (reach[i] == to) return true;
+        for (const auto& [next, name] : EnumNames<ExecutionState>::entries) {
+            if (may_change(reach[i], next) && std::find(reach.begin(), reach.end(), next) == reach.end()) reach.push_back(next);
+        }
+    }
+    return false;
+}
+
+TEST_P(ExecutionStoreContract, RefusesEveryChangeThatTheStateTableDoesNotAllow) {
     int n = 0;
     for (const auto& [from, from_name] : EnumNames<ExecutionState>::entries) {
         for (const auto& [to, to_name] : EnumNames<ExecutionState>::entries) {
@@ -147,7 +159,7 @@ TEST_P(ExecutionStoreContract, RefusesEveryChangeThatTheStateTableDoesNotKnow) {
             Execution execution = request.execution;
             execution.state = to;
             const auto done = commit(execution);
-            EXPECT_EQ(done.has_value(), may_change(from, to)) << from_name << " → " << to_name;
+            EXPECT_EQ(done.has_value(), reachable(from, to)) << from_name << " → " << to_name;
             if (!done) EXPECT_EQ(done.error().reason, "illegal_transition") << done.error().describe();
         }
     }
