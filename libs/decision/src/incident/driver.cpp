@@ -12,13 +12,15 @@ constexpr std::size_t at_once = 16;          // incidents moved at the same time
 
 Task<Result<>> IncidentDriver::Impl::save(Incident& incident, std::string verb, std::optional<Approval> approval) {
     incident.updated_at = now();
+    const bool commit_is_silent = verb.empty() && !approval;
     ports::IncidentCommit commit;
     commit.incidents.push_back(incident);
     if (approval) commit.approvals.push_back(*approval);
     if (!verb.empty()) commit.audit.push_back(audit_of(incident, now(), std::move(verb)));
     KN_CO_CHECK(co_await stores.incidents.commit(std::move(commit), store_limit()));
     ++incident.version;
-    if (feed.watched()) {
+    // A later look alone is nothing to see.
+    if (feed.watched() && !commit_is_silent) {
         feed.publish("incident", to_json(incident));
         if (approval) feed.publish("approval", to_json(*approval));
     }

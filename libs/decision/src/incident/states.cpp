@@ -456,6 +456,9 @@ Task<Result<>> IncidentDriver::Impl::on_awaiting_approval(Incident incident) {
         tell(incident, at, "approval", text);
         co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, rejected ? "approval_rejected" : "approval_expired", text);
     }
+    // While nobody has answered, the world is looked at every half minute only.
+    const bool look_now = approval->state != ApprovalState::pending || (at - approval->asked_at) % 30s < 5s;
+    if (!look_now) co_return co_await look_later(std::move(incident), 5s);
     auto seen = co_await look(incident, look_limit());
     if (!seen) co_return co_await look_later(std::move(incident), 5s);
     KN_CO_TRY(const bool gone, co_await resolve_if_gone(incident, *seen));
@@ -483,7 +486,7 @@ Task<Result<>> IncidentDriver::Impl::on_remediating(Incident incident) {
     if (!incident.execution) co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "lost_execution", "its execution is not known");
     KN_CO_TRY(const auto run, co_await stores.executions.get(*incident.execution, store_limit()));
     const auto& execution = run.execution;
-    if (!is_terminal(execution.state)) co_return co_await look_later(std::move(incident), 2s);
+    if (!is_terminal(execution.state)) co_return co_await look_later(std::move(incident), 5s);
     const auto state = std::string{to_string(execution.state)};
     tell(incident, at, "done", execution.plan.workflow + " " + state + (execution.error.empty() ? "" : ": " + execution.error));
     if (tells_only(execution.plan)) {
