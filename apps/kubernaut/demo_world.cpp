@@ -203,10 +203,11 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
     KN_CO_CHECK(co_await act.scenario.inject(stage, clock.deadline_in(inject_limit)));
     act.report.injected = clock.now();   // a scenario waits before it breaks something
     const auto& expect = act.scenario.expect();
-    const Duration limit = act.report.leave_alone ? watch_left_alone : expect.cured_within;
+    const auto hurried = [this](Duration d) { return std::max(Duration{1000}, std::chrono::duration_cast<Duration>(d / options_.hurry)); };
+    const Duration limit = act.report.leave_alone ? hurried(watch_left_alone) : std::max(hurried(expect.cured_within), Duration{std::chrono::minutes{4}});
     std::optional<Instant> cured_at;
     while (clock.now() < act.report.injected + limit) {
-        co_await async::sleep_for(clock, look_every);
+        co_await async::sleep_for(clock, hurried(look_every));
         KN_CO_CHECK(co_await send_alerts(act));
         KN_CO_TRY(const auto verdict, co_await act.scenario.check(stage, clock.deadline_in(60s)));
         act.report.cured = verdict.cured;
@@ -216,7 +217,7 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
         KN_CO_CHECK(co_await describe(place, act));
         if (act.report.leave_alone || !cured_at) continue;
         const bool ended = !act.report.outcome.empty() && act.report.outcome != "none";
-        if ((ended && clock.now() > *cured_at + 1min) || clock.now() > *cured_at + settle_after_cure) break;
+        if ((ended && clock.now() > *cured_at + hurried(1min)) || clock.now() > *cured_at + hurried(settle_after_cure)) break;
     }
     KN_CO_TRY(const auto verdict, co_await act.scenario.check(stage, clock.deadline_in(60s)));
     act.report.cured = verdict.cured;
