@@ -31,19 +31,19 @@ AuditAppend::AuditAppend(std::vector<AuditRecord> records) {
     if (!fleet.empty()) chains_.push_back({fleet.key(), fleet.mapped(), 0});
 }
 
-std::size_t AuditAppend::lock_head(Batch& batch, std::string_view cluster) {
-    return batch.add("INSERT INTO audit_heads (cluster_id, seq, hash, anchored_seq, anchored_at) VALUES ($1, 0, '', 0, 0) "
-                     "ON CONFLICT (cluster_id) DO UPDATE SET seq = audit_heads.seq RETURNING seq, hash, anchored_seq, anchored_at",
-                     {cluster});
+Result<AuditAppend::Head> AuditAppend::head_of(SqlConnection& connection, std::string_view cluster, const Rows& rows) {
+    const auto read = [](const Rows& found) { return Head{found[0].integer(0), found[0].string(1), found[0].integer(2), found[0].integer(3)}; };
+    if (!rows.empty()) return read(rows);
+    KN_TRY(const Rows made, connection.query("INSERT INTO audit_heads (cluster_id, seq, hash, anchored_seq, anchored_at) VALUES ($1, 0, '', 0, 0) "
+                                             "ON CONFLICT (cluster_id) DO UPDATE SET seq = audit_heads.seq RETURNING seq, hash, anchored_seq, anchored_at",
+                                             {cluster}));
+    return read(made);
 }
 
-AuditAppend::Head AuditAppend::head_of(const Rows& rows) {
-    const auto row = rows[0];
-    return {row.integer(0), row.string(1), row.integer(2), row.integer(3)};
-}
-
-void AuditAppend::lock_heads(Batch& batch) {
-    for (Chain& chain : chains_) chain.head = lock_head(batch, chain.cluster);
+void AuditAppend::lock_heads(const SqlConnection& connection, Batch& batch) {
+    for (Chain& chain : chains_) {
+        chain.head = batch.add("SELECT seq, hash, anchored_seq, anchored_at FROM audit_heads WHERE cluster_id = $1" + std::string(for_update(connection)), {chain.cluster});
+    }
 }
 
 AuditAppend::Head AuditAppend::extend(Batch& batch, Head head, const std::vector<AuditRecord>& records) {
@@ -71,7 +71,7 @@ Result<> AuditAppend::append(SqlConnection& connection, const Batch& locked, Bat
     std::vector<AuditRecord> fleet;
     std::optional<Head> fleet_head;
     for (const Chain& chain : chains_) {
-        Head head = head_of(locked[chain.head]);
+        KN_TRY(Head head, head_of(connection, chain.cluster, locked[chain.head]));
         if (chain.cluster == fleet_scope) {
             fleet = chain.records;
             fleet_head = head;
@@ -92,10 +92,8 @@ Result<> AuditAppend::append(SqlConnection& connection, const Batch& locked, Bat
     }
     if (fleet.empty()) return {};
     if (!fleet_head) {
-        Batch lock;
-        const std::size_t index = lock_head(lock, fleet_scope);
-        KN_CHECK(lock.run(connection));
-        fleet_head = head_of(lock[index]);
+        // Writing it locks it, whether it is there or not.
+        KN_TRY(fleet_head, head_of(connection, fleet_scope, {}));
     }
     store_head(batch, std::string(fleet_scope), extend(batch, *fleet_head, fleet));
     return {};
@@ -105,7 +103,7 @@ Result<> append_audit(SqlConnection& connection, std::vector<AuditRecord> record
     if (records.empty()) return {};
     AuditAppend audit(std::move(records));
     Batch heads, rows;
-    audit.lock_heads(heads);
+    audit.lock_heads(connection, heads);
     KN_CHECK(heads.run(connection));
     KN_CHECK(audit.append(connection, heads, rows));
     return rows.run(connection);

@@ -13,13 +13,13 @@ namespace kn::sql {
 /// record's canonical JSON (with seq, without the hashes). Two round trips, both shared with what the caller does anyway:
 ///
 ///     AuditAppend audit(std::move(records));
-///     audit.lock_heads(first);  first.run(c);  audit.append(c, first, second);  second.run(c);
+///     audit.lock_heads(c, first);  first.run(c);  audit.append(c, first, second);  second.run(c);
 ///
 /// Every 1,000 records or ten minutes the fleet's own chain takes the head of a cluster's chain (one round trip more), so that a chain that vanished shows.
 class AuditAppend {
 public:
     explicit AuditAppend(std::vector<AuditRecord> records);
-    void lock_heads(Batch& batch);
+    void lock_heads(const SqlConnection& connection, Batch& batch);
     Result<> append(SqlConnection& connection, const Batch& locked, Batch& batch);
 
 private:
@@ -36,8 +36,8 @@ private:
     Head extend(Batch& batch, Head head, const std::vector<AuditRecord>& records);
     static void store_head(Batch& batch, const std::string& cluster, const Head& head);
 
-    static std::size_t lock_head(Batch& batch, std::string_view cluster);
-    static Head head_of(const Rows& rows);
+    /// The head that was read and locked, or a new one for a chain that begins.
+    static Result<Head> head_of(SqlConnection& connection, std::string_view cluster, const Rows& rows);
 
     std::vector<Chain> chains_;    ///< by cluster, the fleet's own last: one order of locks everywhere
 };

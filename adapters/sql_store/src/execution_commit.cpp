@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "execution_rows.hpp"
 
@@ -11,12 +12,20 @@ bool needs_intent(const Step& step) {
     return step.mutating && (step.state == in_flight || step.state == ambiguous || step.state == succeeded);
 }
 
-std::string words_before_step(const Step& step) {
-    return words_where<StepState>([&step](StepState from) {
-        using enum StepState;
-        if (needs_intent(step) && (from == pending || from == ready || from == waiting)) return false;
-        return may_reach(from, step.state);
-    });
+/// The states that a step may come from, for every state and with or without the need of an intent: worked out once.
+const std::string& words_before_step(const Step& step) {
+    using enum StepState;
+    static const auto table = [] {
+        std::array<std::array<std::string, 2>, EnumNames<StepState>::entries.size()> words;
+        for (const auto& [to, name] : EnumNames<StepState>::entries) {
+            for (const bool intent : {false, true}) {
+                words[static_cast<std::size_t>(to)][intent ? 1 : 0] = words_where<StepState>(
+                    [&](StepState from) { return !(intent && (from == pending || from == ready || from == waiting)) && may_reach(from, to); });
+            }
+        }
+        return words;
+    }();
+    return table[static_cast<std::size_t>(step.state)][needs_intent(step) ? 1 : 0];
 }
 
 std::size_t add_step(Batch& batch, const ClusterId& cluster, const Step& step) {
@@ -111,7 +120,7 @@ Result<> apply_commit(SqlConnection& connection, const ports::ExecutionCommit& c
     if (commit.release_locks) first.add("DELETE FROM locks WHERE execution_id = $1 AND holder_cluster = $2", {execution.id, execution.cluster});
     if (commit.assessment) add_assessment(first, *commit.assessment);
     AuditAppend audit(commit.audit);
-    audit.lock_heads(first);
+    audit.lock_heads(connection, first);
     KN_CHECK(first.run(connection));
     if (first[updated].empty()) return why_not_execution(connection, execution);
     for (const auto& [index, step] : steps) {

@@ -76,11 +76,24 @@ std::size_t add_cooldown(Batch& batch, const ClusterId& cluster, const ports::St
                      {cluster, cooldown.key, cooldown.until, now});
 }
 
-/// Counts the start and takes the scope's row lock: two starts on one budget come one after the other.
-std::size_t add_budget(Batch& batch, const ports::StartRequest::Budget& budget) {
-    return batch.add("INSERT INTO budgets (cluster_id, scope, in_flight, starts) VALUES ($1, $2, 1, '') ON CONFLICT (cluster_id, scope) DO UPDATE SET "
-                     "in_flight = budgets.in_flight + 1 RETURNING in_flight, starts",
+/// What a budget's row says, with its row lock taken: two starts on one budget come one after the other.
+struct BudgetUse {
+    std::int64_t in_flight = 0;
+    std::string starts;
+};
+
+std::size_t add_budget(const SqlConnection& connection, Batch& batch, const ports::StartRequest::Budget& budget) {
+    return batch.add("SELECT in_flight, starts FROM budgets WHERE cluster_id = $1 AND scope = $2" + std::string(for_update(connection)),
                      {cluster_of_key(budget.scope), budget.scope});
+}
+
+Result<BudgetUse> use_of(SqlConnection& connection, const ports::StartRequest::Budget& budget, const Rows& rows) {
+    if (!rows.empty()) return BudgetUse{rows[0].integer(0), rows[0].string(1)};
+    // The first start on this scope, unless another one is first.
+    KN_TRY(const Rows made, connection.query("INSERT INTO budgets (cluster_id, scope, in_flight, starts) VALUES ($1, $2, 0, '') ON CONFLICT (cluster_id, scope) DO "
+                                             "UPDATE SET in_flight = budgets.in_flight RETURNING in_flight, starts",
+                                             {cluster_of_key(budget.scope), budget.scope}));
+    return BudgetUse{made[0].integer(0), made[0].string(1)};
 }
 
 Result<std::string> lock_holder(SqlConnection& connection, const std::string& key) {
@@ -111,11 +124,11 @@ Result<> apply_start(SqlConnection& connection, const ports::StartRequest& reque
     std::vector<std::size_t> lock_rows, cooldown_rows, budget_rows;
     for (const auto& key : locks) lock_rows.push_back(add_lock(first, key, execution, request.locks_until, now));
     for (const auto& cooldown : cooldowns) cooldown_rows.push_back(add_cooldown(first, execution.cluster, cooldown, now));
-    for (const auto& budget : budgets) budget_rows.push_back(add_budget(first, budget));
+    for (const auto& budget : budgets) budget_rows.push_back(add_budget(connection, first, budget));
     std::optional<IncidentWrite> incident;
     if (request.incident) incident.emplace(*request.incident).add_to(first);
     AuditAppend audit(request.audit);
-    audit.lock_heads(first);
+    audit.lock_heads(connection, first);
     KN_CHECK(first.run(connection));
 
     if (first[inserted].empty()) return fail(ErrorCode::already_exists, "execution " + execution.id.str() + " exists already");
@@ -131,15 +144,16 @@ Result<> apply_start(SqlConnection& connection, const ports::StartRequest& reque
     Batch second;
     for (std::size_t i = 0; i < budgets.size(); ++i) {
         const auto& budget = budgets[i];
-        const auto row = first[budget_rows[i]][0];
-        if (row.integer(0) > budget.in_flight) {
-            return refused(budget.reason, budget.scope + " has " + std::to_string(row.integer(0) - 1) + " of " + std::to_string(budget.in_flight) + " executions in flight");
+        KN_TRY(const BudgetUse use, use_of(connection, budget, first[budget_rows[i]]));
+        if (use.in_flight >= budget.in_flight) {
+            return refused(budget.reason, budget.scope + " has " + std::to_string(use.in_flight) + " of " + std::to_string(budget.in_flight) + " executions in flight");
         }
-        const StartCounts starts(row.text(1), minute);
+        const StartCounts starts(use.starts, minute);
         if (starts.total() >= budget.per_hour) {
             return refused(budget.reason, budget.scope + " has had " + std::to_string(starts.total()) + " of " + std::to_string(budget.per_hour) + " starts in this hour");
         }
-        second.add("UPDATE budgets SET starts = $3 WHERE cluster_id = $1 AND scope = $2", {cluster_of_key(budget.scope), budget.scope, starts.with_one_more()});
+        second.add("UPDATE budgets SET in_flight = in_flight + 1, starts = $3 WHERE cluster_id = $1 AND scope = $2",
+                   {cluster_of_key(budget.scope), budget.scope, starts.with_one_more()});
     }
     if (incident) KN_CHECK(incident->check(connection, first));
     KN_CHECK(audit.append(connection, first, second));

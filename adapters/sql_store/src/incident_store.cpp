@@ -38,7 +38,7 @@ Result<> apply(SqlConnection& connection, const ports::IncidentCommit& commit) {
     std::vector<std::pair<std::size_t, const Approval*>> approvals;
     for (const Approval& approval : commit.approvals) approvals.emplace_back(add_approval(first, approval), &approval);
     AuditAppend audit(commit.audit);
-    audit.lock_heads(first);
+    audit.lock_heads(connection, first);
     KN_CHECK(first.run(connection));
     for (const IncidentWrite& write : writes) KN_CHECK(write.check(connection, first));
     for (const auto& [index, approval] : approvals) {

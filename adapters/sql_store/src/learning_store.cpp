@@ -46,7 +46,7 @@ Result<> apply_completion(SqlConnection& connection, const Completion& done) {
         add_spell_row(first, done.spells[i], derive_id("spl_", id_time(assessment.id.str()), {assessment.id.str(), std::to_string(i)}));
     }
     AuditAppend audit(done.audit);
-    audit.lock_heads(first);
+    audit.lock_heads(connection, first);
     KN_CHECK(first.run(connection));
     if (first[updated].empty()) return fail(ErrorCode::aborted, "assessment " + assessment.id.str() + " was completed by another replica");
     for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -31,7 +31,10 @@ Result<std::unique_ptr<sql::SqlDatabase>> open(std::string_view url, const sql::
         KN_TRY(auto reader, SqliteSession::open(path, Role::reader, options, lock));
         readers.push_back(std::move(reader));
     }
-    return sql::make_threaded_database(loop, options, std::move(writer), std::move(readers));
+    // Two readers of one file are no pool of connections to a server: a read waits for its turn as long as its deadline lets it.
+    sql::StoreOptions patient = options;
+    patient.pool_wait = std::chrono::seconds{30};
+    return sql::make_threaded_database(loop, patient, std::move(writer), std::move(readers));
 }
 
 }  // namespace kn::sqlite
