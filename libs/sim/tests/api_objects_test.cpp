@@ -224,6 +224,30 @@ TEST_F(ApiObjects, DryRunAnswersAsTheRealThingAndStoresNothing) {
     EXPECT_EQ(wrong.field(), "dryRun");
 }
 
+/// A protobuf record: field number and bytes.
+std::string record(unsigned number, std::string_view bytes) {
+    return std::string(1, static_cast<char>(number << 3U | 2U)) + std::string(1, static_cast<char>(bytes.size())) + std::string(bytes);
+}
+std::string enveloped(std::string_view api_version, std::string_view kind, std::string_view raw) {
+    return std::string("k8s\0", 4) + record(1, record(1, api_version) + record(2, kind)) + record(2, raw) + record(3, "") + record(4, "");
+}
+
+TEST_F(ApiObjects, SmallProtobufBodiesOfNewerClientsAreReadAndOthersRefusedAloud) {
+    const auto send = [this](std::string_view target, std::string body) { return call(kube::Method::post, target, std::move(body), "application/vnd.kubernetes.protobuf"); };
+    const auto meta = [](std::string_view name) { return record(1, record(1, name) + record(2, "") + record(8, "")); };
+    const auto made = send(config_maps, enveloped("v1", "ConfigMap", meta("conf") + record(2, record(1, "a") + record(2, "b"))));
+    ASSERT_EQ(made.code, 201) << made.raw.body;
+    EXPECT_EQ(string_at(made.body, "data", "a"), "b");
+    post(pods, pod("p"));
+    EXPECT_EQ(send(std::string(pods) + "/p/eviction", enveloped("policy/v1", "Eviction", meta("p"))).code, 201);
+    const auto unknown = send(pods, enveloped("v1", "Pod", meta("q") + record(2, record(1, "volumes"))));
+    EXPECT_EQ(unknown.code, 415);
+    EXPECT_NE(unknown.message().find("field 1 of PodSpec"), std::string_view::npos);
+    EXPECT_EQ(send(config_maps, enveloped("v1", "Podcast", "")).code, 415);
+    EXPECT_EQ(send(config_maps, "nonsense").code, 400);
+    EXPECT_EQ(send(config_maps, std::string("k8s\0", 4) + "\x0a\x7fzz").code, 400);
+}
+
 TEST_F(ApiObjects, LargeBodiesAreRefused) {
     EXPECT_EQ(post(config_maps, config_map("big", R"({"a":")" + std::string(3U << 20U, 'x') + R"("})")).code, 413);
     const auto too_long = post(config_maps, config_map("big", R"({"a":")" + std::string(1'100'000, 'x') + R"("})"));

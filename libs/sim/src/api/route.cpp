@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/protobuf.hpp"
 #include "kubernaut/json/yaml.hpp"
 
 namespace kn::sim::api {
@@ -163,6 +164,7 @@ Outcome<Value> read_body(const kube::Request& request, std::string_view expected
         return refuse(413, "RequestEntityTooLarge", "Request entity too large: limit is " + std::to_string(limit));
     }
     const std::string_view media = std::string_view(request.content_type).substr(0, request.content_type.find(';'));
+    if (media == protobuf_type) return decode_protobuf(request.body);
     const bool yaml = media == "application/yaml" || media == "application/apply-patch+yaml";
     if (!yaml && !media.empty() && media != "application/json" && !media.starts_with("application/json-patch") &&
         !media.starts_with("application/merge-patch") && !media.starts_with("application/strategic-merge-patch")) {
