@@ -118,7 +118,8 @@ Task<bool> EngineDriver::State::commit(RunPtr run, std::optional<Instant> wake_a
     Execution& execution = run->machine.mutable_execution();
     execution.owner = options.owner;
     execution.updated_at = clock.now();
-    execution.wake_at = wake_at;
+    // While we hold it there is no time before which nobody else may: if we die, the end of the lease is the moment to go on.
+    execution.wake_at = keep ? std::nullopt : wake_at;
     execution.lease_until = keep ? std::optional(run->lease_until) : std::nullopt;
     if (is_terminal(execution.state)) execution.wake_at.reset();
     Changes changes = run->machine.take_changes();

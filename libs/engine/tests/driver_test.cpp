@@ -49,7 +49,10 @@ struct World {
         workers.push_back(std::make_unique<Worker>(*loop, tables, cluster, std::move(name), seed, std::move(options)));
         return *workers.back();
     }
-    void put(Execution execution) { tables.executions[execution.id.str()] = {.execution = std::move(execution), .steps = {}}; }
+    void put(Execution execution) {
+        const std::string id = execution.id.str();  // the right side of an assignment is evaluated first
+        tables.executions[id] = {.execution = std::move(execution), .steps = {}};
+    }
     const Execution& first() const { return tables.executions.begin()->second.execution; }
     bool all_ended() const {
         return std::ranges::all_of(tables.executions, [this](const auto& entry) { return is_terminal(entry.second.execution.state) || tables.dead.contains(entry.first); });
@@ -231,6 +234,7 @@ TEST(EngineDriverCrashes, EveryEffectHappensExactlyOnceWhereverItIsKilled) {
         }
         ASSERT_TRUE(w.all_ended());
         ASSERT_TRUE(w.tables.broken.empty()) << w.tables.broken.front();
+        if (w.cluster.refuse > 0 && w.first().state == compensated) continue;  // refused as often as it may be tried
         if (w.tables.dead.empty()) {
             ASSERT_EQ(w.first().state, succeeded) << w.first().error;
             ASSERT_EQ(w.cluster.effects.size(), i % 2 == 0 ? 6U : 10U);
