@@ -122,18 +122,19 @@ Task<bool> EngineDriver::State::commit(RunPtr run, std::optional<Instant> wake_a
     execution.wake_at = keep ? std::nullopt : wake_at;
     execution.lease_until = keep ? std::optional(run->lease_until) : std::nullopt;
     if (is_terminal(execution.state)) execution.wake_at.reset();
-    Changes changes = run->machine.take_changes();
-    ports::ExecutionCommit commit{.execution = execution,
-                                  .steps = std::move(changes.steps),
-                                  .actions = std::move(changes.actions),
-                                  .audit = std::move(changes.audit),
-                                  .release_locks = false,
-                                  .cooldowns = {},
-                                  .assessment = {}};
-    if (is_terminal(execution.state)) finish_commit(commit, run->machine);
+    const Changes changes = run->machine.take_changes();
     Duration delay{50};
     while (true) {
-        const auto stored = co_await store.commit(commit, store_deadline());
+        // Built anew for every try: the store takes it by value, and the execution in it is the large part.
+        ports::ExecutionCommit commit{.execution = execution,
+                                      .steps = changes.steps,
+                                      .actions = changes.actions,
+                                      .audit = changes.audit,
+                                      .release_locks = false,
+                                      .cooldowns = {},
+                                      .assessment = {}};
+        if (is_terminal(execution.state)) finish_commit(commit, run->machine);
+        const auto stored = co_await store.commit(std::move(commit), store_deadline());
         if (run->dropped) co_return false;
         if (stored) break;
         const ErrorCode code = stored.error().code;
