@@ -1,6 +1,8 @@
 // The simulated kubelets as the nodes of a real control plane: the scenario files of the in-memory cluster, unchanged.
 #include <gtest/gtest.h>
 
+#include <memory>
+
 #include "kubernaut/kube/kubeconfig.hpp"
 #include "kubernaut/kube/object.hpp"
 #include "kubernaut/kube_http/http_transport.hpp"
@@ -12,23 +14,16 @@ namespace {
 
 class RealStage : public testing::TestWithParam<const char*> {
 protected:
-    static void SetUpTestSuite() {
-        const auto binary = Testbed::find_binary();
-        if (!binary) return;
-        auto up = Testbed::up(*binary, {"--clusters", "1"});
-        if (up) bed = new Testbed(*std::move(up));
-        else ADD_FAILURE() << up.error().describe();
-    }
-    static void TearDownTestSuite() {
-        delete bed;
-        bed = nullptr;
-    }
     void SetUp() override {
-        if (bed == nullptr) GTEST_SKIP() << "no real control plane: bin/kubernaut-testbed is not built (make testbed)";
+        const auto binary = Testbed::find_binary();
+        if (!binary) GTEST_SKIP() << "no real control plane: bin/kubernaut-testbed is not built (make testbed)";
+        // A control plane for every test: what one leaves behind (machines that are off, taints) must not decide the next.
+        auto up = Testbed::up(*binary, {"--clusters", "1"});
+        ASSERT_TRUE(up) << up.error().describe();
+        bed = std::make_unique<Testbed>(*std::move(up));
         loop = async::EventLoop::real();
         const auto config = kube::load_kubeconfig(bed->clusters()[0].kubeconfig, "");
         ASSERT_TRUE(config) << config.error().describe();
-        // Every test brings nodes of its own: those of the one before are off.
         sim::ClusterSpec spec{.name = "rc" + std::to_string(++counter), .nodes = 3};
         spec.kubelet.hurry = 20;
         cluster = std::make_unique<sim::BorrowedCluster>(*loop, random, kube::make_http_transport(*config, {}, *loop), spec);
@@ -42,7 +37,7 @@ protected:
     }
     [[nodiscard]] Deadline soon(Duration d = 120s) const { return loop->clock().deadline_in(d); }
 
-    static inline Testbed* bed = nullptr;
+    std::unique_ptr<Testbed> bed;
     static inline int counter = 0;
     std::unique_ptr<async::EventLoop> loop;
     SystemRandom random;
