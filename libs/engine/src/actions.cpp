@@ -7,8 +7,9 @@ namespace kn::engine {
 namespace {
 constexpr std::string_view verify_suffix = "/verify";
 std::string object_of(const Execution& execution, const Step& row) {
-    const auto text = json::string_at(json::Value(row.params), "object");
-    return text.empty() ? execution.plan.target.key.str() : execution.cluster.str() + " " + std::string(text);
+    const auto* named = row.params.if_contains("object");
+    if (named == nullptr || !named->is_string()) return execution.plan.target.key.str();
+    return execution.cluster.str() + " " + std::string(json::view(named->get_string()));
 }
 }  // namespace
 
