@@ -25,7 +25,7 @@ protected:
         const auto config = kube::load_kubeconfig(bed->clusters()[0].kubeconfig, "");
         ASSERT_TRUE(config) << config.error().describe();
         sim::ClusterSpec spec{.name = "rc" + std::to_string(++counter), .nodes = 3};
-        spec.kubelet.hurry = 20;
+        spec.kubelet.hurry = 60;
         cluster = std::make_unique<sim::BorrowedCluster>(*loop, random, kube::make_http_transport(*config, {}, *loop), spec);
         const auto started = loop->block_on(cluster->start());
         ASSERT_TRUE(started) << started.error().describe();
