@@ -55,7 +55,7 @@ void print_table(const std::vector<FaultReport>& reports, const Totals& totals, 
     };
     std::cout << "\n" << style.bold(cell("FAULT", 6) + cell("CLUSTER", 8) + cell("INJECTED", 44) + cell("TAKEN FOR", 28) + cell("DONE", 26) + cell("OUTCOME", 12) + cell("TRUTH", 11) + "AFTER") << "\n";
     for (const auto& r : reports) {
-        const std::string truth = !r.harm.empty() ? "harmed" : r.leave_alone ? "left alone" : r.cured ? "cured" : "NOT CURED";
+        const std::string truth = !r.harm.empty() ? "harmed" : r.leave_alone ? (r.outcome == "escalated" ? "people told" : "left alone") : r.cured ? "cured" : "NOT CURED";
         const std::string shown = cell(truth, 11);
         std::cout << cell(r.id, 6) << cell(r.cluster, 8) << cell(r.title.substr(0, 44), 44) << cell(r.classified, 28) << cell(r.workflow, 26) << cell(r.outcome, 12)
                   << (r.right() ? style.good(shown) : style.bad(shown)) << client::human_age(Duration{static_cast<std::int64_t>(r.virtual_seconds * 1000)}) << "\n";
@@ -64,7 +64,7 @@ void print_table(const std::vector<FaultReport>& reports, const Totals& totals, 
             for (const auto& missing : r.missing) std::cout << style.warn("        still missing: " + missing) << "\n";
         }
     }
-    std::cout << "\n" << totals.cured << " cured, " << totals.left_alone << " rightly left alone, " << totals.harmful << " harmed, " << totals.wrong << " wrong; " << wall << " s\n";
+    std::cout << "\n" << totals.cured << " cured, " << totals.left_alone << " rightly left to themselves or to people, " << totals.harmful << " harmed, " << totals.wrong << " wrong; " << wall << " s\n";
 }
 
 int run_once(const Options& options) {

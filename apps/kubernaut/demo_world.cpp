@@ -9,6 +9,7 @@
 #include "kubernaut/domain/codec.hpp"
 #include "kubernaut/notify/notifier.hpp"
 #include "kubernaut/ports/execution_store.hpp"
+#include "kubernaut/sim/api/api_server.hpp"
 #include "kubernaut/ports/incident_store.hpp"
 #include "kubernaut/store/open_store.hpp"
 
@@ -204,7 +205,7 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
     act.report.injected = clock.now();   // a scenario waits before it breaks something
     const auto& expect = act.scenario.expect();
     const auto hurried = [this](Duration d) { return std::max(Duration{1000}, std::chrono::duration_cast<Duration>(d / options_.hurry)); };
-    const Duration limit = act.report.leave_alone ? hurried(watch_left_alone) : std::max(hurried(expect.cured_within), Duration{std::chrono::minutes{4}});
+    const Duration limit = expect.leave_alone ? hurried(watch_left_alone) : std::max(hurried(expect.cured_within), Duration{std::chrono::minutes{4}});
     std::optional<Instant> cured_at;
     while (clock.now() < act.report.injected + limit) {
         co_await async::sleep_for(clock, hurried(look_every));
@@ -215,6 +216,8 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
         cured_at = verdict.cured ? verdict.cured_at : std::nullopt;
         // The product has its say as well: the incident should end, but truth does not wait for it.
         KN_CO_CHECK(co_await describe(place, act));
+        // What nobody can cure is right when people are told.
+        if (act.report.leave_alone && !expect.leave_alone && act.report.outcome == expect.outcome) break;
         if (act.report.leave_alone || !cured_at) continue;
         const bool ended = !act.report.outcome.empty() && act.report.outcome != "none";
         if ((ended && clock.now() > *cured_at + hurried(1min)) || clock.now() > *cured_at + hurried(settle_after_cure)) break;
@@ -224,6 +227,24 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
     act.report.missing = verdict.missing;
     for (const auto& violation : verdict.violations) act.report.harm.push_back(violation.object + " " + violation.what);
     KN_CO_CHECK(co_await describe(place, act));
+    if (place.cluster != nullptr) {
+        for (const auto& write : place.cluster->api().writes()) {
+            const bool ours = write.user == "kubernaut" && !write.dry_run && write.changed && write.subresource.empty();
+            const bool workload = write.resource == "deployments.apps" || write.resource == "statefulsets.apps" || write.resource == "daemonsets.apps";
+            const auto& spaces = act.scenario.namespaces();
+            if (ours && workload && std::find(spaces.begin(), spaces.end(), write.ns) != spaces.end()) ++act.report.rollouts;
+        }
+    }
+    const auto& right = expect.workflows;
+    const bool acted = right.empty() || std::any_of(right.begin(), right.end(), [&](const std::string& workflow) { return act.ran.contains(workflow); });
+    if (act.report.cured && !act.report.leave_alone && !acted) {
+        // A world that is well although nobody did the right thing is no success of ours.
+        act.report.cured = false;
+        act.report.missing.push_back("none of the right workflows ran");
+    }
+    if (act.report.leave_alone && !expect.leave_alone && act.report.outcome != expect.outcome) {
+        act.report.harm.push_back("ended as \"" + act.report.outcome + "\" where \"" + expect.outcome + "\" is right");
+    }
     act.report.verified = act.report.cured && act.report.outcome == "remediated";
     act.report.virtual_seconds = static_cast<double>(((cured_at ? *cured_at : clock.now()) - act.report.injected).count()) / 1000.0;
     // A forbidden plan is harm even when the world looks fine afterwards.
@@ -261,11 +282,17 @@ async::Task<Result<>> DemoWorld::describe(Place& place, Act& act) {
         if (best == nullptr || rank(incident, own) > rank(*best, best_own)) best = &incident;
     }
     if (best == nullptr) co_return Result<>{};
-    act.report.classified = best->fault_class;
-    act.report.outcome = to_string(best->outcome);
-    if (best->plan) act.report.workflow = best->plan->workflow;
+    // A late alert may open a cured incident again: what was found and done before then stays what was found and done.
+    if (!best->fault_class.empty() || act.report.classified.empty()) act.report.classified = best->fault_class;
+    if (best->outcome != Outcome::none || act.report.outcome.empty()) act.report.outcome = to_string(best->outcome);
+    if (best->plan && act.ran.empty()) act.report.workflow = best->plan->workflow;
     KN_CO_TRY(const auto executions, co_await stores_->ports().executions.list({.cluster = place.name, .incident = best->id.str()}, {.limit = 50}, deadline));
-    for (const Execution& execution : executions.items) act.ran.insert(execution.plan.workflow);
+    for (const Execution& execution : executions.items) {
+        if (execution.dry_run) continue;
+        act.ran.insert(execution.plan.workflow);
+        const auto& right = act.scenario.expect().workflows;
+        if (std::find(right.begin(), right.end(), execution.plan.workflow) != right.end()) act.report.workflow = execution.plan.workflow;
+    }
     co_return Result<>{};
 }
 

@@ -41,6 +41,7 @@ struct FaultReport {
     std::vector<std::string> harm;            ///< what was touched and must not have been
     std::vector<std::string> missing;         ///< why it does not count as cured
     double virtual_seconds = 0;
+    int rollouts = 0;                         ///< changes of workloads in its namespaces by the hub, counted at the (simulated) API server
     [[nodiscard]] bool right() const { return harm.empty() && (leave_alone || cured); }
 };
 

@@ -1,5 +1,7 @@
 #include "hub.hpp"
 
+#include <algorithm>
+
 #include "kubernaut/web/assets.hpp"
 
 namespace kn::app {
@@ -11,12 +13,12 @@ Result<std::unique_ptr<Hub>> Hub::create(async::EventLoop& loop, RandomSource& r
     catalog::Rules rules{.actions = actions::action_specs()};
     rules.fault_classes = faults.names();
     catalog::Catalog workflows;
+    // The built-in ones are the ground that folders extend, wherever they stand in the list.
+    if (std::ranges::find(options.catalog, "builtin") != options.catalog.end()) {
+        KN_TRY(workflows, catalog::Catalog::builtin(rules));
+    }
     for (const std::string& place : options.catalog) {
-        if (place == "builtin") {
-            KN_TRY(workflows, catalog::Catalog::builtin(rules));
-        } else {
-            KN_CHECK(workflows.load_folder(place, rules));
-        }
+        if (place != "builtin") KN_CHECK(workflows.load_folder(place, rules));
     }
     return std::unique_ptr<Hub>(new Hub(loop, random, stores, notifier, metrics_source, metrics, std::move(options), std::move(workflows),
                                         std::move(signals), std::move(faults)));

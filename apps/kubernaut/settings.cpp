@@ -83,7 +83,6 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.guard.cooldown_ok = g.cooldown_ok;
     o.guard.cooldown_bad = g.cooldown_bad;
     o.guard.cooldown_max = g.cooldown_max;
-    o.guard.oscillation_window = g.oscillation_window;
     o.guard.oscillation_hold = g.oscillation_hold;
     const auto budget = [](const config::Budget& b) { return guard::BudgetLimit{b.in_flight, b.per_hour}; };
     o.guard.object = budget(g.object);
@@ -93,7 +92,6 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.guard.min_ready_nodes = g.min_ready_nodes;
     o.guard.clusters_ratio = g.clusters_ratio;
     o.guard.storm_incidents_per_minute = g.storm_incidents_per_minute;
-    o.guard.storm_cooldown = g.storm_cooldown;
     o.guard.approval_ttl = g.approval_ttl;
     o.guard.prod_p = g.prod_p;
     o.guard.auto_p = settings.decision.p_auto;

@@ -206,15 +206,15 @@ template <class T>
 Value write_value(const std::vector<T>&) { return json::Array{}; }
 
 template <class Get>
-Binding bind(std::string path, std::string type, std::string help, Get get, bool reloadable = false) {
-    Binding binding{std::move(path), std::move(type), std::move(help), reloadable, {}, {}};
+Binding bind(std::string path, std::string type, std::string help, Get get) {
+    Binding binding{std::move(path), std::move(type), std::move(help), {}, {}};
     binding.read = [get](Config& c, const Value& v, const std::string& at, Problems& p) { read_value(get(c), v, at, p); };
     binding.write = [get](const Config& c) { return write_value(get(const_cast<Config&>(c))); };
     return binding;
 }
 
 Binding bind_size(std::string path, std::string help, std::int64_t& (*get)(Config&)) {
-    Binding binding{std::move(path), "size", std::move(help), false, {}, {}};
+    Binding binding{std::move(path), "size", std::move(help), {}, {}};
     binding.read = [get](Config& c, const Value& v, const std::string& at, Problems& p) {
         const auto* text = v.if_string();
         const auto parsed = text != nullptr ? parse_size(json::view(*text)) : Result<std::int64_t>(fail(ErrorCode::invalid_argument, "a size such as 10MiB expected, not " + kind_of(v)));
@@ -239,8 +239,8 @@ std::vector<Binding> make_bindings() {
     add(bind("http.tls.client_ca", "file", "CA of client certificates (mTLS); empty = none are asked for", KN_GET(http.client_ca)));
     add(bind_size("http.body_limit", "largest request body; larger ones are answered 413", [](Config& c) -> std::int64_t& { return c.http.body_limit; }));
     add(bind("http.request_timeout", "duration", "longest time for one request; intake then answers 503", KN_GET(http.request_timeout)));
-    add(bind("log.level", "debug|info|warning|error", "least level that is written", KN_GET(log.level), true));
-    add(bind("log.format", "json|text", "one line a decision", KN_GET(log.format), true));
+    add(bind("log.level", "debug|info|warning|error", "least level that is written", KN_GET(log.level)));
+    add(bind("log.format", "json|text", "one line a decision", KN_GET(log.format)));
     add(bind("store.url", "url", "sqlite:///path or postgres://user@host/db", KN_GET(store.url)));
     add(bind("store.pool.max", "number", "PostgreSQL connections", KN_GET(store.pool_max)));
     add(bind("store.pool.wait", "duration", "longest wait for a connection", KN_GET(store.pool_wait)));
@@ -251,7 +251,7 @@ std::vector<Binding> make_bindings() {
     add(bind("intake.sources", "list of {name, auth, token, clusters}", "who may send alerts; none = loopback only", KN_GET(intake.sources)));
     add(bind("intake.cluster_labels", "list", "labels that name the cluster, first wins", KN_GET(intake.cluster_labels)));
     add(bind("intake.aliases", "map", "names that senders use for a cluster → its id", KN_GET(intake.aliases)));
-    all.push_back({"intake.inbox.rows", "number", "waiting alerts beyond which intake answers 503", false,
+    all.push_back({"intake.inbox.rows", "number", "waiting alerts beyond which intake answers 503",
                    [](Config& c, const Value& v, const std::string& at, Problems& p) {
                        int rows = 0;
                        read_value(rows, v, at, p);
@@ -261,35 +261,35 @@ std::vector<Binding> make_bindings() {
     add(bind_size("intake.inbox.bytes", "the same in bytes", [](Config& c) -> std::int64_t& { return c.intake.inbox_bytes; }));
     add(bind("intake.events", "boolean", "take Kubernetes Events as signals", KN_GET(intake.events)));
     add(bind("intake.watch", "boolean", "take findings of our own watches as signals", KN_GET(intake.watch)));
-    add(bind("decision.p_auto", "probability", "from here a plan is made", KN_GET(decision.p_auto), true));
-    add(bind("decision.p_ask", "probability", "from here a plan is made that always asks; below it is only diagnosed", KN_GET(decision.p_ask), true));
-    add(bind("decision.margin", "probability", "least distance to the next class with another plan", KN_GET(decision.margin), true));
-    add(bind("decision.correlate", "duration", "wait for signals that share a cause", KN_GET(decision.correlate), true));
-    add(bind("decision.fact_age.status", "duration", "oldest status that an action may rest on", KN_GET(decision.fact_status), true));
-    add(bind("decision.fact_age.metrics", "duration", "oldest metric", KN_GET(decision.fact_metrics), true));
+    add(bind("decision.p_auto", "probability", "from here a plan is made", KN_GET(decision.p_auto)));
+    add(bind("decision.p_ask", "probability", "from here a plan is made that always asks; below it is only diagnosed", KN_GET(decision.p_ask)));
+    add(bind("decision.margin", "probability", "least distance to the next class with another plan", KN_GET(decision.margin)));
+    add(bind("decision.correlate", "duration", "wait for signals that share a cause", KN_GET(decision.correlate)));
+    add(bind("decision.fact_age.status", "duration", "oldest status that an action may rest on", KN_GET(decision.fact_status)));
+    add(bind("decision.fact_age.metrics", "duration", "oldest metric", KN_GET(decision.fact_metrics)));
     add(bind("decision.catalog", "list", "\"builtin\" and folders of workflow files", KN_GET(decision.catalog)));
     add(bind("decision.secret_sources", "map", "Secrets that may be copied to where they are missing: ns/name → ns/name of the source", KN_GET(decision.secret_sources)));
-    add(bind("guard.mode", "off|observe|shadow|approve|auto", "how far to go on clusters without a mode or profile of their own", KN_GET(guard.mode), true));
-    add(bind("guard.scope", "opt_out", "which objects are in scope", KN_GET(guard.scope), true));
-    add(bind("guard.protected", "list", "namespaces in which nothing is changed", KN_GET(guard.protected_namespaces), true));
-    add(bind("guard.freeze", "list of {name, cluster, namespace, weekday, from, to}", "times (UTC) in which nothing above risk none starts", KN_GET(guard.freeze), true));
-    add(bind("guard.cooldown.ok", "duration", "after an effective action on an object", KN_GET(guard.cooldown_ok), true));
-    add(bind("guard.cooldown.bad", "duration", "after an ineffective one, doubled each time", KN_GET(guard.cooldown_bad), true));
-    add(bind("guard.cooldown.max", "duration", "longest cooldown", KN_GET(guard.cooldown_max), true));
-    add(bind("guard.oscillation.window", "duration", "how far back the detectors look", KN_GET(guard.oscillation_window), true));
-    add(bind("guard.oscillation.hold", "duration", "hold after a high finding", KN_GET(guard.oscillation_hold), true));
-    add(bind("guard.budgets.object", "[in flight, per hour]", "executions on one object", KN_GET(guard.object), true));
-    add(bind("guard.budgets.namespace", "[in flight, per hour]", "in one namespace", KN_GET(guard.ns), true));
-    add(bind("guard.budgets.cluster", "[in flight, per hour]", "in one cluster", KN_GET(guard.cluster), true));
-    add(bind("guard.budgets.fleet", "[in flight, per hour]", "in all clusters", KN_GET(guard.fleet), true));
-    add(bind("guard.budgets.clusters_ratio", "ratio", "share of clusters with node work at once, at least one", KN_GET(guard.clusters_ratio), true));
-    add(bind("guard.budgets.min_ready_nodes", "ratio", "no node is touched below this share of Ready nodes", KN_GET(guard.min_ready_nodes), true));
-    add(bind("guard.storm.incidents_per_minute", "number", "above it nothing above risk none starts", KN_GET(guard.storm_incidents_per_minute), true));
-    add(bind("guard.storm.cooldown", "duration", "quiet time after which a storm is over", KN_GET(guard.storm_cooldown), true));
-    add(bind("guard.approval.ttl", "duration", "an approval that nobody gives expires", KN_GET(guard.approval_ttl), true));
-    add(bind("guard.approval.prod_p", "probability", "medium risk in production runs alone from here", KN_GET(guard.prod_p), true));
-    add(bind("guard.approval.min_q10", "probability", "and with this much proven effectiveness (10 % quantile)", KN_GET(guard.min_q10), true));
-    add(bind("guard.approval.min_n", "number", "from this many judged executions", KN_GET(guard.min_n), true));
+    add(bind("guard.mode", "off|observe|shadow|approve|auto", "how far to go on clusters without a mode or profile of their own", KN_GET(guard.mode)));
+    add(bind("guard.scope", "opt_out", "which objects are in scope", KN_GET(guard.scope)));
+    add(bind("guard.protected", "list", "namespaces in which nothing is changed", KN_GET(guard.protected_namespaces)));
+    add(bind("guard.freeze", "list of {name, cluster, namespace, weekday, from, to}", "times (UTC) in which nothing above risk none starts", KN_GET(guard.freeze)));
+    add(bind("guard.cooldown.ok", "duration", "after an effective action on an object", KN_GET(guard.cooldown_ok)));
+    add(bind("guard.cooldown.bad", "duration", "after an ineffective one, doubled each time", KN_GET(guard.cooldown_bad)));
+    add(bind("guard.cooldown.max", "duration", "longest cooldown", KN_GET(guard.cooldown_max)));
+    add(bind("guard.oscillation.window", "duration", "how far back the detectors look", KN_GET(guard.oscillation_window)));
+    add(bind("guard.oscillation.hold", "duration", "hold after a high finding", KN_GET(guard.oscillation_hold)));
+    add(bind("guard.budgets.object", "[in flight, per hour]", "executions on one object", KN_GET(guard.object)));
+    add(bind("guard.budgets.namespace", "[in flight, per hour]", "in one namespace", KN_GET(guard.ns)));
+    add(bind("guard.budgets.cluster", "[in flight, per hour]", "in one cluster", KN_GET(guard.cluster)));
+    add(bind("guard.budgets.fleet", "[in flight, per hour]", "in all clusters", KN_GET(guard.fleet)));
+    add(bind("guard.budgets.clusters_ratio", "ratio", "share of clusters with node work at once, at least one", KN_GET(guard.clusters_ratio)));
+    add(bind("guard.budgets.min_ready_nodes", "ratio", "no node is touched below this share of Ready nodes", KN_GET(guard.min_ready_nodes)));
+    add(bind("guard.storm.incidents_per_minute", "number", "above it nothing above risk none starts", KN_GET(guard.storm_incidents_per_minute)));
+    add(bind("guard.storm.cooldown", "duration", "quiet time after which a storm is over", KN_GET(guard.storm_cooldown)));
+    add(bind("guard.approval.ttl", "duration", "an approval that nobody gives expires", KN_GET(guard.approval_ttl)));
+    add(bind("guard.approval.prod_p", "probability", "medium risk in production runs alone from here", KN_GET(guard.prod_p)));
+    add(bind("guard.approval.min_q10", "probability", "and with this much proven effectiveness (10 % quantile)", KN_GET(guard.min_q10)));
+    add(bind("guard.approval.min_n", "number", "from this many judged executions", KN_GET(guard.min_n)));
     add(bind("engine.lease", "duration", "a worker that is silent this long has lost its executions", KN_GET(engine.lease)));
     add(bind("engine.tries", "number", "tries of a step", KN_GET(engine.tries)));
     add(bind("engine.backoff.base", "duration", "first wait between tries", KN_GET(engine.backoff_base)));
@@ -333,8 +333,15 @@ std::vector<Binding> make_bindings() {
         return Value(std::move(out));
     };
     add(bind("clusters", "list of {id, kind, environment, labels, profile, mode, kubeconfig, context, server, token, token_file, ca_file, in_cluster, prometheus}", "the clusters to serve", KN_GET(clusters)));
-    add(bind("notify.channels", "map of name to {type, url, token}", "where messages go: webhook or slack", KN_GET(notify.channels), true));
-    add(bind("notify.routes", "list of {channel, kinds, clusters, min_severity}", "which messages go where", KN_GET(notify.routes), true));
+    add(bind("notify.channels", "map of name to {type, url, token}", "where messages go: webhook or slack", KN_GET(notify.channels)));
+    add(bind("notify.routes", "list of {channel, kinds, clusters, min_severity}", "which messages go where", KN_GET(notify.routes)));
+    // Accepted so that a file written for the whole product loads, but nothing reads them yet: load() says so.
+    for (const char* path : {"intake.events", "decision.fact_age.status", "decision.fact_age.metrics", "guard.scope", "guard.storm.cooldown", "guard.oscillation.window",
+                             "engine.workflow_timeout", "assess.recurrence", "prometheus.step"}) {
+        const auto found = std::find_if(all.begin(), all.end(), [&](const Binding& b) { return b.path == path; });
+        found->in_use = false;
+        found->help += " (not in use yet)";
+    }
     return all;
 }
 

@@ -15,9 +15,9 @@ struct Binding {
     std::string path;                        ///< "http.listen"
     std::string type;
     std::string help;
-    bool reloadable = false;
     std::function<void(Config&, const json::Value&, const std::string& pointer, Problems&)> read;
     std::function<json::Value(const Config&)> write;
+    bool in_use = true;                      ///< false: accepted, but nothing reads it yet
 };
 
 const std::vector<Binding>& bindings();

@@ -145,6 +145,10 @@ Loaded load(std::string_view yaml, const std::map<std::string, std::string>& env
             }
         }
     }
+    const Config defaults;
+    for (const Binding& binding : bindings()) {
+        if (!binding.in_use && binding.write(loaded.config) != binding.write(defaults)) loaded.warnings.push_back(binding.path + " is not in use yet: it changes nothing");
+    }
     check_whole(loaded.config, problems, loaded.warnings);
     for (Error& error : problems) error.field = document->place(error.field);
     loaded.problems.insert(loaded.problems.end(), problems.begin(), problems.end());
@@ -154,7 +158,7 @@ Loaded load(std::string_view yaml, const std::map<std::string, std::string>& env
 std::vector<KeyDoc> explain(const Config& config) {
     std::vector<KeyDoc> docs;
     for (const Binding& binding : bindings()) {
-        docs.push_back({binding.path, binding.type, json::dump(binding.write(config)), binding.help, binding.reloadable});
+        docs.push_back({binding.path, binding.type, json::dump(binding.write(config)), binding.help});
     }
     return docs;
 }
@@ -162,7 +166,7 @@ std::vector<KeyDoc> explain(const Config& config) {
 std::string default_yaml() {
     const Config defaults;
     std::string out = "# Kubernaut's settings with their defaults. An unknown key is an error. Every key can be set by the environment as well:\n"
-                      "# KUBERNAUT_<PATH>, e.g. KUBERNAUT_HTTP_LISTEN. Keys marked * are read again without a restart.\n";
+                      "# KUBERNAUT_<PATH>, e.g. KUBERNAUT_HTTP_LISTEN. Settings are read at start.\n";
     std::vector<std::string> open;
     for (const Binding& binding : bindings()) {
         std::vector<std::string> parts{""};
@@ -177,7 +181,7 @@ std::string default_yaml() {
             out += std::string(2 * depth, ' ') + parts[depth] + ":\n";
             open.push_back(parts[depth]);
         }
-        out += std::string(2 * depth, ' ') + parts.back() + ": " + json::dump(binding.write(defaults)) + "  # " + (binding.reloadable ? "* " : "") + binding.help + "\n";
+        out += std::string(2 * depth, ' ') + parts.back() + ": " + json::dump(binding.write(defaults)) + "  # " + binding.help + "\n";
     }
     return out;
 }

@@ -64,6 +64,13 @@ TEST(Config, SecretsComeFromEnvironmentAndFiles) {
     EXPECT_EQ(resolve_secret("plain", {}).value(), "plain");
 }
 
+TEST(Config, ASettingThatNothingReadsYetIsAcceptedWithAWord) {
+    EXPECT_THAT(load("", {}).warnings, testing::Not(testing::Contains(HasSubstr("not in use"))));
+    const Loaded loaded = load("engine: {workflow_timeout: 5m}", {});
+    EXPECT_EQ(all(loaded), "");
+    EXPECT_THAT(loaded.warnings, testing::Contains(HasSubstr("engine.workflow_timeout is not in use yet")));
+}
+
 TEST(Config, SizesNeedAUnit) {
     EXPECT_EQ(parse_size("10MiB").value(), 10 << 20);
     EXPECT_FALSE(parse_size("10"));

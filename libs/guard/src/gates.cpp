@@ -46,7 +46,6 @@ Risk effective_risk(const GateInput& in) {
     int levels = 0;
     if (in.single_replica_stateful) ++levels;
     if (in.plan.target.key.ns == "kube-system") ++levels;
-    if (in.budget_at_limit) ++levels;
     if (in.plan.p < in.policy.auto_p) ++levels;
     // In production only: elsewhere the first use is how a workflow earns its record.
     if (in.first_use_in_cluster && in.plan.risk >= Risk::medium && (in.environment == Environment::prod || in.environment == Environment::unknown)) ++levels;
@@ -67,7 +66,6 @@ GateVerdict gate_pause(const GateInput& in) {
     if (in.target_paused_until && *in.target_paused_until > in.now) {
         return hold("pause", "paused", "the object is paused until " + format_rfc3339(*in.target_paused_until), *in.target_paused_until);
     }
-    if (in.clock_suspect) return hold("pause", "clock_suspect", "our clock and the cluster's differ too much", in.now + 60s);
     if (in.cluster.verdict == ClusterVerdict::isolated_hub) return hold("pause", "hub_isolated", "this hub is cut off from most clusters", in.now + 10s);
     if (in.cluster.verdict == ClusterVerdict::wrong_cluster) return deny("pause", "wrong_cluster", "another cluster answers at this address: " + in.cluster.verdict_reason);
     if (in.cluster.verdict != ClusterVerdict::healthy) {

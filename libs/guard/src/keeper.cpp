@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kubernaut/actions/registry.hpp"
 #include "kubernaut/kube/object.hpp"
 #include "kubernaut/kube/resource.hpp"
 #include "kubernaut/ports/learning_store.hpp"
@@ -80,6 +81,7 @@ Task<Result<GateInput>> Keeper::gather(const Incident& incident, const Plan& pla
     in.workflow_id = workflow.id;
     in.actions = actions_of(workflow, actions_);
     in.approved = approved;
+    if (auto valid = actions::validate_params(workflow.params, plan.params); !valid) in.parameter_errors.push_back(valid.error().describe());
     in.evidence_at = incident.diagnosis ? incident.diagnosis->made_at : incident.updated_at;
     KN_CO_TRY(in.pauses, co_await stores_.registry.pauses(deadline));
     in.clusters_total = static_cast<int>(fleet_.clusters().size());

@@ -32,6 +32,14 @@ Diagnosis without_contents(Diagnosis diagnosis) {
     return diagnosis;
 }
 
+/// The run before this one sets the next one apart: an incident that came back may have the same plan again, and must neither find its old execution
+/// nor live on an approval that was given for it. Until the start is committed it stays the same, so a crash derives the same ids.
+std::string run_before(const Incident& incident) { return incident.execution ? incident.execution->str() : std::string(); }
+
+ApprovalId approval_of(const Incident& incident) {
+    return ApprovalId{derive_id("apr_", incident.opened_at, {incident.id.str(), incident.plan->hash, run_before(incident)})};
+}
+
 }  // namespace
 
 void IncidentDriver::Impl::take_plan(Incident& incident, const Look& look, PlanResult result) {
@@ -217,7 +225,7 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
 Task<Result<>> IncidentDriver::Impl::ask_people(Incident incident, int needed, Risk risk, std::string text) {
     const auto at = now();
     Approval approval;
-    approval.id = ApprovalId{derive_id("apr_", incident.opened_at, {incident.id.str(), incident.plan->hash})};
+    approval.id = approval_of(incident);
     approval.cluster = incident.cluster;
     approval.incident = incident.id;
     approval.plan_hash = incident.plan->hash;
@@ -296,7 +304,7 @@ Task<Result<>> IncidentDriver::Impl::start_execution(Incident incident, Look see
     const auto workflow = workflows(incident.plan->workflow);
     ports::StartRequest request;
     auto& run = request.execution;
-    run.id = ExecutionId{derive_id("exe_", incident.opened_at, {incident.id.str(), incident.plan->hash, std::to_string(incident.tried.size())})};
+    run.id = ExecutionId{derive_id("exe_", incident.opened_at, {incident.id.str(), incident.plan->hash, run_before(incident)})};
     run.cluster = incident.cluster;
     run.incident = incident.id;
     run.plan = *incident.plan;
@@ -441,7 +449,7 @@ Task<Result<>> IncidentDriver::Impl::on_linked(Incident incident) {
 
 Task<Result<>> IncidentDriver::Impl::on_awaiting_approval(Incident incident) {
     const auto at = now();
-    const ApprovalId id{derive_id("apr_", incident.opened_at, {incident.id.str(), incident.plan->hash})};
+    const ApprovalId id = approval_of(incident);
     auto approval = co_await stores.incidents.approval(id, store_limit());
     if (!approval && approval.error().code != ErrorCode::not_found) co_return std::unexpected(std::move(approval).error());
     if (!approval || approval->state == ApprovalState::rejected || (approval->state == ApprovalState::pending && approval->expires_at <= at) ||

@@ -140,7 +140,6 @@ Loaded load(std::string_view yaml, const std::map<std::string, std::string>& env
 
 struct KeyDoc {
     std::string path, type, value, help;
-    bool reloadable = false;
 };
 /// Every key with its present value and meaning, in the order of the documentation.
 std::vector<KeyDoc> explain(const Config& config);

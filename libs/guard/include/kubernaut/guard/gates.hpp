@@ -31,7 +31,6 @@ struct GateInput {
     bool approved = false;
 
     std::vector<Pause> pauses;
-    bool clock_suspect = false;
     // metadata of the target and its namespace
     Mode target_mode = Mode::automatic, ns_mode = Mode::automatic;
     bool target_protected = false;
@@ -50,7 +49,7 @@ struct GateInput {
     int ineffective_in_4h = 0, recurrences_in_24h = 0;
     // risk
     double q10 = 0, n_eff = 0;
-    bool single_replica_stateful = false, budget_at_limit = false, first_use_in_cluster = false;
+    bool single_replica_stateful = false, first_use_in_cluster = false;
     // load
     std::int64_t incidents_last_minute = 0;
     double ready_nodes_ratio = 1;
@@ -62,7 +61,7 @@ struct GateInput {
 
 /// Effective mode: the cluster's, tightened by namespace and object.
 Mode effective_mode(const GateInput& in);
-/// The plan's risk with context: +1 each for a single-replica StatefulSet, kube-system, a budget at its limit, p < .8, first use of a medium+ workflow.
+/// The plan's risk with context: +1 each for a single-replica StatefulSet, kube-system, p < .8, first use of a medium+ workflow in production.
 Risk effective_risk(const GateInput& in);
 bool is_mutating(const GateInput& in);
 
