@@ -15,6 +15,7 @@ build_packages=(
     libssl-dev zlib1g-dev libcurl4-openssl-dev
     libyaml-dev libpq-dev libsqlite3-dev libsimdjson-dev
     libspdlog-dev libfmt-dev libcli11-dev libre2-dev
+    libeigen3-dev libkissfft-dev libhwy-dev
     libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
 )
 test_packages=(
