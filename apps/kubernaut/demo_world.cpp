@@ -109,9 +109,12 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
         hub.actions.good_revision = hurried(hub.actions.good_revision);
         hub.decision.ages.good_revision = hub.actions.good_revision;
         hub.decision.correlate = 2s;
-        hub.decision.evidence_gone = hurried(hub.decision.evidence_gone);
-        hub.decision.ages.node_not_ready = hurried(hub.decision.ages.node_not_ready);
-        hub.decision.ages.pvc_pending = hurried(hub.decision.ages.pvc_pending);
+        hub.actions.failed_pod_age = hurried(hub.actions.failed_pod_age);
+        hub.actions.terminating_slack = hurried(hub.actions.terminating_slack);
+        for (Duration* wait : {&hub.decision.evidence_gone, &hub.decision.settle, &hub.decision.unknown_crash_limit, &hub.decision.incomplete_limit, &hub.decision.confirm}) *wait = hurried(*wait);
+        auto& ages = hub.decision.ages;
+        // Those that bound how long ago a change may be stay as they are: the world is not older than it is.
+        for (Duration* age : {&ages.node_not_ready, &ages.pvc_pending, &ages.no_endpoints, &ages.stuck, &ages.misscheduled, &ages.litter, &ages.hpa_maxed, &ages.terminating}) *age = hurried(*age);
     }
     KN_TRY(world->hub_, Hub::create(loop, world->random_, world->stores_->ports(), *world->notifier_, &world->metrics_source_, world->metrics_, std::move(hub)));
     for (const auto& place : world->places_) {

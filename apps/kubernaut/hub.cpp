@@ -12,6 +12,7 @@ Result<std::unique_ptr<Hub>> Hub::create(async::EventLoop& loop, RandomSource& r
     KN_TRY(auto faults, decision::FaultCatalog::builtin());
     catalog::Rules rules{.actions = actions::action_specs()};
     rules.fault_classes = faults.names();
+    rules.default_timeout = options.workflow_timeout;
     catalog::Catalog workflows;
     // The built-in ones are the ground that folders extend, wherever they stand in the list.
     if (std::ranges::find(options.catalog, "builtin") != options.catalog.end()) {

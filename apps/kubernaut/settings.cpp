@@ -58,7 +58,8 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     HubOptions o;
     o.version = version;
     o.catalog = settings.decision.catalog;
-    o.watch_signals = settings.intake.watch;
+    o.watch_signals = settings.intake.watch || settings.intake.events;
+    o.workflow_timeout = settings.engine.workflow_timeout;
     for (const auto& source : settings.intake.sources) {
         KN_TRY(const std::string token, config::resolve_secret(source.token, environment));
         o.intake.sources.push_back({.name = source.name, .auth = source.auth, .token = token, .clusters = {source.clusters.begin(), source.clusters.end()}});
@@ -68,6 +69,18 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.intake.inbox_rows = settings.intake.inbox_rows;
     o.intake.commit_timeout = settings.http.request_timeout;
 
+    // One setting stands for each age, whether a rule or an action reads it.
+    o.decision = settings.decision.waits;
+    o.decision.ages = settings.decision.ages;
+    o.decision.status_age = settings.decision.fact_status;
+    o.decision.metric_age = settings.decision.fact_metrics;
+    o.decision.events = settings.intake.events;
+    o.decision.watch = settings.intake.watch;
+    o.actions = settings.actions;
+    o.actions.good_revision = settings.decision.ages.good_revision;
+    o.actions.failed_pod_age = settings.decision.ages.litter;
+    o.actions.terminating_slack = settings.decision.ages.terminating;
+    o.actions.min_ready_nodes = settings.guard.min_ready_nodes;
     o.decision.p_auto = settings.decision.p_auto;
     o.decision.p_ask = settings.decision.p_ask;
     o.decision.margin = settings.decision.margin;
@@ -83,6 +96,8 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.guard.cooldown_ok = g.cooldown_ok;
     o.guard.cooldown_bad = g.cooldown_bad;
     o.guard.cooldown_max = g.cooldown_max;
+    o.guard.oscillation_window = g.oscillation_window;
+    o.guard.storm_cooldown = g.storm_cooldown;
     o.guard.oscillation_hold = g.oscillation_hold;
     const auto budget = [](const config::Budget& b) { return guard::BudgetLimit{b.in_flight, b.per_hour}; };
     o.guard.object = budget(g.object);

@@ -230,6 +230,42 @@ Binding bind_size(std::string path, std::string help, std::int64_t& (*get)(Confi
 
 #define KN_GET(expr) [](Config & c) -> auto& { return c.expr; }
 
+/// The ages in the rules and the waits. The defaults suit production; a trial on a test cluster shortens them.
+void bind_times(std::vector<Binding>& all) {
+    const auto add = [&](const char* path, const char* help, auto get) { all.push_back(bind(path, "duration", help, get)); };
+    add("decision.waits.correlate_storm", "wait for signals that share a cause while a storm is on", KN_GET(decision.waits.correlate_storm));
+    add("decision.waits.confirm", "second read of a finding of our own watches", KN_GET(decision.waits.confirm));
+    add("decision.waits.look_every", "look at incidents that wait for the world", KN_GET(decision.waits.look_every));
+    add("decision.waits.evidence_gone", "a fault whose evidence is gone this long is over", KN_GET(decision.waits.evidence_gone));
+    add("decision.waits.reopen", "the same fault within this time reopens its incident", KN_GET(decision.waits.reopen));
+    add("decision.waits.verify", "after an execution; then the next candidate", KN_GET(decision.waits.verify_limit));
+    add("decision.waits.linked", "an effect waits this long for its cause", KN_GET(decision.waits.linked_limit));
+    add("decision.waits.held", "a held incident is escalated after this", KN_GET(decision.waits.held_limit));
+    add("decision.waits.settle", "a fault without a plan is looked at again this long before people are told", KN_GET(decision.waits.settle));
+    add("decision.waits.unknown_crash", "a crash that nothing explains may heal by itself this long", KN_GET(decision.waits.unknown_crash_limit));
+    add("decision.waits.incomplete", "the same while evidence for a named class still grows", KN_GET(decision.waits.incomplete_limit));
+    add("decision.ages.good_revision", "an older revision counts as good when it was available this long", KN_GET(decision.ages.good_revision));
+    add("decision.ages.rollout_to_fault", "a fault that begins this soon after a rollout belongs to it", KN_GET(decision.ages.rollout_to_fault));
+    add("decision.ages.config_to_fault", "the same for a changed ConfigMap or Secret", KN_GET(decision.ages.config_to_fault));
+    add("decision.ages.change_to_fault", "the same for bindings, policies and custom resources", KN_GET(decision.ages.change_to_fault));
+    add("decision.ages.release_to_fault", "the same for Helm and GitOps releases", KN_GET(decision.ages.release_to_fault));
+    add("decision.ages.steady", "a template and configuration untouched this long are unchanged", KN_GET(decision.ages.steady));
+    add("decision.ages.node_not_ready", "a node is not ready this long before it counts", KN_GET(decision.ages.node_not_ready));
+    add("decision.ages.lease_stale", "a node's Lease is stale after this", KN_GET(decision.ages.lease_stale));
+    add("decision.ages.pvc_pending", "a claim is pending this long before it counts", KN_GET(decision.ages.pvc_pending));
+    add("decision.ages.no_endpoints", "a Service has no endpoints this long before it counts", KN_GET(decision.ages.no_endpoints));
+    add("decision.ages.stuck", "a StatefulSet or DaemonSet without progress this long is stuck", KN_GET(decision.ages.stuck));
+    add("decision.ages.misscheduled", "a DaemonSet pod on a wrong node this long counts", KN_GET(decision.ages.misscheduled));
+    add("decision.ages.litter", "a Failed pod older than this is litter", KN_GET(decision.ages.litter));
+    add("decision.ages.hpa_maxed", "an autoscaler at its maximum this long counts", KN_GET(decision.ages.hpa_maxed));
+    add("decision.ages.terminating", "a pod terminating this long beyond its grace period is stuck", KN_GET(decision.ages.terminating));
+    add("actions.waits.rollout_quiet", "no restart and no replaced pod this long after a rollout: it holds", KN_GET(actions.rollout_quiet));
+    add("actions.waits.oom_quiet", "the same after a raised memory limit", KN_GET(actions.oom_quiet));
+    add("actions.waits.probe_quiet", "the same after a relaxed probe", KN_GET(actions.probe_quiet));
+    add("actions.waits.job_overdue", "a CronJob's Job that runs this long may be deleted", KN_GET(actions.job_overdue));
+    all.push_back(bind("actions.max_replicas", "number", "no action scales beyond", KN_GET(actions.max_replicas)));
+}
+
 std::vector<Binding> make_bindings() {
     std::vector<Binding> all;
     const auto add = [&](Binding b) { all.push_back(std::move(b)); };
@@ -265,10 +301,11 @@ std::vector<Binding> make_bindings() {
     add(bind("decision.p_ask", "probability", "from here a plan is made that always asks; below it is only diagnosed", KN_GET(decision.p_ask)));
     add(bind("decision.margin", "probability", "least distance to the next class with another plan", KN_GET(decision.margin)));
     add(bind("decision.correlate", "duration", "wait for signals that share a cause", KN_GET(decision.correlate)));
-    add(bind("decision.fact_age.status", "duration", "oldest status that an action may rest on", KN_GET(decision.fact_status)));
-    add(bind("decision.fact_age.metrics", "duration", "oldest metric", KN_GET(decision.fact_metrics)));
+    add(bind("decision.fact_age.status", "duration", "oldest cached status that a decision may rest on; older is read live, and an action always reads anew", KN_GET(decision.fact_status)));
+    add(bind("decision.fact_age.metrics", "duration", "oldest last sample of a metric that may decide", KN_GET(decision.fact_metrics)));
     add(bind("decision.catalog", "list", "\"builtin\" and folders of workflow files", KN_GET(decision.catalog)));
     add(bind("decision.secret_sources", "map", "Secrets that may be copied to where they are missing: ns/name → ns/name of the source", KN_GET(decision.secret_sources)));
+    bind_times(all);
     add(bind("guard.mode", "off|observe|shadow|approve|auto", "how far to go on clusters without a mode or profile of their own", KN_GET(guard.mode)));
     add(bind("guard.scope", "opt_out", "which objects are in scope", KN_GET(guard.scope)));
     add(bind("guard.protected", "list", "namespaces in which nothing is changed", KN_GET(guard.protected_namespaces)));
@@ -336,8 +373,7 @@ std::vector<Binding> make_bindings() {
     add(bind("notify.channels", "map of name to {type, url, token}", "where messages go: webhook or slack", KN_GET(notify.channels)));
     add(bind("notify.routes", "list of {channel, kinds, clusters, min_severity}", "which messages go where", KN_GET(notify.routes)));
     // Accepted so that a file written for the whole product loads, but nothing reads them yet: load() says so.
-    for (const char* path : {"intake.events", "decision.fact_age.status", "decision.fact_age.metrics", "guard.scope", "guard.storm.cooldown", "guard.oscillation.window",
-                             "engine.workflow_timeout", "assess.recurrence", "prometheus.step"}) {
+    for (const char* path : {"guard.scope", "assess.recurrence", "prometheus.step"}) {
         const auto found = std::find_if(all.begin(), all.end(), [&](const Binding& b) { return b.path == path; });
         found->in_use = false;
         found->help += " (not in use yet)";

@@ -55,6 +55,10 @@ Checked validate(std::string_view text, std::string_view origin, const Rules& ru
         Problems problems{std::string(origin), &document};
         const Node root(&document.value, "", &problems);
         WorkflowDefinition workflow = read_definition(root);
+        if (rules.default_timeout && workflow.source.is_object() && !root["timeout"].present()) {
+            workflow.timeout = *rules.default_timeout;
+            workflow.source.as_object()["timeout"] = format_duration(workflow.timeout);
+        }
         check_definition(workflow, root, rules);
         if (root["subworkflows"].present()) root["subworkflows"].problem("is filled in by the catalogue");
         workflow.origin = origin;

@@ -26,6 +26,10 @@ bool in_window(const FreezeWindow& window, Instant now) {
     return (fits(weekday(days)) && minute >= window.from_minute) || (fits(weekday(days - std::chrono::days{1})) && minute < window.to_minute);
 }
 
+bool is_disruptive(const GateInput& in) {
+    return std::any_of(in.actions.begin(), in.actions.end(), [](const auto* spec) { return spec->disruptive; });
+}
+
 bool acts_on_node(const GateInput& in) {
     if (in.plan.target.key.kind == "Node") return true;
     return std::any_of(in.actions.begin(), in.actions.end(), [](const auto* spec) {
@@ -45,6 +49,7 @@ Risk effective_risk(const GateInput& in) {
     if (in.plan.risk == Risk::none) return Risk::none;
     int levels = 0;
     if (in.single_replica_stateful) ++levels;
+    if (in.budget_at_limit && is_disruptive(in)) ++levels;
     if (in.plan.target.key.ns == "kube-system") ++levels;
     if (in.plan.p < in.policy.auto_p) ++levels;
     // In production only: elsewhere the first use is how a workflow earns its record.
@@ -157,7 +162,7 @@ GateVerdict gate_oscillation(const GateInput& in) {
     OscillationReport worst;
     for (const auto* spec : in.actions) {
         if (!spec->mutating) continue;
-        auto found = detect_oscillation(in.history, spec->name, in.now);
+        auto found = detect_oscillation(in.history, spec->name, in.now, in.policy.oscillation_window);
         if (found.finding > worst.finding) worst = std::move(found);
     }
     const std::string text = worst.detector + ": " + worst.text;
@@ -197,15 +202,14 @@ GateVerdict gate_risk(const GateInput& in) {
 
 GateVerdict gate_budgets(const GateInput& in) {
     if (!is_mutating(in)) return allow("budgets");
-    if (in.plan.risk > Risk::none && in.incidents_last_minute > in.policy.storm_incidents_per_minute) {
-        return hold("budgets", "storm", std::to_string(in.incidents_last_minute) + " new incidents in a minute: nothing above risk none starts", in.now + 1min);
+    if (in.plan.risk > Risk::none && in.storm) {
+        return hold("budgets", "storm", "a storm is on (" + std::to_string(in.incidents_last_minute) + " new incidents in the last minute): nothing above risk none starts", in.now + 1min);
     }
     if (acts_on_node(in) && in.ready_nodes_ratio < in.policy.min_ready_nodes) {
         return deny("budgets", "budget_cluster", "only " + std::to_string(static_cast<int>(in.ready_nodes_ratio * 100)) + " % of the nodes are Ready");
     }
     const int most = std::max(1, static_cast<int>(std::floor(in.policy.clusters_ratio * in.clusters_total)));
-    const bool disruptive = std::any_of(in.actions.begin(), in.actions.end(), [](const auto* spec) { return spec->disruptive; });
-    if (disruptive && acts_on_node(in) && in.clusters_busy_now >= most && in.clusters_total > 1) {
+    if (is_disruptive(in) && acts_on_node(in) && in.clusters_busy_now >= most && in.clusters_total > 1) {
         return hold("budgets", "budget_fleet", "node work goes on in " + std::to_string(in.clusters_busy_now) + " other cluster(s)", in.now + 30s);
     }
     return allow("budgets");

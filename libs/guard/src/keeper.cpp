@@ -92,6 +92,7 @@ Task<Result<GateInput>> Keeper::gather(const Incident& incident, const Plan& pla
     KN_CO_CHECK(co_await gather_history(in, deadline));
     gather_nodes(in);
     KN_CO_TRY(in.incidents_last_minute, co_await stores_.incidents.opened_since(incident.cluster.str(), in.now - 60s, deadline));
+    in.storm = storm_on(in.incident.cluster, in.incidents_last_minute);
     for (const auto* spec : in.actions) {
         if (const auto until = breaker_open_until(incident.cluster, spec->name)) {
             in.breaker_open_until = until;
@@ -121,6 +122,7 @@ Task<Result<>> Keeper::gather_target(GateInput& in, Deadline deadline) {
         in.target_paused_until = kube::time_at(*target, "metadata", "annotations", "kubernaut.io/paused-until");
         const auto replicas = json::int_at(*target, "spec", "replicas");
         in.single_replica_stateful = in.plan.target.key.kind == "StatefulSet" && replicas.value_or(1) <= 1;
+        gather_disruption_budgets(in, *target);
     }
     if (!in.plan.target.key.ns.empty()) {
         auto ns = co_await client->get(kube::resources::namespaces, "", in.plan.target.key.ns, deadline);
@@ -212,6 +214,28 @@ Task<Result<>> Keeper::gather_history(GateInput& in, Deadline deadline) {
     std::sort(node_clusters.begin(), node_clusters.end());
     in.clusters_busy_now = static_cast<int>(std::unique(node_clusters.begin(), node_clusters.end()) - node_clusters.begin());
     co_return Result<>{};
+}
+
+void Keeper::gather_disruption_budgets(GateInput& in, const json::Value& target) {
+    const auto budgets = fleet_.cache(in.incident.cluster, kube::resources::pod_disruption_budgets);
+    if (budgets == nullptr) return;
+    const json::Object& labels = json::object_at(target, "spec", "template", "metadata", "labels");
+    for (const auto& budget : budgets->list()) {
+        if (kube::namespace_of(*budget) != in.plan.target.key.ns || !kube::label_selector_matches(json::at(*budget, "spec", "selector"), labels)) continue;
+        // Not said yet (a new budget, a controller that lags) is no permission.
+        if (json::int_at(*budget, "status", "disruptionsAllowed").value_or(0) <= 0) in.budget_at_limit = true;
+    }
+}
+
+bool Keeper::storm_on(const ClusterId& cluster, std::int64_t incidents_last_minute) {
+    const Instant now = clock_.now();
+    const auto known = storms_.find(cluster);
+    const bool was_on = known != storms_.end() && now - known->second < policy_.storm_cooldown;
+    const std::int64_t limit = was_on ? policy_.storm_incidents_per_minute / 2 : policy_.storm_incidents_per_minute;
+    if (incidents_last_minute > limit) storms_[cluster] = now;
+    const bool on = was_on || incidents_last_minute > limit;
+    metrics_.gauge("kubernaut_storm_active", "1 while so many incidents open that nothing above risk none starts", {{"cluster", cluster.str()}}).set(on ? 1 : 0);
+    return on;
 }
 
 void Keeper::gather_nodes(GateInput& in) {

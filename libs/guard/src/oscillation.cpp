@@ -41,64 +41,64 @@ int family(const std::string& action) { return is_restart(action) ? 1 : is_scale
 
 OscillationReport report(Finding finding, std::string detector, std::string text) { return {finding, std::move(detector), std::move(text)}; }
 
-OscillationReport scale_flip(const std::vector<PastAction>& all, Instant now) {
+OscillationReport scale_flip(const std::vector<PastAction>& all, Instant now, Duration window) {
     std::vector<PastAction> scales;
-    for (const auto& action : within(all, now, 180min)) {
+    for (const auto& action : within(all, now, window * 3 / 2)) {
         if (action.direction != 0) scales.push_back(action);
     }
-    const auto flips = [&](Duration window) {
+    const auto flips = [&](Duration back) {
         int count = 0;
         for (std::size_t i = 1; i < scales.size(); ++i) {
-            if (scales[i].at <= now - window) continue;
-            if (scales[i].direction != scales[i - 1].direction && scales[i].at - scales[i - 1].at < 30min) ++count;
+            if (scales[i].at <= now - back) continue;
+            if (scales[i].direction != scales[i - 1].direction && scales[i].at - scales[i - 1].at < window / 4) ++count;
         }
         return count;
     };
     const Effect effect = effect_of(scales);
-    if (flips(60min) >= 4 && below(effect, 0.5)) return report(Finding::critical, "scale_flip", "replicas changed direction 4 times in an hour");
-    if (flips(120min) >= 3 && below(effect, 0.7)) return report(Finding::high, "scale_flip", "replicas changed direction 3 times in two hours");
-    if (flips(180min) >= 2) return report(Finding::medium, "scale_flip", "replicas changed direction twice in three hours");
+    if (flips(window / 2) >= 4 && below(effect, 0.5)) return report(Finding::critical, "scale_flip", "replicas changed direction 4 times in " + format_duration(window / 2));
+    if (flips(window) >= 3 && below(effect, 0.7)) return report(Finding::high, "scale_flip", "replicas changed direction 3 times in " + format_duration(window));
+    if (flips(window * 3 / 2) >= 2) return report(Finding::medium, "scale_flip", "replicas changed direction twice in " + format_duration(window * 3 / 2));
     return {};
 }
 
-OscillationReport thrash(const std::vector<PastAction>& all, Instant now) {
-    const auto recent = within(all, now, 120min);
+OscillationReport thrash(const std::vector<PastAction>& all, Instant now, Duration window) {
+    const auto recent = within(all, now, window);
     int alternations = 0;
     bool quick = false;
     for (std::size_t i = 1; i < recent.size(); ++i) {
         const int a = family(recent[i - 1].action), b = family(recent[i].action);
         const auto gap = recent[i].at - recent[i - 1].at;
-        if (a == 0 || b == 0 || a == b || gap >= 45min) continue;
+        if (a == 0 || b == 0 || a == b || gap >= window * 3 / 8) continue;
         ++alternations;
-        quick = quick || gap < 15min;
+        quick = quick || gap < window / 8;
     }
     const Effect effect = effect_of(recent);
-    const std::string text = "resources, scale and restarts alternated " + std::to_string(alternations) + " times in two hours";
+    const std::string text = "resources, scale and restarts alternated " + std::to_string(alternations) + " times in " + format_duration(window);
     if (alternations >= 3 && below(effect, 0.6)) return report(Finding::critical, "thrash", text);
     if (alternations >= 2 && below(effect, 0.7)) return report(Finding::high, "thrash", text);
     if (alternations >= 1 && quick) return report(Finding::medium, "thrash", text);
     return {};
 }
 
-OscillationReport ineffective_loop(const std::vector<PastAction>& all, const std::string& next, Instant now) {
+OscillationReport ineffective_loop(const std::vector<PastAction>& all, const std::string& next, Instant now, Duration window) {
     std::vector<PastAction> same;
-    for (const auto& action : within(all, now, 120min)) {
+    for (const auto& action : within(all, now, window)) {
         if (action.action == next) same.push_back(action);
     }
     const Effect effect = effect_of(same);
     const auto count = same.size();
-    const std::string text = next + " was done " + std::to_string(count) + " times in two hours without lasting effect";
+    const std::string text = next + " was done " + std::to_string(count) + " times in " + format_duration(window) + " without lasting effect";
     if (count >= 5 && below(effect, 0.3)) return report(Finding::critical, "ineffective_loop", text);
     if (count >= 4 && below(effect, 0.5)) return report(Finding::high, "ineffective_loop", text);
     if (count >= 3 && below(effect, 0.6)) return report(Finding::medium, "ineffective_loop", text);
     return {};
 }
 
-OscillationReport restart_loop(const std::vector<PastAction>& all, const std::string& next, Instant now) {
+OscillationReport restart_loop(const std::vector<PastAction>& all, const std::string& next, Instant now, Duration window) {
     if (!is_restart(next)) return {};
-    const auto recent = within(all, now, 60min);
+    const auto recent = within(all, now, window / 2);
     const auto count = std::count_if(recent.begin(), recent.end(), [](const auto& a) { return is_restart(a.action); });
-    const std::string text = std::to_string(count) + " restarts in an hour";
+    const std::string text = std::to_string(count) + " restarts in " + format_duration(window / 2);
     if (count >= 5) return report(Finding::critical, "restart_loop", text);
     if (count >= 4) return report(Finding::high, "restart_loop", text);
     if (count >= 3) return report(Finding::medium, "restart_loop", text);
@@ -107,10 +107,10 @@ OscillationReport restart_loop(const std::vector<PastAction>& all, const std::st
 
 }  // namespace
 
-OscillationReport detect_oscillation(std::vector<PastAction> history, const std::string& next, Instant now) {
+OscillationReport detect_oscillation(std::vector<PastAction> history, const std::string& next, Instant now, Duration window) {
     std::sort(history.begin(), history.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
     OscillationReport worst;
-    for (auto found : {scale_flip(history, now), thrash(history, now), ineffective_loop(history, next, now), restart_loop(history, next, now)}) {
+    for (auto found : {scale_flip(history, now, window), thrash(history, now, window), ineffective_loop(history, next, now, window), restart_loop(history, next, now, window)}) {
         if (found.finding > worst.finding) worst = std::move(found);
     }
     if (worst.finding == Finding::critical && worst.detector != "restart_loop" && effect_of(history).assessed < 2) worst.finding = Finding::high;

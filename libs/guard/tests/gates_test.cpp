@@ -192,6 +192,7 @@ TEST(RiskGate, LowConfidenceAsks) {
 
 TEST(BudgetGate, StormsHoldAndBrokenPoolsDenyNodeWork) {
     auto in = fine();
+    in.storm = true;
     in.incidents_last_minute = 21;
     EXPECT_EQ(gate_budgets(in).reason, "storm");
     in = fine();

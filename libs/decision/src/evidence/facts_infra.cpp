@@ -31,7 +31,7 @@ bool event_about(const FactInput& in, std::string_view reason, std::string_view 
 std::optional<double> last_value(const FactInput& in, std::string_view name, std::string_view subject) {
     for (const auto& series : in.snapshot.series) {
         if (series.name == name && series.subject == subject && !series.samples.empty() &&
-            in.now() - series.samples.back().at <= 10min) {
+            in.now() - series.samples.back().at <= in.options.metric_age) {
             return series.samples.back().value;
         }
     }

@@ -164,12 +164,14 @@ struct Scan {
 
 std::vector<Finding> find_trouble(ports::ClusterGateway& gateway, const ClusterId& cluster, const DecisionOptions& options, Instant now) {
     Scan scan{gateway, cluster, options, now, {}};
-    scan.pods();
-    scan.workloads();
-    scan.nodes();
-    scan.claims();
-    scan.services();
-    scan.events();
+    if (options.watch) {
+        scan.pods();
+        scan.workloads();
+        scan.nodes();
+        scan.claims();
+        scan.services();
+    }
+    if (options.events) scan.events();
     std::ranges::sort(scan.out);
     return std::move(scan.out);
 }

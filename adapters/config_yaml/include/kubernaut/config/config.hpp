@@ -8,8 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "kubernaut/actions/registry.hpp"
 #include "kubernaut/base/result.hpp"
 #include "kubernaut/base/time.hpp"
+#include "kubernaut/decision/options.hpp"
 #include "kubernaut/domain/enums.hpp"
 
 namespace kn::config {
@@ -79,10 +81,13 @@ struct Config {
     } intake;
     struct {
         double p_auto = 0.80, p_ask = 0.50, margin = 0.15;
-        Duration correlate = 5s, fact_status = 10s, fact_metrics = 90s;
+        Duration correlate = 5s, fact_status = 30s, fact_metrics = 90s;
         std::vector<std::string> catalog{"builtin"};
         std::map<std::string, std::string> secret_sources;   ///< "ns/name" (or "*/name") that may be copied → "ns/name" of the source
+        decision::DecisionOptions waits;                     ///< only its times are read from the file: decision.waits.*
+        decision::RuleAges ages;
     } decision;
+    actions::ActionSettings actions;                         ///< only its times and bounds: actions.*
     struct {
         Mode mode = Mode::shadow;
         std::string scope = "opt_out";

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@ struct Problem {
 struct Rules {
     std::vector<ports::ActionSpec> actions;
     std::vector<std::string> fault_classes;
+    std::optional<Duration> default_timeout{};   ///< of workflows that name none; written into their source, which executions keep
 };
 
 struct Checked {

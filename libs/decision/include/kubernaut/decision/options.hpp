@@ -31,6 +31,8 @@ struct DecisionOptions {
     Duration correlate = 5s, correlate_storm = 30s;
     int storm_per_minute = 20;
     Duration status_age = 30s;           ///< oldest cache that may decide; older = read live
+    Duration metric_age = 90s;           ///< oldest last sample of a series that may decide
+    bool watch = true, events = true;    ///< findings of our own watches and Kubernetes Events are signals
     Duration evidence_gone = 2min;       ///< evidence gone this long = resolved
     Duration reopen = 5min;              ///< the same key within this time reopens
     Duration verify_limit = 10min;       ///< after an execution; then the next candidate

@@ -50,8 +50,10 @@ struct GateInput {
     // risk
     double q10 = 0, n_eff = 0;
     bool single_replica_stateful = false, first_use_in_cluster = false;
+    bool budget_at_limit = false;                       ///< a disruption budget over the target's pods allows no disruption now
     // load
     std::int64_t incidents_last_minute = 0;
+    bool storm = false;                                 ///< on since the rate was above the limit, until it was below half of it long enough
     double ready_nodes_ratio = 1;
     int clusters_busy_now = 0, clusters_total = 1;
     int mutating_in_flight_cluster = 0, mutating_in_flight_fleet = 0;
@@ -61,7 +63,7 @@ struct GateInput {
 
 /// Effective mode: the cluster's, tightened by namespace and object.
 Mode effective_mode(const GateInput& in);
-/// The plan's risk with context: +1 each for a single-replica StatefulSet, kube-system, p < .8, first use of a medium+ workflow in production.
+/// The plan's risk with context: +1 each for a single-replica StatefulSet, a disruption budget at its limit, kube-system, p < .8, first use of a medium+ workflow in production.
 Risk effective_risk(const GateInput& in);
 bool is_mutating(const GateInput& in);
 

@@ -34,6 +34,8 @@ private:
     Task<Result<>> gather_permissions(GateInput& in, Deadline deadline);
     Task<Result<>> gather_history(GateInput& in, Deadline deadline);
     void gather_nodes(GateInput& in);
+    void gather_disruption_budgets(GateInput& in, const json::Value& target);
+    bool storm_on(const ClusterId& cluster, std::int64_t incidents_last_minute);
     std::optional<Instant> breaker_open_until(const ClusterId& cluster, const std::string& action) const;
 
     static constexpr Duration permission_age = 60s;
@@ -44,6 +46,7 @@ private:
     async::Clock& clock_;
     metrics::Registry& metrics_;
     std::map<std::string, std::pair<SteadyTime, bool>> permissions_;   ///< "cluster verb resource/sub ns" → allowed
+    std::map<ClusterId, Instant> storms_;                              ///< when the rate was last too high
     std::map<std::string, std::deque<Instant>> failures_;              ///< "cluster action" → when it failed
 };
 

@@ -25,7 +25,8 @@ struct OscillationReport {
 };
 
 /// The worst finding over the object's history (newest last or first, order does not matter) if `next` were done at `now`. Pure, O(n log n).
+/// `window` is the middle one of the rules; the shorter and longer ones and the gaps keep their proportion to it.
 /// Counts alone decide while fewer than two rows are assessed, and then the result is at most high.
-OscillationReport detect_oscillation(std::vector<PastAction> history, const std::string& next, Instant now);
+OscillationReport detect_oscillation(std::vector<PastAction> history, const std::string& next, Instant now, Duration window = 120min);
 
 }  // namespace kn::guard
