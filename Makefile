@@ -66,8 +66,10 @@ fuzz: ## every fuzz target for FUZZ_SECONDS each (30)
 	        -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name; done
 
 .PHONY: testbed
-testbed: ## bin/kubernaut-testbed: real Kubernetes control planes for tests
-	@binary=$$(tests/testbed/build.sh) && mkdir -p bin && ln -sfn "$$binary" bin/kubernaut-testbed
+testbed: ## bin/kubernaut-testbed: real Kubernetes control planes for tests, one binary a version
+	@mkdir -p bin && for version in $$(ls -d tests/testbed/v1.* | xargs -n1 basename); do \
+	    binary=$$(tests/testbed/build.sh $$version) && ln -sfn "$$binary" bin/kubernaut-testbed-$$version; done
+	@ln -sfn "$$(readlink bin/kubernaut-testbed-v1.36)" bin/kubernaut-testbed
 
 .PHONY: web
 web: web/dist/index.html ## the operations page

@@ -18,11 +18,12 @@ extern char** environ;
 namespace kn::integration {
 namespace fs = std::filesystem;
 
-std::optional<std::string> Testbed::find_binary() {
-    if (const char* named = std::getenv("KUBERNAUT_TESTBED"); named != nullptr && *named != '\0') return std::string(named);
+std::optional<std::string> Testbed::find_binary(std::string_view version) {
+    const char* named = std::getenv("KUBERNAUT_TESTBED");
+    fs::path place = named != nullptr && *named != '\0' ? fs::path(named) : fs::absolute("bin/kubernaut-testbed");  // tests run in the source tree
+    if (!version.empty()) place = place.parent_path() / ("kubernaut-testbed-" + std::string(version));
     std::error_code ec;
-    const fs::path here = fs::absolute("bin/kubernaut-testbed");  // tests run in the source tree
-    return fs::exists(here, ec) ? std::optional(here.string()) : std::nullopt;
+    return fs::exists(place, ec) ? std::optional(place.string()) : std::nullopt;
 }
 
 Result<Testbed> Testbed::up(const std::string& binary, std::vector<std::string> arguments) {
@@ -54,7 +55,7 @@ Result<Testbed> Testbed::up(const std::string& binary, std::vector<std::string> 
         if (!json::string_at(*parsed, "error").empty()) return fail(ErrorCode::unavailable, std::string(json::string_at(*parsed, "error")));
         if (json::bool_at(*parsed, "ready").value_or(false)) return bed;
         const auto text = [&](std::string_view key) { return std::string(json::string_at(*parsed, key)); };
-        if (!text("cluster").empty()) bed.clusters_.push_back({text("cluster"), text("server"), text("kubeconfig"), text("alice_token"), text("viewer_token")});
+        if (!text("cluster").empty()) bed.clusters_.push_back({text("cluster"), text("server"), text("kubeconfig"), text("alice_token"), text("viewer_token"), text("pki")});
     }
 }
 

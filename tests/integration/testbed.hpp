@@ -11,14 +11,15 @@
 namespace kn::integration {
 
 struct TestCluster {
-    std::string name, server, kubeconfig, alice_token, viewer_token;
+    std::string name, server, kubeconfig, alice_token, viewer_token, pki;
 };
 
 /// Real control planes for one test program; they end with this object, or with the process.
 class Testbed {
 public:
-    /// The binary: $KUBERNAUT_TESTBED, or bin/kubernaut-testbed of the source tree; nullopt when there is none.
-    static std::optional<std::string> find_binary();
+    /// The binary: $KUBERNAUT_TESTBED, or bin/kubernaut-testbed of the source tree; nullopt when there is none. With a version such as "v1.33":
+    /// bin/kubernaut-testbed-v1.33 in the same folder.
+    static std::optional<std::string> find_binary(std::string_view version = {});
     /// Waits until all clusters are ready.
     static Result<Testbed> up(const std::string& binary, std::vector<std::string> arguments);
     ~Testbed();

@@ -31,8 +31,8 @@ if [ ! -x "$binary" ]; then
     CGO_ENABLED=0 go build -modfile="$version/go.mod" -p "${JOBS:-2}" -trimpath -buildvcs=false \
         -ldflags "$ldflags" -o "$binary.part" . >&2
     mv "$binary.part" "$binary"
-    # Old builds are 130 MB each; the four that were used last stay.
-    ls -1dt "$cache"/v*-* | tail -n +5 | xargs -r rm -rf
+    # Old builds are 130 MB each; the six that were used last stay.
+    ls -1dt "$cache"/v*-* | tail -n +7 | xargs -r rm -rf
 fi
 touch "$folder"
 echo "$binary"

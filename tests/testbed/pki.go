@@ -26,10 +26,11 @@ type identity struct {
 }
 
 type request struct {
-	name   string // file name without extension
-	user   string // common name: the user that Kubernetes sees
-	group  string // organisation: the group that Kubernetes sees
-	server bool   // serves TLS on this machine
+	name   string        // file name without extension
+	user   string        // common name: the user that Kubernetes sees
+	group  string        // organisation: the group that Kubernetes sees
+	server bool          // serves TLS on this machine
+	life   time.Duration // a year when zero
 }
 
 // writePKI writes everything one cluster needs into dir as NAME.crt and
@@ -90,7 +91,10 @@ func newIdentity(r request, authority *identity, dir string) (*identity, error) 
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
-	if r.group != "" {
+	if r.life > 0 {
+		template.NotAfter = time.Now().Add(r.life)
+	}
+	if r.group != "" && r.group != "-" {
 		template.Subject.Organization = []string{r.group}
 	}
 	if r.server {
@@ -118,6 +122,37 @@ func newIdentity(r request, authority *identity, dir string) (*identity, error) 
 		return nil, err
 	}
 	return &identity{cert, key}, writeKey(filepath.Join(dir, r.name+".key"), key)
+}
+
+// readIdentity reads an authority back from its files.
+func readIdentity(certFile, keyFile string) (*identity, error) {
+	decode := func(path string) ([]byte, error) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		block, _ := pem.Decode(text)
+		if block == nil {
+			return nil, fmt.Errorf("%s is not PEM", path)
+		}
+		return block.Bytes, nil
+	}
+	der, err := decode(certFile)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	if der, err = decode(keyFile); err != nil {
+		return nil, err
+	}
+	key, err := x509.ParseECPrivateKey(der)
+	if err != nil {
+		return nil, err
+	}
+	return &identity{cert, key}, nil
 }
 
 func writeServiceAccountKeys(dir string) error {

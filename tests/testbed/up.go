@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/component-base/version"
 )
 
 // testbed is everything that one `up` owns. All of it belongs to the main
@@ -37,6 +38,9 @@ type testbed struct {
 	grace     time.Duration
 	audit     bool
 	compact   time.Duration
+
+	versions []string // of cluster 1, 2, ..., and from the first again
+	stream   bool
 
 	apiserverArgs, managerArgs, schedulerArgs []string
 }
@@ -54,6 +58,7 @@ type exit struct {
 // process is one child: it can be killed, paused and started again.
 type process struct {
 	cluster, component string
+	binary             string // of its Kubernetes version
 	args               []string
 	log                string
 	cmd                *exec.Cmd
@@ -65,6 +70,7 @@ type process struct {
 type cluster struct {
 	Name         string         `json:"cluster"`
 	Context      string         `json:"context"`
+	Version      string         `json:"version"`
 	Server       string         `json:"server"`
 	Kubeconfig   string         `json:"kubeconfig"`
 	CA           string         `json:"ca"`
@@ -81,6 +87,7 @@ type cluster struct {
 	PIDs         map[string]int `json:"pids"`
 
 	dir         string
+	binary      string
 	port        int
 	apiserverUp bool
 }
@@ -94,6 +101,8 @@ func up(args []string) error {
 	flags := flag.NewFlagSet("up", flag.ExitOnError)
 	flags.StringVar(&bed.dir, "dir", "", "folder for data, certificates and logs; empty or absent (required)")
 	count := flags.Int("clusters", 1, "number of clusters, named c1 to cN")
+	versions := flags.String("versions", ownVersion(), "Kubernetes versions of the clusters in turn, such as 1.33,1.36")
+	flags.BoolVar(&bed.stream, "stream", false, "a node "+streamNode+" whose pods can be exec'ed into and forwarded to")
 	etcd := flags.String("etcd", "shared", "shared: one etcd for all clusters; each: one for every cluster")
 	flags.DurationVar(&bed.compact, "compaction", 5*time.Minute, "etcd compaction interval; a short one makes 410 Gone come soon")
 	flags.BoolVar(&bed.audit, "audit", false, "record every write in DIR/logs/NAME-audit.log")
@@ -109,6 +118,7 @@ func up(args []string) error {
 	pass("kcm-arg", &bed.managerArgs)
 	pass("scheduler-arg", &bed.schedulerArgs)
 	_ = flags.Parse(args)
+	bed.versions = strings.Split(*versions, ",")
 	if bed.dir == "" || *count < 1 || flags.NArg() > 0 || (*etcd != "shared" && *etcd != "each") {
 		flags.Usage()
 		return errors.New("wrong arguments")
@@ -149,7 +159,7 @@ func (bed *testbed) start(count int, etcdEach bool) error {
 				return err
 			}
 		}
-		if err := bed.startCluster(name, etcd); err != nil {
+		if err := bed.startCluster(name, etcd, bed.versions[(i-1)%len(bed.versions)]); err != nil {
 			return err
 		}
 	}
@@ -166,11 +176,15 @@ func (bed *testbed) startEtcd(owner string) (string, error) {
 		return "", err
 	}
 	url := fmt.Sprintf("http://127.0.0.1:%d", client)
-	p := bed.add(owner, "etcd", filepath.Join(bed.dir, "etcd", owner), url, fmt.Sprintf("http://127.0.0.1:%d", peer))
+	p := bed.add(owner, ownBinary, "etcd", filepath.Join(bed.dir, "etcd", owner), url, fmt.Sprintf("http://127.0.0.1:%d", peer))
 	return url, p.start(bed.exits)
 }
 
-func (bed *testbed) startCluster(name, etcd string) error {
+func (bed *testbed) startCluster(name, etcd, version string) error {
+	binary, err := binaryFor(version)
+	if err != nil {
+		return err
+	}
 	port, err := reservePort()
 	if err != nil {
 		return err
@@ -181,7 +195,7 @@ func (bed *testbed) startCluster(name, etcd string) error {
 		return err
 	}
 	c := &cluster{
-		Name: name, Context: name, Server: fmt.Sprintf("https://127.0.0.1:%d", port),
+		Name: name, Context: name, Version: version, binary: binary, Server: fmt.Sprintf("https://127.0.0.1:%d", port),
 		Kubeconfig: filepath.Join(bed.dir, "kubeconfig"),
 		CA:         filepath.Join(pki, "ca.crt"),
 		AdminCert:  filepath.Join(pki, "admin.crt"), AdminKey: filepath.Join(pki, "admin.key"),
@@ -210,7 +224,7 @@ func (bed *testbed) startCluster(name, etcd string) error {
 	if err != nil {
 		return err
 	}
-	if err := bed.add(name, "apiserver", apiserverArgs...).start(bed.exits); err != nil {
+	if err := bed.add(name, binary, "apiserver", apiserverArgs...).start(bed.exits); err != nil {
 		return err
 	}
 	go func() { bed.stages <- stage{c, c.awaitAPIServer()} }()
@@ -284,7 +298,7 @@ func (bed *testbed) startControllers(c *cluster) error {
 		"--kube-api-qps=200", "--kube-api-burst=400",
 		"--profiling=false",
 	}, bed.managerArgs...)
-	if err := bed.add(c.Name, "controller-manager", manager...).start(bed.exits); err != nil {
+	if err := bed.add(c.Name, c.binary, "controller-manager", manager...).start(bed.exits); err != nil {
 		return err
 	}
 	scheduler := append([]string{
@@ -294,10 +308,10 @@ func (bed *testbed) startControllers(c *cluster) error {
 		"--kube-api-qps=200", "--kube-api-burst=400",
 		"--profiling=false",
 	}, bed.schedulerArgs...)
-	if err := bed.add(c.Name, "scheduler", scheduler...).start(bed.exits); err != nil {
+	if err := bed.add(c.Name, c.binary, "scheduler", scheduler...).start(bed.exits); err != nil {
 		return err
 	}
-	go func() { bed.stages <- stage{c, c.awaitControllers()} }()
+	go func() { bed.stages <- stage{c, c.awaitControllers(bed.stream)} }()
 	return nil
 }
 
@@ -368,8 +382,11 @@ func (bed *testbed) command(line string) {
 }
 
 func (bed *testbed) act(words []string, answer map[string]any) error {
+	if len(words) == 6 && words[0] == "issue" {
+		return bed.issue(words[1], words[2], words[3], words[4], words[5], answer)
+	}
 	if len(words) != 3 {
-		return errors.New("want: kill|start|pause|resume CLUSTER COMPONENT")
+		return errors.New("want: kill|start|pause|resume CLUSTER COMPONENT, or issue CLUSTER NAME USER GROUP LIFETIME")
 	}
 	for _, p := range bed.processes {
 		if p.component != words[2] || (p.cluster != words[1] && !(p.cluster == "" && words[1] == "-")) {
@@ -403,6 +420,29 @@ func (bed *testbed) act(words []string, answer map[string]any) error {
 		return fmt.Errorf("unknown command %q", words[0])
 	}
 	return errors.New("no such process")
+}
+
+// issue signs a new certificate under an old or new file name: one that
+// expires soon, or the successor of the API server's own ("apiserver"), which
+// it reads again by itself.
+func (bed *testbed) issue(cluster, name, user, group, lifetime string, answer map[string]any) error {
+	life, err := time.ParseDuration(lifetime)
+	if err != nil {
+		return err
+	}
+	for _, c := range bed.clusters {
+		if c.Name != cluster {
+			continue
+		}
+		ca, err := readIdentity(c.CA, c.key("ca"))
+		if err != nil {
+			return err
+		}
+		_, err = newIdentity(request{name: name, user: user, group: group, server: name == "apiserver", life: life}, ca, c.PKI)
+		answer["cert"], answer["key"] = c.cert(name), c.key(name)
+		return err
+	}
+	return errors.New("no such cluster")
 }
 
 func (bed *testbed) say(value any) { _ = bed.out.Encode(value) }
@@ -443,8 +483,8 @@ func (bed *testbed) stop() {
 	}
 }
 
-func (bed *testbed) add(cluster, component string, args ...string) *process {
-	p := &process{cluster: cluster, component: component, args: append([]string{component}, args...)}
+func (bed *testbed) add(cluster, binary, component string, args ...string) *process {
+	p := &process{cluster: cluster, component: component, binary: binary, args: append([]string{component}, args...)}
 	p.log = filepath.Join(bed.dir, "logs", p.name()+".log")
 	bed.processes = append(bed.processes, p)
 	return p
@@ -474,7 +514,7 @@ func (p *process) start(exits chan<- exit) error {
 		return err
 	}
 	defer log.Close()
-	p.cmd = exec.Command("/proc/self/exe", p.args...)
+	p.cmd = exec.Command(p.binary, p.args...)
 	p.cmd.Args[0] = "kubernaut-testbed"
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -515,7 +555,7 @@ func (c *cluster) awaitAPIServer() error {
 
 // awaitControllers gives the viewer its role and waits until pods can be made,
 // which needs the service account that the controller-manager makes.
-func (c *cluster) awaitControllers() error {
+func (c *cluster) awaitControllers(stream bool) error {
 	client, err := c.client()
 	if err != nil {
 		return err
@@ -527,6 +567,11 @@ func (c *cluster) awaitControllers() error {
 	}
 	if _, err := client.RbacV1().ClusterRoleBindings().Create(context.Background(), binding, meta.CreateOptions{}); err != nil {
 		return err
+	}
+	if stream {
+		if err := c.startStreaming(client); err != nil {
+			return err
+		}
 	}
 	return poll(func(ctx context.Context) bool {
 		_, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "default", meta.GetOptions{})
@@ -561,6 +606,39 @@ func reservePort() (int, error) {
 		return 0, err
 	}
 	return bound.(*syscall.SockaddrInet4).Port, nil
+}
+
+const ownBinary = "/proc/self/exe"
+
+// ownVersion is "1.36" for v1.36.3.
+func ownVersion() string {
+	parts := strings.SplitN(strings.TrimPrefix(version.Get().GitVersion, "v"), ".", 3)
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[0] + "." + parts[1]
+}
+
+// binaryFor finds the testbed of another version beside the one that runs.
+func binaryFor(wanted string) (string, error) {
+	if wanted == ownVersion() {
+		return ownBinary, nil
+	}
+	self := os.Args[0]
+	if !strings.Contains(self, "/") {
+		var err error
+		if self, err = exec.LookPath(self); err != nil {
+			return "", err
+		}
+	}
+	path, err := filepath.Abs(filepath.Join(filepath.Dir(self), "kubernaut-testbed-v"+wanted))
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("the testbed of Kubernetes %s is not built: %w", wanted, err)
+	}
+	return path, nil
 }
 
 func newToken() string {

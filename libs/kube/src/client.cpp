@@ -108,6 +108,7 @@ Task<Result<Response>> Client::read_response(Request request, Deadline deadline)
     SeededRandom random(std::hash<std::string>{}(request.path) ^ static_cast<std::uint64_t>(clock_->steady().time_since_epoch().count()));
     for (int attempt = 1;; ++attempt) {
         auto answer = co_await transport_->send(request, deadline);
+        if (answer) tell_warnings(*answer);
         if (answer && is_success(*answer)) co_return answer;
         const int http_status = answer ? answer->status : 0;
         Error error = answer ? error_from(*answer, Method::get) : std::move(answer).error().with_context(describe(request));
@@ -128,8 +129,14 @@ Task<Result<json::Value>> Client::write(Request request, Deadline deadline) {
     const std::string what = describe(request);
     auto answer = co_await transport_->send(std::move(request), deadline);
     if (!answer) co_return std::unexpected(std::move(answer).error().with_context(what));
+    tell_warnings(*answer);
     if (!is_success(*answer)) co_return std::unexpected(error_from(*answer, method));
     co_return parse_answer(*answer, method);
+}
+
+void Client::tell_warnings(const Response& response) const {
+    if (!warned_) return;
+    for (const auto& text : response.warnings()) warned_(text);
 }
 
 Task<Result<json::Value>> Client::call(Request request, Deadline deadline) {
@@ -256,6 +263,23 @@ Task<Result<bool>> Client::can_user(std::string user, std::vector<std::string> g
                       deadline);
 }
 
+Task<Result<ServiceAccountToken>> Client::request_token(std::string ns, std::string service_account, std::vector<std::string> audiences, int seconds,
+                                                        Deadline deadline) {
+    json::Object spec{{"expirationSeconds", seconds}};
+    if (!audiences.empty()) {
+        json::Array list;
+        for (const auto& audience : audiences) list.emplace_back(audience);
+        spec["audiences"] = std::move(list);
+    }
+    const json::Object body{{"kind", "TokenRequest"}, {"apiVersion", "authentication.k8s.io/v1"}, {"spec", std::move(spec)}};
+    // Another token does no harm: it may be repeated like a read.
+    KN_CO_TRY(const json::Value answer, co_await read(with_body(Method::post, resources::service_accounts.path(ns, service_account, "token"), body), deadline));
+    const auto expires = time_at(answer, "status", "expirationTimestamp");
+    const auto token = json::string_at(answer, "status", "token");
+    if (token.empty() || !expires) co_return fail(ErrorCode::internal, "a TokenRequest without a token or its end");
+    co_return ServiceAccountToken{std::string(token), *expires};
+}
+
 Task<Result<std::string>> Client::cluster_uid(Deadline deadline) {
     KN_CO_TRY(const json::Value ns, co_await get(resources::namespaces, "", "kube-system", deadline));
     if (uid_of(ns).empty()) co_return fail(ErrorCode::internal, "the Namespace kube-system has no uid");
@@ -308,6 +332,17 @@ Task<Result<std::unique_ptr<Stream>>> Client::watch(const Resource& resource, st
     add_selectors(request, options);
     if (!resource_version.empty()) request.query.emplace_back("resourceVersion", resource_version);
     request.query.emplace_back("allowWatchBookmarks", "true");
+    if (timeout_seconds > 0) request.query.emplace_back("timeoutSeconds", std::to_string(timeout_seconds));
+    return open_stream(std::move(request), connect_deadline);
+}
+
+Task<Result<std::unique_ptr<Stream>>> Client::watch_from_list(const Resource& resource, std::string ns, ListOptions options, int timeout_seconds,
+                                                              Deadline connect_deadline) {
+    Request request;
+    request.path = resource.path(ns);
+    request.query = {{"watch", "1"}, {"sendInitialEvents", "true"}, {"resourceVersionMatch", "NotOlderThan"}, {"allowWatchBookmarks", "true"}};
+    add_selectors(request, options);
+    if (!options.resource_version.empty()) request.query.emplace_back("resourceVersion", options.resource_version);
     if (timeout_seconds > 0) request.query.emplace_back("timeoutSeconds", std::to_string(timeout_seconds));
     return open_stream(std::move(request), connect_deadline);
 }

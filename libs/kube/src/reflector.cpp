@@ -49,10 +49,28 @@ Task<> Reflector::run() {
 }
 
 Task<Result<>> Reflector::list_and_watch() {
+    std::string version;
+    const bool streaming = options_.streaming_list && !streaming_refused_;
+    if (streaming) {
+        auto ended = co_await stream_list(version);
+        if (!ended && !cache_->synced() && ended.error().code == ErrorCode::invalid_argument) streaming_refused_ = true;
+        else if (!ended && (version.empty() || !is_passing(ended.error()))) co_return ended;
+    }
+    if (version.empty()) KN_CO_CHECK(co_await list_once(version));
+    co_return co_await watch_on(version);
+}
+
+Task<Result<>> Reflector::list_once(std::string& resource_version) {
     auto& clock = client_->clock();
     KN_CO_TRY(ObjectList list, co_await client_->list(cache_->resource(), options_.ns, options_.list, clock.deadline_in(options_.request_timeout)));
     cache_->replace_all(std::move(list.items), clock.now());
-    std::string version = std::move(list.resource_version);
+    resource_version = std::move(list.resource_version);
+    co_return Result<>{};
+}
+
+/// Watches again and again from the version that is known, for as long as it is good.
+Task<Result<>> Reflector::watch_on(std::string& version) {
+    auto& clock = client_->clock();
     // The list worked, yet only a watch that lives clears the count of failures: lists in a tight loop are what hurts a server most.
     while (true) {
         const auto started = clock.steady();
@@ -79,11 +97,22 @@ Task<Result<>> Reflector::watch_from(std::string& resource_version) {
     KN_CO_TRY(const std::unique_ptr<Stream> stream,
               co_await client_->watch(cache_->resource(), options_.ns, options_.list, resource_version, timeout,
                                       clock.deadline_in(options_.request_timeout)));
-    co_return co_await consume(*stream, resource_version);
+    co_return co_await consume(*stream, resource_version, std::nullopt);
+}
+
+/// List and first watch in one. Ends like a watch; `resource_version` stays empty when the list did not become complete.
+Task<Result<>> Reflector::stream_list(std::string& resource_version) {
+    auto& clock = client_->clock();
+    const int timeout = static_cast<int>(options_.watch_timeout_seconds * (0.9 + random_.unit() / 10));
+    KN_CO_TRY(const std::unique_ptr<Stream> stream,
+              co_await client_->watch_from_list(cache_->resource(), options_.ns, options_.list, timeout, clock.deadline_in(options_.request_timeout)));
+    auto ended = co_await consume(*stream, resource_version, Initial{});
+    if (ended && resource_version.empty()) co_return fail(ErrorCode::unavailable, "a streaming list ended before it was complete");
+    co_return ended;
 }
 
 /// Until the clean end; any error says why not.
-Task<Result<>> Reflector::consume(Stream& stream, std::string& resource_version) {
+Task<Result<>> Reflector::consume(Stream& stream, std::string& resource_version, std::optional<Initial> initial) {
     auto& clock = client_->clock();
     WatchDecoder decoder;
     while (true) {
@@ -100,14 +129,61 @@ Task<Result<>> Reflector::consume(Stream& stream, std::string& resource_version)
             co_return Result<>{};
         }
         KN_CO_TRY(auto events, decoder.feed(**bytes));
-        cache_->heard(clock.now());
+        if (!initial) cache_->heard(clock.now());
         for (auto& event : events) {
             if (event.type == WatchEventType::error) co_return std::unexpected(error_from_status(event.object));
-            if (const auto version = resource_version_of(event.object); !version.empty()) resource_version = version;
-            failures_ = 0;
-            cache_->apply(std::move(event), clock.now());
+            note(std::move(event), resource_version, initial);
         }
     }
+}
+
+/// One event, into the cache or, while a streaming list is not complete, into what will become its content.
+void Reflector::note(WatchEvent event, std::string& resource_version, std::optional<Initial>& initial) {
+    const auto now = client_->clock().now();
+    const std::string version(resource_version_of(event.object));
+    if (!initial) {
+        if (!version.empty()) resource_version = version;
+        failures_ = 0;
+        cache_->apply(std::move(event), now);
+        return;
+    }
+    if (event.type == WatchEventType::bookmark) {
+        if (annotation_of(event.object, "k8s.io/initial-events-end") != "true") return;
+        std::vector<json::Value> objects;
+        objects.reserve(initial->size());
+        for (auto& [key, object] : *initial) objects.push_back(std::move(object));
+        initial.reset();
+        resource_version = version;
+        cache_->replace_all(std::move(objects), now);
+        return;
+    }
+    std::pair key(std::string(namespace_of(event.object)), std::string(name_of(event.object)));
+    if (event.type == WatchEventType::deleted) initial->erase(key);
+    else initial->insert_or_assign(std::move(key), std::move(event.object));
+}
+
+Task<Result<std::vector<std::string>>> differences(std::shared_ptr<Client> client, const ObjectCache& cache, ReflectorOptions scope, Deadline deadline) {
+    KN_CO_TRY(const ObjectList list, co_await client->list(cache.resource(), scope.ns, scope.list, deadline));
+    std::vector<std::string> out;
+    std::size_t found = 0;
+    for (const auto& object : list.items) {
+        const auto where = std::string(namespace_of(object)) + "/" + std::string(name_of(object));
+        const auto cached = cache.find(namespace_of(object), name_of(object));
+        if (cached == nullptr) {
+            out.push_back("missing " + where);
+            continue;
+        }
+        ++found;
+        if (uid_of(*cached) != uid_of(object) || resource_version_of(*cached) != resource_version_of(object)) out.push_back("version " + where);
+    }
+    if (cache.size() > found) {
+        std::map<std::pair<std::string_view, std::string_view>, bool> listed;
+        for (const auto& object : list.items) listed[{namespace_of(object), name_of(object)}] = true;
+        for (const auto& object : cache.list()) {
+            if (!listed.contains({namespace_of(*object), name_of(*object)})) out.push_back("unexpected " + std::string(namespace_of(*object)) + "/" + std::string(name_of(*object)));
+        }
+    }
+    co_return out;
 }
 
 }  // namespace kn::kube

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,7 @@ struct ReflectorOptions {
     Duration idle_limit = 75s;            ///< bookmarks come about once a minute: longer silence means a dead stream
     Duration request_timeout = 30s;       ///< for the list, and for a watch to be accepted
     Duration backoff_base = 500ms, backoff_cap = 30s;
+    bool streaming_list = false;          ///< WatchList: the server need not hold the whole list in memory. Refused by older servers, then never asked for again
 };
 
 /// Keeps one ObjectCache true: list → watch → (410, cut, silence) → list again. run() ends only by cancellation.
@@ -74,16 +76,27 @@ public:
 
 private:
     Task<Result<>> list_and_watch();
+    Task<Result<>> list_once(std::string& resource_version);
+    Task<Result<>> watch_on(std::string& resource_version);
     Task<Result<>> watch_from(std::string& resource_version);
-    Task<Result<>> consume(Stream& stream, std::string& resource_version);
+    /// The objects that a streaming list has told so far, until its bookmark says that they are all.
+    using Initial = std::map<std::pair<std::string, std::string>, json::Value>;
+    Task<Result<>> stream_list(std::string& resource_version);
+    Task<Result<>> consume(Stream& stream, std::string& resource_version, std::optional<Initial> initial);
+    void note(WatchEvent event, std::string& resource_version, std::optional<Initial>& initial);
     Duration backoff();
     std::shared_ptr<Client> client_;
     std::shared_ptr<ObjectCache> cache_;
     ReflectorOptions options_;
     RandomSource& random_;
     std::uint64_t restarts_ = 0;
+    bool streaming_refused_ = false;
     int failures_ = 0;                    ///< in a row; the server's word resets it
     std::string last_error_;
 };
+
+/// What a fresh list says otherwise than the cache: "missing ns/name", "unexpected ns/name", "version ns/name". A cache that still follows differs for a
+/// moment: ask when nothing changes. `cache` must outlive the call.
+Task<Result<std::vector<std::string>>> differences(std::shared_ptr<Client> client, const ObjectCache& cache, ReflectorOptions scope, Deadline deadline);
 
 }  // namespace kn::kube

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,11 @@ struct LogOptions {
     bool timestamps = false;
 };
 
+struct ServiceAccountToken {
+    std::string token;
+    Instant expires{};
+};
+
 /// Kubernetes verbs over one Transport. Stateless; every call has a deadline; errors come from Status (status.hpp). Reads are tried again on
 /// `unavailable` within the deadline (back-off with jitter); writes are never repeated here: an error with Applied::maybe is the caller's to resolve.
 class Client {
@@ -86,10 +92,20 @@ public:
     Task<Result<std::string>> cluster_uid(Deadline deadline);
     /// The resource of a kind that is not built in, by discovery; not_found when the server does not serve it.
     Task<Result<Resource>> discover(std::string group, std::string kind, Deadline deadline);
+    /// TokenRequest for a service account; `audiences` empty = the server's own.
+    Task<Result<ServiceAccountToken>> request_token(std::string ns, std::string service_account, std::vector<std::string> audiences, int seconds,
+                                                    Deadline deadline);
     /// Any request with a JSON answer.
     Task<Result<json::Value>> call(Request request, Deadline deadline);
     Task<Result<std::unique_ptr<Stream>>> watch(const Resource& resource, std::string ns, ListOptions options, std::string resource_version,
                                                 int timeout_seconds, Deadline connect_deadline);
+
+    /// A streaming list: the objects that are there as ADDED events, a bookmark with the annotation k8s.io/initial-events-end, then the watch. Servers that
+    /// do not offer it refuse with invalid_argument.
+    Task<Result<std::unique_ptr<Stream>>> watch_from_list(const Resource& resource, std::string ns, ListOptions options, int timeout_seconds,
+                                                          Deadline connect_deadline);
+    /// Hears the texts of Warning headers: what the server thinks a person should know about a request. Set before the first call.
+    void on_warning(std::function<void(std::string_view)> listener) { warned_ = std::move(listener); }
 
     [[nodiscard]] const std::shared_ptr<Transport>& transport() const { return transport_; }
     [[nodiscard]] async::Clock& clock() const { return *clock_; }
@@ -102,9 +118,11 @@ private:
     Task<Result<bool>> ask_access(Request request, Deadline deadline);
     Task<Result<std::unique_ptr<Stream>>> open_stream(Request request, Deadline connect_deadline);
     Task<Result<json::Value>> write(Request request, Deadline deadline);
+    void tell_warnings(const Response& response) const;
 
     std::shared_ptr<Transport> transport_;
     async::Clock* clock_;
+    std::function<void(std::string_view)> warned_;
 };
 
 }  // namespace kn::kube
