@@ -132,6 +132,7 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.assess.batch = settings.assess.batch;
 
     o.fleet.probe_every = settings.fleet.probe_every;
+    o.fleet.owner_lease = settings.fleet.owner_lease;
     o.fleet.probe_timeout = settings.fleet.probe_timeout;
     o.fleet.health.suspect_after = settings.fleet.suspect;
     o.fleet.health.lost_after = settings.fleet.lost;

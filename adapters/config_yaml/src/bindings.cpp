@@ -353,6 +353,7 @@ std::vector<Binding> make_bindings() {
     add(bind("fleet.lane.qps", "number", "calls a second to one cluster", KN_GET(fleet.lane_qps)));
     add(bind("fleet.lane.burst", "number", "and at once", KN_GET(fleet.lane_burst)));
     add(bind("fleet.lane.concurrency", "number", "calls in flight to one cluster", KN_GET(fleet.lane_concurrency)));
+    add(bind("fleet.owner_lease", "boolean", "hold the Lease kubernaut-system/kubernaut-owner in clusters that may be changed, so that two installations never change one", KN_GET(fleet.owner_lease)));
     add(bind("profiles", "map of name to {mode}", "mode by profile; a cluster without one uses that of its environment", KN_GET(profiles)));
     all.back().read = [](Config& c, const Value& v, const std::string& at, Problems& p) {
         const auto* object = v.if_object();

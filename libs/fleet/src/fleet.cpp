@@ -1,14 +1,34 @@
 #include "kubernaut/fleet/fleet.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <deque>
 
+#include "kubernaut/base/ids.hpp"
 #include "kubernaut/base/log.hpp"
 #include "kubernaut/domain/codec.hpp"
 #include "kubernaut/fleet/change_recorder.hpp"
 #include "kubernaut/kube/object.hpp"
+#include "owner_lease.hpp"
 
 namespace kn::fleet {
+
+namespace {
+
+/// "Tue, 24 Nov 2026 20:06:52 GMT" (RFC 9110 §5.6.7), the only form that servers send today.
+std::optional<Instant> parse_http_date(std::string_view text) {
+    static constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    char month[4] = {};
+    int day = 0, year = 0, hour = 0, minute = 0, second = 0;
+    if (std::sscanf(std::string(text).c_str(), "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, month, &year, &hour, &minute, &second) != 6) return std::nullopt;
+    const auto at = months.find(month);
+    if (at == std::string_view::npos || at % 3 != 0) return std::nullopt;
+    const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(at / 3 + 1)}, std::chrono::day{static_cast<unsigned>(day)}};
+    if (!date.ok()) return std::nullopt;
+    return std::chrono::sys_days{date} + std::chrono::hours{hour} + std::chrono::minutes{minute} + std::chrono::seconds{second};
+}
+
+}  // namespace
 
 struct Fleet::Member {
     struct Watch {
@@ -22,7 +42,9 @@ struct Fleet::Member {
     std::vector<Watch> watches;
     std::unique_ptr<ChangeRecorder> changes;
     HealthMachine health;
+    std::unique_ptr<OwnerLease> owner;
     std::optional<SteadyTime> uid_read_at;
+    std::chrono::seconds clock_skew{0};   ///< the cluster's clock minus ours, as far as its answers tell
     bool wrong_cluster = false;
     bool healthy_a_minute_ago = false;
     std::deque<std::pair<SteadyTime, ClusterVerdict>> verdicts;
@@ -59,6 +81,7 @@ Result<> Fleet::add(ClusterSource source) {
     member->probe_transport = source.probe_transport != nullptr ? source.probe_transport : source.transport;
     member->client = std::make_shared<kube::Client>(member->lane, loop_.clock());
     member->watch_client = std::make_shared<kube::Client>(source.transport, loop_.clock());
+    member->owner = std::make_unique<OwnerLease>(member->client, loop_.clock());
     member->health = HealthMachine(options_.health);
     member->changes = std::make_unique<ChangeRecorder>(id, registry_, loop_.clock());
     for (const kube::Resource* resource : watched()) {
@@ -99,6 +122,7 @@ Task<Result<>> Fleet::start() {
         if (found->second->record.uid.empty()) found->second->record.uid = record.uid;
         found->second->record.epoch = record.epoch;
     }
+    KN_CO_CHECK(co_await learn_identity());
     started_ = true;
     for (auto& [id, member] : members_) start_member(*member);
     scope_.spawn("fleet", look_at_fleet());
@@ -109,6 +133,35 @@ void Fleet::start_member(Member& member) {
     for (auto& watch : member.watches) scope_.spawn("watch " + member.record.id.str() + " " + watch.cache->resource().plural, watch.reflector->run());
     if (options_.record_changes) scope_.spawn("changes " + member.record.id.str(), member.changes->run());
     scope_.spawn("probe " + member.record.id.str(), probe(member));
+    member.owner->set_owner(identity_);
+    if (options_.owner_lease) scope_.spawn("own " + member.record.id.str(), own(member));
+}
+
+/// The installation has a record of its own beside its clusters: the name under which it holds Leases.
+Task<Result<>> Fleet::learn_identity() {
+    const Deadline deadline = loop_.clock().deadline_in(10s);
+    KN_CO_TRY(const auto known, co_await registry_.clusters(deadline));
+    const auto own = std::find_if(known.begin(), known.end(), [](const ClusterRecord& record) { return record.id.str() == "_fleet"; });
+    if (own != known.end() && !own->uid.empty()) {
+        identity_ = own->uid;
+        co_return Result<>{};
+    }
+    identity_ = make_id("hub_", loop_.clock().now(), random_);
+    co_return co_await registry_.put_cluster({.id = ClusterId("_fleet"), .uid = identity_}, deadline);
+}
+
+Task<> Fleet::own(Member& member) {
+    async::Clock& clock = loop_.clock();
+    std::string told;
+    while (true) {
+        if (member.record.mode >= Mode::approve && member.record.verdict == ClusterVerdict::healthy && !member.wrong_cluster) {
+            const auto kept = co_await member.owner->keep(clock.deadline_in(OwnerLease::renew_every));
+            const std::string trouble = kept ? "" : kept.error().message;
+            if (!kept && trouble != told) log::warning("this cluster cannot be changed", {{"cluster", member.record.id.str()}, {"why", trouble}});
+            told = trouble;
+        }
+        co_await async::sleep_for(clock, told.empty() && member.owner->epoch() == 0 ? Duration{1s} : OwnerLease::renew_every);
+    }
 }
 
 void Fleet::stop() { scope_.cancel(); }
@@ -124,6 +177,10 @@ Task<> Fleet::probe(Member& member) {
         auto answer = co_await member.probe_transport->send(request, deadline);
         metrics_.histogram("kubernaut_cluster_probe_duration_seconds", "health probes", {{"cluster", member.record.id.str()}})
             .observe(std::chrono::duration<double>(clock.steady() - began).count());
+        if (const auto theirs = answer ? parse_http_date(answer->header("date")) : std::nullopt) {
+            member.clock_skew = std::chrono::floor<std::chrono::seconds>(*theirs - clock.now());
+            metrics_.gauge("kubernaut_clock_skew_seconds", "the cluster's clock minus ours", {{"cluster", member.record.id.str()}}).set(static_cast<double>(member.clock_skew.count()));
+        }
         if (answer && answer->status == 200) {
             // Who answers matters as much as that somebody answers.
             auto uid = co_await prober.cluster_uid(deadline.earlier(clock.deadline_in(options_.probe_timeout)));
@@ -266,6 +323,10 @@ Task<Result<>> Fleet::check_fence(const ClusterId& id, Deadline deadline) {
     if (member.record.verdict != ClusterVerdict::healthy) {
         co_return refused("cluster_not_healthy", "cluster " + id.str() + " is " + std::string(to_string(member.record.verdict)) + ": " + member.record.verdict_reason);
     }
+    if (member.clock_skew > options_.clock_skew || member.clock_skew < -options_.clock_skew) {
+        co_return refused("clock_suspect", "the clock of cluster " + id.str() + " and ours are " + std::to_string(member.clock_skew.count()) + " s apart");
+    }
+    if (options_.owner_lease) KN_CO_CHECK(co_await member.owner->check(deadline));
     if (member.uid_read_at && *member.uid_read_at + options_.fence_age > loop_.clock().steady()) co_return Result<>{};
     auto uid = co_await member.client->cluster_uid(deadline);
     if (!uid) co_return fail(uid.error().with_context("reading the identity of cluster " + id.str()));

@@ -119,6 +119,7 @@ struct Config {
     struct {
         Duration probe_every = 1500ms, probe_timeout = 1500ms, silence = 7s;
         int suspect = 2, lost = 4, lane_queue = 1000, lane_connections = 4, lane_qps = 40, lane_burst = 60, lane_concurrency = 4;
+        bool owner_lease = true;
     } fleet;
     std::map<std::string, Mode> profiles{{"dev", Mode::automatic}, {"staging", Mode::approve}, {"prod", Mode::shadow}};
     std::vector<ClusterEntry> clusters;

@@ -25,6 +25,8 @@ struct FleetOptions {
     Duration fence_age = 2s;            ///< a uid read this recently need not be read again before a write
     Duration tombstone_age = 30min;
     bool record_changes = true;
+    bool owner_lease = true;            ///< hold a Lease in each cluster that may be changed: two installations never change one
+    Duration clock_skew = 30s;          ///< beyond it nothing is changed: ages of facts would be wrong
 };
 
 /// One cluster to serve.
@@ -66,6 +68,8 @@ public:
 private:
     struct Member;
     Task<> probe(Member& member);
+    Task<> own(Member& member);
+    Task<Result<>> learn_identity();
     Task<> look_at_fleet();
     void set_verdict(Member& member);
     void start_member(Member& member);
@@ -79,6 +83,7 @@ private:
     std::vector<std::function<void(const ClusterId&)>> hooks_;
     SuspicionMachine suspicion_;
     bool started_ = false;
+    std::string identity_;              ///< of this installation: the same after every restart on the same store
     async::TaskScope scope_;
 };
 
