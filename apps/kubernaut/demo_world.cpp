@@ -109,6 +109,7 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
         hub.actions.good_revision = hurried(hub.actions.good_revision);
         hub.decision.ages.good_revision = hub.actions.good_revision;
         hub.decision.correlate = 2s;
+        for (Duration* rest : {&hub.guard.cooldown_ok, &hub.guard.cooldown_incident, &hub.engine.cooldown_ok}) *rest = hurried(*rest);
         hub.actions.failed_pod_age = hurried(hub.actions.failed_pod_age);
         hub.actions.terminating_slack = hurried(hub.actions.terminating_slack);
         for (Duration* wait : {&hub.decision.evidence_gone, &hub.decision.settle, &hub.decision.unknown_crash_limit, &hub.decision.incomplete_limit, &hub.decision.confirm}) *wait = hurried(*wait);

@@ -82,6 +82,18 @@ async::Task<Result<>> Hub::start() {
     co_return Result<>{};
 }
 
+void Hub::reload(const HubOptions& options) {
+    keeper_.set_policy(options.guard);
+    evidence_.set_options(options.decision);
+    classifier_.set_options(options.decision);
+    planner_.set_options(options.decision);
+    correlator_.set_options(options.decision);
+    driver_.set_options(options.decision);
+    watch_signals_.set_options(options.decision);
+    intake_->set_options(options.intake);
+    api_->set_auth(options.auth);
+}
+
 async::Task<> Hub::stop() {
     draining_ = true;
     intake_->drain();

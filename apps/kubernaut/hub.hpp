@@ -57,6 +57,8 @@ public:
     /// Intake answers 503, running work is handed over (its leases end), everything is joined.
     async::Task<> stop();
 
+    /// What may change without a restart: access, sources of alerts, decision and guard. Running work sees it at its next look.
+    void reload(const HubOptions& options);
     async::Task<net::HttpResponse> handle(net::HttpRequest request) { return api_->handle(std::move(request)); }
     intake::IntakeService& intake() { return *intake_; }
     fleet::Fleet& fleet() { return fleet_; }

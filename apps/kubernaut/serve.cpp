@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -15,6 +16,7 @@
 #include "kubernaut/notify/notifier.hpp"
 #include "kubernaut/prometheus_client/source.hpp"
 #include "kubernaut/store/open_store.hpp"
+#include "reload.hpp"
 #include "settings.hpp"
 
 namespace kn::app {
@@ -148,6 +150,13 @@ async::Task<> end(Server& server) {
     server.loop->stop();
 }
 
+async::Task<> on_hangup(boost::asio::signal_set& hangup, Reloader& reloader) {
+    while (true) {
+        co_await hangup.async_wait(boost::asio::use_awaitable);
+        reloader.reload();
+    }
+}
+
 int serve(const std::string& file, const std::string& ready_file) {
     const EnvironmentVariables environment = environment_of_process();
     auto settings = load_settings(file, environment);
@@ -176,9 +185,15 @@ int serve(const std::string& file, const std::string& ready_file) {
     log::info("ready", {{"listen", settings->http.listen}, {"port", s.http->port()}, {"clusters", settings->clusters.size()}, {"version", version}});
     if (!ready_file.empty()) std::ofstream(ready_file) << s.http->port() << "\n";
     boost::asio::signal_set signals(s.loop->context(), SIGINT, SIGTERM);
-    async::TaskScope ending(s.loop->executor());
+    async::TaskScope ending(s.loop->executor()), reloading(s.loop->executor());
+    Reloader reloader(file, environment, *settings, *s.hub);
+    if (!file.empty()) reloading.spawn("settings", reloader.watch(s.loop->clock()));
+    boost::asio::signal_set hangup(s.loop->context(), SIGHUP);
+    reloading.spawn("hangup", on_hangup(hangup, reloader));
     signals.async_wait([&](boost::system::error_code ec, int) {
-        if (!ec) ending.spawn("end", end(s));
+        if (ec) return;
+        reloading.cancel();
+        ending.spawn("end", end(s));
     });
     s.loop->run();
     return 0;

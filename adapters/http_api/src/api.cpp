@@ -154,6 +154,8 @@ Result<json::Value> body_of(const Call& call) {
 
 Api::Api(ApiDependencies dependencies) : impl_(std::make_unique<Impl>(std::move(dependencies))) {}
 Api::~Api() = default;
+
+void Api::set_auth(AuthTable auth) { impl_->d.auth = std::move(auth); }
 Task<net::HttpResponse> Api::handle(net::HttpRequest request) {
     if (request.path == "/openapi.json") co_return json_response(200, openapi());
     co_return co_await impl_->handle(std::move(request));

@@ -272,6 +272,14 @@ Task<> Fleet::look_at_fleet() {
     }
 }
 
+void Fleet::set_mode(const ClusterId& id, Mode mode) {
+    const auto found = members_.find(id);
+    if (found == members_.end() || found->second->record.mode == mode) return;
+    log::info("cluster mode", {{"cluster", id.str()}, {"mode", to_string(mode)}, {"was", to_string(found->second->record.mode)}});
+    found->second->record.mode = mode;
+    feed_.publish("cluster", to_json(found->second->record));
+}
+
 std::vector<ClusterRecord> Fleet::clusters() const {
     std::vector<ClusterRecord> all;
     for (const auto& [id, member] : members_) all.push_back(member->record);

@@ -313,6 +313,7 @@ void Correlator::start() {
     impl_->started = true;
     impl_->scope.spawn("correlator", impl_->run());
 }
+void Correlator::set_options(DecisionOptions options) { impl_->options = std::move(options); }
 void Correlator::stop() { impl_->scope.cancel(); }
 Task<> Correlator::join() { return impl_->scope.join(); }
 Task<Result<int>> Correlator::run_once() { return impl_->pass(); }

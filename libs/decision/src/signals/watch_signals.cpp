@@ -118,6 +118,7 @@ void WatchSignalSource::start() {
     impl_->started = true;
     impl_->scope.spawn("watch signals", impl_->run());
 }
+void WatchSignalSource::set_options(DecisionOptions options) { impl_->options = std::move(options); }
 void WatchSignalSource::stop() { impl_->scope.cancel(); }
 Task<> WatchSignalSource::join() { return impl_->scope.join(); }
 Task<Result<int>> WatchSignalSource::run_once() { return impl_->pass(); }

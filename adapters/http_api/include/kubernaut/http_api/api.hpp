@@ -54,6 +54,8 @@ public:
     explicit Api(ApiDependencies dependencies);
     ~Api();
     Task<net::HttpResponse> handle(net::HttpRequest request);
+    /// From the next request on.
+    void set_auth(AuthTable auth);
     /// OpenAPI 3.1, made from the table of routes.
     [[nodiscard]] json::Value openapi() const;
     /// "GET /api/v1/incidents" for every route of the table.

@@ -93,6 +93,7 @@ private:
 class Classifier {
 public:
     Classifier(const FaultCatalog& faults, const SignalMap& signals, DecisionOptions options);
+    void set_options(DecisionOptions options) { options_ = std::move(options); }
     /// `alerts`: names of the signals behind the incident; their order does not matter.
     [[nodiscard]] Diagnosis diagnose(const FactSet& facts, std::string_view target_kind, const std::vector<std::string>& alerts, Instant now) const;
     /// Is the class's evidence still there? Unknown when it cannot be told.

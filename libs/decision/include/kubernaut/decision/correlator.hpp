@@ -19,6 +19,7 @@ class Correlator {
 public:
     Correlator(async::EventLoop& loop, RandomSource& random, ports::SignalStore& signals, ports::IncidentStore& incidents,
                ports::ClusterGateway& gateway, const SignalMap& map, ports::Wakeups& wakeups, ports::LiveFeed& feed, DecisionOptions options);
+    void set_options(DecisionOptions options);
     ~Correlator();
     Correlator(const Correlator&) = delete;
     Correlator& operator=(const Correlator&) = delete;

@@ -133,6 +133,7 @@ class EvidenceCollector {
 public:
     EvidenceCollector(async::Clock& clock, ports::ClusterGateway& gateway, ports::RegistryStore& registry, ports::IncidentStore& incidents,
                       ports::MetricsSource* metrics, DecisionOptions options);
+    void set_options(DecisionOptions options) { options_ = std::move(options); }
 
     /// unavailable when the target itself could not be read; a target that is gone (404) is a snapshot with object.seen == absent.
     Task<Result<EvidenceSnapshot>> collect(ObjectRef target, Deadline deadline);

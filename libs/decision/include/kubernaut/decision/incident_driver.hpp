@@ -23,6 +23,7 @@ public:
     IncidentDriver(async::EventLoop& loop, RandomSource& random, ports::Stores stores, ports::ClusterGateway& gateway, EvidenceCollector& evidence,
                    const Classifier& classifier, const Planner& planner, WorkflowLookup workflows, ports::Gatekeeper& gatekeeper, ports::Notifier& notifier,
                    ports::Wakeups& wakeups, ports::LiveFeed& feed, DecisionOptions options);
+    void set_options(DecisionOptions options);
     ~IncidentDriver();
     IncidentDriver(const IncidentDriver&) = delete;
     IncidentDriver& operator=(const IncidentDriver&) = delete;

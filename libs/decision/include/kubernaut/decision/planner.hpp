@@ -55,6 +55,7 @@ std::string plan_identity(const Plan& plan);
 class Planner {
 public:
     Planner(const FaultCatalog& faults, WorkflowLookup workflows, DecisionOptions options);
+    void set_options(DecisionOptions options) { options_ = std::move(options); }
     [[nodiscard]] PlanResult plan(const PlanInput& input) const;
 
 private:

@@ -22,6 +22,7 @@ public:
     WatchSignalSource(const WatchSignalSource&) = delete;
     WatchSignalSource& operator=(const WatchSignalSource&) = delete;
 
+    void set_options(DecisionOptions options);
     void start();
     void stop();
     async::Task<> join();

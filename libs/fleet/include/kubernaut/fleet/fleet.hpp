@@ -45,6 +45,8 @@ public:
 
     /// Registers and starts a cluster. already_exists for a known id.
     Result<> add(ClusterSource source);
+    /// From the next decision on; executions under way are asked again before each write.
+    void set_mode(const ClusterId& id, Mode mode);
     Task<Result<>> start();
     void stop();
     Task<> join() { return scope_.join(); }

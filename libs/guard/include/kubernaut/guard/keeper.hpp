@@ -23,6 +23,7 @@ public:
     Keeper(GuardPolicy policy, ports::Stores stores, ports::ClusterGateway& fleet, const ports::ActionRegistry& actions, async::Clock& clock,
            metrics::Registry& metrics);
 
+    void set_policy(GuardPolicy policy) { policy_ = std::move(policy); }
     Task<Result<ports::GateReport>> before_start(const Incident& incident, const Plan& plan, const WorkflowDefinition& workflow, bool approved,
                                                  Deadline deadline) override;
     Task<Result<>> before_write(const Execution& execution, const Step& step, const ports::ActionSpec& spec, bool compensating, Deadline deadline) override;

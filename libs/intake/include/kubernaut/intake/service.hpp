@@ -48,6 +48,8 @@ public:
                   metrics::Registry& metrics, std::function<std::set<std::string>()> registered_clusters);
     async::Task<IntakeAnswer> handle(IntakeRequest request);
     /// After this every request is answered 503: the senders repeat.
+    /// Sources, labels and aliases; limits stay.
+    void set_options(IntakeOptions options) { options_ = std::move(options); }
     void drain() { draining_ = true; }
 
 private:
