@@ -202,8 +202,9 @@ private:
         co_return std::move(classes.items.front());
     }
 
-    /// Deletes whatever unbound claim stands under the name and makes ours. The StatefulSet's controller may make the wrong one again in between:
-    /// then once more, a few times.
+    /// Deletes whatever unbound claim stands under the name and makes ours. The StatefulSet's controller makes the wrong one again as soon as it notices:
+    /// a finalizer of ours keeps the old claim until we are ready, so that its end and our create are one round trip apart. Where we may not patch
+    /// claims, or somebody is quicker all the same, it is tried again a few times.
     Task<Result<ActionOutcome>> bring(const ActionContext& context, json::Object wanted, Direction direction) {
         const bool apply = direction == Direction::apply;
         const std::string_view otherwise = apply ? "target_changed" : "drift";
@@ -220,7 +221,15 @@ private:
                 if (round == 0 && apply && kube::uid_of(present->live) != planned_uid) {
                     co_return refuse("target_changed", key.str() + " has been made anew since the plan");
                 }
-                if (!kube::is_deleting(present->live)) KN_CO_CHECK(co_await delete_exactly(context, *present, {}, calls));
+                if (!kube::is_deleting(present->live)) {
+                    const auto held = context.dry_run ? Result<>{} : co_await hold(context, *present, calls);
+                    if (!held && (held.error().code == ErrorCode::aborted || held.error().code == ErrorCode::not_found)) continue;  // it changed meanwhile: look again
+                    if (!held) co_return fail(held.error());
+                    if (const auto deleted = co_await delete_exactly(context, *present, {}, calls); !deleted) {
+                        if (!context.dry_run) co_await let_go(context, *present, calls);
+                        co_return deleted.error().code == ErrorCode::not_found ? refuse(otherwise, key.str() + " went away meanwhile") : fail(deleted.error());
+                    }
+                }
             }
             if (context.dry_run) {
                 // The name is still taken, so a dry-run create cannot be tried under it: the content is checked under another one.
@@ -229,6 +238,7 @@ private:
                 KN_CO_TRY(const auto made, co_await create_ours(context, kube::resources::persistent_volume_claims, key.ns, std::move(probe), calls));
                 co_return outcome(key, std::move(calls), true);
             }
+            if (present) KN_CO_CHECK(co_await release(context, *present, calls));
             KN_CO_TRY(const bool gone, co_await wait_gone(context, key, present ? std::string(kube::uid_of(present->live)) : std::string{}));
             if (!gone) co_return fail(Error{.code = ErrorCode::deadline_exceeded, .message = key.str() + " is still held by a pod", .applied = Applied::maybe});
             const auto made = apply ? co_await create_ours(context, kube::resources::persistent_volume_claims, key.ns, json::Value(wanted), calls)
@@ -237,6 +247,66 @@ private:
             if (made.error().code != ErrorCode::already_exists) co_return fail(made.error());
         }
         co_return refuse("contention", "another controller keeps making " + key.str() + " with the old class");
+    }
+
+    static constexpr std::string_view held_mark = "kubernaut.io/recreate";
+
+    static std::vector<std::string> finalizers_of(const json::Value& claim) {
+        std::vector<std::string> out;
+        for (const auto& each : json::array_at(claim, "metadata", "finalizers")) {
+            if (each.is_string()) out.emplace_back(json::view(each.get_string()));
+        }
+        return out;
+    }
+
+    static Task<Result<json::Value>> set_finalizers(const ActionContext& context, const Subject& claim, std::vector<std::string> list, Calls& calls) {
+        json::Array names;
+        for (const auto& name : list) names.emplace_back(name);
+        json::Value patch = json::Object{{"metadata", json::Object{{"uid", kube::uid_of(claim.live)}, {"resourceVersion", kube::resource_version_of(claim.live)}, {"finalizers", std::move(names)}}}};
+        auto written = co_await context.client->patch(claim.resource, claim.key.ns, claim.key.name, kube::PatchType::merge, std::move(patch), {}, call_deadline(context));
+        calls.push_back(call_result(context, call_text("PATCH", claim.resource, "", claim.key.ns, claim.key.name), written ? nullptr : &written.error()));
+        co_return written;
+    }
+
+    /// Puts our finalizer on the claim. Without the right to patch claims it goes on without.
+    static Task<Result<>> hold(const ActionContext& context, Subject& claim, Calls& calls) {
+        auto list = finalizers_of(claim.live);
+        if (std::ranges::find(list, held_mark) != list.end()) co_return Result<>{};
+        list.emplace_back(held_mark);
+        auto written = co_await set_finalizers(context, claim, std::move(list), calls);
+        if (written) claim.live = *std::move(written);
+        else if (written.error().code != ErrorCode::permission_denied) co_return fail(written.error());
+        co_return Result<>{};
+    }
+
+    /// Takes our finalizer back from a claim that stays.
+    static Task<> let_go(const ActionContext& context, const Subject& claim, Calls& calls) {
+        auto list = finalizers_of(claim.live);
+        if (std::erase(list, held_mark) > 0) (void)co_await set_finalizers(context, claim, std::move(list), calls);
+    }
+
+    /// Waits until nothing but our finalizer keeps the deleted claim, and takes it away: the claim is gone with the answer.
+    Task<Result<>> release(const ActionContext& context, const Subject& claim, Calls& calls) {
+        constexpr Duration often = 50ms;
+        for (;;) {
+            const auto present = co_await read_object(context, claim.key);
+            if (!present && present.error().code == ErrorCode::not_found) co_return Result<>{};
+            if (!present) co_return fail(present.error());
+            const auto list = finalizers_of(present->live);
+            const bool ours = std::ranges::find(list, held_mark) != list.end();
+            if (!ours || kube::uid_of(present->live) != kube::uid_of(claim.live)) co_return Result<>{};
+            if (list.size() == 1) {
+                const auto written = co_await set_finalizers(context, *present, {}, calls);
+                if (written || written.error().code == ErrorCode::not_found) co_return Result<>{};
+                if (written.error().code != ErrorCode::aborted) co_return fail(written.error());
+            }
+            if (context.deadline.left(context.clock->steady()) <= settings().poll) {
+                // A pod still uses it: the claim must not be left with a finalizer that nobody will take away.
+                co_await let_go(context, *present, calls);
+                co_return Result<>{};
+            }
+            co_await async::sleep_for(*context.clock, often);
+        }
     }
 
     /// Without our label: the old claim did not have it.

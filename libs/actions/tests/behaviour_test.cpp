@@ -378,6 +378,17 @@ TEST_F(ActionBehaviour, AClaimWithDataIsNeverMadeAnew) {
     EXPECT_TRUE(world.exists("PersistentVolumeClaim/shop/data"));
 }
 
+TEST_F(ActionBehaviour, AClaimIsHeldUntilItsSuccessorIsReadyAndNoFinalizerOfOursIsLeft) {
+    auto context = set_up(case_of("recreate_pvc"));
+    ASSERT_TRUE(prepare("recreate_pvc", context));
+    const auto done = world.run(world.action("recreate_pvc").execute(context));
+    ASSERT_TRUE(done) << done.error().describe();
+    std::vector<std::string> verbs;
+    for (const auto& call : done->calls) verbs.push_back(call.substr(0, call.find(' ')));
+    EXPECT_EQ(verbs, (std::vector<std::string>{"PATCH", "DELETE", "PATCH", "POST"}));
+    EXPECT_THAT(json::dump(world.get("PersistentVolumeClaim/shop/data")), ::testing::Not(::testing::HasSubstr("kubernaut.io/recreate")));
+}
+
 TEST_F(ActionBehaviour, LaterStepsGoOnWithTheClaimThatTheRunItselfMadeAnew) {
     auto context = set_up(case_of("recreate_pvc"));
     ASSERT_TRUE(prepare("recreate_pvc", context));
