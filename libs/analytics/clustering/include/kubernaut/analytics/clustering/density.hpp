@@ -43,5 +43,7 @@ DensityClusters hdbscan(const SpanningTree& tree, const HdbscanOptions& options)
 /// Genie (Gagolewski, Bartoszuk, Cena 2016): joins along the spanning tree to exactly `clusters` clusters, but while the Gini index of the
 /// cluster sizes exceeds `gini_threshold` a smallest cluster must join first. O(n sqrt n) at worst after the tree. n = edges + 1.
 std::vector<Label> genie(const SpanningTree& tree, std::size_t clusters, double gini_threshold = 0.3);
+/// The same for 1, 2, ... `most_clusters` clusters at the price of one: entry k - 1 has k clusters.
+std::vector<std::vector<Label>> genie_levels(const SpanningTree& tree, std::size_t most_clusters, double gini_threshold = 0.3);
 
 }  // namespace kn::analytics

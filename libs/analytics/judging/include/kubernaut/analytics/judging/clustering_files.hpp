@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "kubernaut/analytics/clustering/mixed.hpp"
 #include "kubernaut/analytics/numerics/matrix.hpp"
 #include "kubernaut/base/result.hpp"
 
@@ -21,16 +20,5 @@ struct ReferenceSet {
 /// Every NAME.data.gz below the folder with its NAME.labels0.gz, labels1.gz ..., by battery and name.
 /// not_found when there is none; invalid_argument: lines of different length, or another number of labels than points.
 Result<std::vector<ReferenceSet>> read_reference_sets(const std::filesystem::path& folder);
-
-/// Tasks of one workflow family: what was measured, and the program that ran.
-struct TaskFamily {
-    std::string name;
-    MixedTable tasks;                       ///< columns as in the file but for names and the program; empty cells are missing
-    std::vector<std::int32_t> programs;
-    std::size_t program_count = 0;
-};
-
-/// The families of a WfInstances tasks.csv.gz, by name. not_found; invalid_argument: a header without the columns named here.
-Result<std::vector<TaskFamily>> read_task_families(const std::filesystem::path& file);
 
 }  // namespace kn::analytics::judging
