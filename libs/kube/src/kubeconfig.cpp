@@ -153,6 +153,53 @@ Result<ExecCredential> read_exec(const Place& place) {
     return exec;
 }
 
+Result<OidcProvider> read_oidc(const Place& place) {
+    KN_TRY(const std::string name, text_at(place / "name"));
+    if (name != "oidc") return (place / "name").error("of the auth-providers only oidc is left since Kubernetes 1.26; use an exec plug-in");
+    const Place config = place / "config";
+    OidcProvider oidc;
+    KN_TRY(oidc.issuer, text_at(config / "idp-issuer-url"));
+    KN_TRY(oidc.client_id, text_at(config / "client-id"));
+    KN_TRY(oidc.client_secret, text_at(config / "client-secret"));
+    KN_TRY(oidc.id_token, text_at(config / "id-token"));
+    KN_TRY(oidc.refresh_token, text_at(config / "refresh-token"));
+    KN_TRY(oidc.ca_pem, pem_at(config / "idp-certificate-authority-data"));
+    if (oidc.ca_pem.empty()) {
+        KN_TRY(oidc.ca_file, path_at(config / "idp-certificate-authority"));
+    }
+    if (oidc.issuer.empty()) return (config / "idp-issuer-url").error("the provider has no issuer");
+    if (oidc.client_id.empty()) return (config / "client-id").error("the provider has no client-id");
+    while (oidc.issuer.ends_with('/')) oidc.issuer.pop_back();
+    return oidc;
+}
+
+Result<std::vector<std::string>> texts_at(const Place& place) {
+    std::vector<std::string> out;
+    const auto* value = place.value();
+    if (value == nullptr || value->is_null()) return out;
+    if (!value->is_array()) return place.error("a list is expected here");
+    for (std::size_t i = 0; i < value->get_array().size(); ++i) {
+        KN_TRY(std::string text, text_at(place / i));
+        out.push_back(std::move(text));
+    }
+    return out;
+}
+
+Result<> read_impersonation(const Place& user, ConnectionConfig& config) {
+    KN_TRY(config.impersonate_user, text_at(user / "as"));
+    KN_TRY(config.impersonate_uid, text_at(user / "as-uid"));
+    KN_TRY(config.impersonate_groups, texts_at(user / "as-groups"));
+    const auto* extra = (user / "as-user-extra").value();
+    if (extra != nullptr && extra->is_object()) {
+        for (const auto& [key, values] : extra->get_object()) {
+            KN_TRY(config.impersonate_extra[std::string(key)], texts_at(user / "as-user-extra" / std::string_view(key)));
+        }
+    }
+    const bool more = !config.impersonate_uid.empty() || !config.impersonate_groups.empty() || !config.impersonate_extra.empty();
+    if (more && config.impersonate_user.empty()) return (user / "as").error("groups, uid or extra of another user without the user (as)");
+    return {};
+}
+
 Result<> read_user(const Place& place, ConnectionConfig& config) {
     const Place user = place / "user";
     KN_TRY(config.client_cert_pem, pem_at(user / "client-certificate-data"));
@@ -170,14 +217,14 @@ Result<> read_user(const Place& place, ConnectionConfig& config) {
     KN_TRY(config.token_file, path_at(user / "tokenFile"));
     KN_TRY(config.username, text_at(user / "username"));
     KN_TRY(config.password, text_at(user / "password"));
-    KN_TRY(config.impersonate_user, text_at(user / "as"));
+    KN_CHECK(read_impersonation(user, config));
     const auto* exec = (user / "exec").value();
     if (exec != nullptr && exec->is_object()) {
         KN_TRY(config.exec, read_exec(user / "exec"));
     }
     const auto* provider = (user / "auth-provider").value();
     if (provider != nullptr && !provider->is_null()) {
-        return (user / "auth-provider").error("auth-provider is gone since Kubernetes 1.26; use an exec plug-in");
+        KN_TRY(config.oidc, read_oidc(user / "auth-provider"));
     }
     return {};
 }

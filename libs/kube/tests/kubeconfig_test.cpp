@@ -59,7 +59,7 @@ TEST(Kubeconfig, ErrorsNameLineAndFieldAndNoSecrets) {
         {"", "    password: 12345\n", "line 15, users[0].user.password", "a string is expected"},
         {"", "    exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: x}\n", "users[0].user.exec.apiVersion", "v1beta1"},
         {"", "    exec: {apiVersion: client.authentication.k8s.io/v1, command: x, interactiveMode: Always}\n", "interactiveMode", "terminal"},
-        {"", "    auth-provider: {name: gcp}\n", "auth-provider", "exec plug-in"},
+        {"", "    auth-provider: {name: gcp}\n", "name", "exec plug-in"},
     };
     for (const auto& c : cases) {
         const auto result = read_kubeconfig(config_with(c.cluster, c.user), "/k", "");

@@ -18,6 +18,12 @@ struct ExecCredential {
     bool provide_cluster_info = false;
 };
 
+/// auth-provider "oidc": a token that an identity provider renews.
+struct OidcProvider {
+    std::string issuer, client_id, client_secret, id_token, refresh_token;
+    std::string ca_pem, ca_file;        ///< of the provider; both empty = the system's authorities
+};
+
 /// One context of a kubeconfig, resolved: everything needed to connect. Data fields hold PEM text; `*_file` fields are absolute paths to be re-read.
 struct ConnectionConfig {
     std::string context;
@@ -27,9 +33,12 @@ struct ConnectionConfig {
     std::string client_cert_pem, client_cert_file, client_key_pem, client_key_file;
     std::string token, token_file;
     std::optional<ExecCredential> exec;
+    std::optional<OidcProvider> oidc{};
     std::string username, password;
     std::string tls_server_name, proxy_url;
-    std::string impersonate_user;
+    std::string impersonate_user, impersonate_uid{};
+    std::vector<std::string> impersonate_groups{};
+    std::map<std::string, std::vector<std::string>> impersonate_extra{};
     bool insecure_skip_tls_verify = false;   ///< refused for environment prod by the fleet
 };
 
