@@ -92,7 +92,7 @@ Result<std::unique_ptr<Server>> build(const config::Config& settings, const Envi
     async::EventLoop& loop = *server->loop;
     KN_TRY(server->stores, open_store(settings.store.url,
                                        {.query_timeout = settings.store.query_timeout, .pool_max = static_cast<std::size_t>(settings.store.pool_max), .pool_wait = settings.store.pool_wait,
-                                        .inbox_rows = settings.intake.inbox_rows, .inbox_bytes = settings.intake.inbox_bytes}, loop));
+                                        .inbox_rows = settings.intake.inbox_rows, .inbox_bytes = settings.intake.inbox_bytes, .poison_kills = std::max(1, settings.engine.poison)}, loop));
     std::vector<notify::Channel> channels;
     for (const auto& [name, channel] : settings.notify.channels) {
         KN_TRY(const std::string url, config::resolve_secret(channel.url, environment));

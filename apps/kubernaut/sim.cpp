@@ -30,8 +30,9 @@ struct Running {
 
 async::Task<Result<>> inject(sim::SimCluster& cluster, sim::Scenario& scenario, async::Clock& clock) {
     KN_CO_CHECK(co_await scenario.deploy(cluster.stage(), clock.deadline_in(10min)));
-    std::cout << scenario.id() << ": deployed; breaking " << scenario.target() << " in 30 s\n" << std::flush;
-    co_await async::sleep_for(clock, 30s);
+    const auto pause = std::max(Duration{1000}, std::chrono::duration_cast<Duration>(Duration{30'000} / cluster.spec().kubelet.hurry));
+    std::cout << scenario.id() << ": deployed; breaking " << scenario.target() << " in " << format_duration(pause) << "\n" << std::flush;
+    co_await async::sleep_for(clock, pause);
     KN_CO_CHECK(co_await scenario.inject(cluster.stage(), clock.deadline_in(10min)));
     std::cout << scenario.id() << ": broken: " << scenario.title() << "\n" << std::flush;
     co_return Result<>{};
@@ -77,7 +78,8 @@ int run(const Options& options) {
         running.cluster = std::make_unique<sim::SimCluster>(*loop, random, spec);
         const std::string token = make_id("sim_", loop->clock().now(), random);
         running.cluster->api().add_token(token, {.user = "admin", .groups = {"system:masters"}});
-        running.front = std::make_unique<SimFront>(*loop, running.cluster->api(), options.host + ":0", *tls);
+        running.front = std::make_unique<SimFront>(*loop, running.cluster->api(), options.host + ":0", *tls,
+                                                   SimTap{.metrics = [&clock = loop->clock(), metrics = running.cluster->metrics()] { return metrics->text(clock.now()); }});
         if (auto started = loop->block_on(running.cluster->start()); !started) {
             std::cerr << "error: " << started.error().describe() << "\n";
             return 1;

@@ -52,8 +52,8 @@ std::string pem_of(const std::function<int(BIO*)>& write) {
 
 }  // namespace
 
-SimFront::SimFront(async::EventLoop& loop, sim::ApiServer& server, std::string listen, net::TlsFiles tls)
-    : api_(server), loop_(loop),
+SimFront::SimFront(async::EventLoop& loop, sim::ApiServer& server, std::string listen, net::TlsFiles tls, SimTap tap)
+    : api_(server), loop_(loop), tap_(std::move(tap)),
       server_(loop, net::ServerOptions{.listen = std::move(listen), .tls = std::move(tls)}, [this](net::HttpRequest request) { return handle(std::move(request)); }) {}
 
 async::Task<net::HttpResponse> SimFront::handle(net::HttpRequest request) {
@@ -71,6 +71,12 @@ async::Task<net::HttpResponse> SimFront::handle(net::HttpRequest request) {
     in.content_type = request.header("content-type");
     in.body = std::move(request.body);
     in.headers = request.headers;
+    if (request.method == "GET" && request.path == "/metrics" && tap_.metrics) {
+        net::HttpResponse text;
+        text.content_type = "text/plain; version=0.0.4; charset=utf-8";
+        text.body = tap_.metrics();
+        co_return text;
+    }
     std::string_view raw;
     if (request.method == "GET") in.method = kube::Method::get;
     else if (request.method == "POST") in.method = kube::Method::post;
@@ -78,7 +84,12 @@ async::Task<net::HttpResponse> SimFront::handle(net::HttpRequest request) {
     else if (request.method == "PATCH") in.method = kube::Method::patch;
     else if (request.method == "DELETE") in.method = kube::Method::del;
     else raw = request.method;
-    if (!raw.empty() || !api_.is_stream(in)) co_return forward(api_.handle(in, identity, raw));
+    if (!raw.empty() || !api_.is_stream(in)) {
+        if (tap_.before) tap_.before(in, identity);
+        auto answer = api_.handle(in, identity, raw);
+        if (tap_.after) tap_.after(in, identity);
+        co_return forward(std::move(answer));
+    }
     auto stream = api_.open(in, identity);
     net::HttpResponse response;
     response.status = stream->head().status;
@@ -87,7 +98,7 @@ async::Task<net::HttpResponse> SimFront::handle(net::HttpRequest request) {
     co_return response;
 }
 
-Result<net::TlsFiles> self_signed() {
+Result<net::TlsFiles> self_signed(std::chrono::seconds valid_for) {
     EVP_PKEY* key = EVP_EC_gen("P-256");
     X509* certificate = X509_new();
     const auto failed = [&] {
@@ -98,8 +109,8 @@ Result<net::TlsFiles> self_signed() {
     if (key == nullptr || certificate == nullptr) return failed();
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 365L * 24 * 3600);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), valid_for.count() > 0 ? -60L : static_cast<long>(valid_for.count()) - 24L * 3600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), static_cast<long>(valid_for.count()));
     X509_set_pubkey(certificate, key);
     X509_NAME* name = X509_get_subject_name(certificate);
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("kubernaut-sim"), -1, -1, 0);

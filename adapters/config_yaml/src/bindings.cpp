@@ -333,6 +333,7 @@ std::vector<Binding> make_bindings() {
     add(bind("engine.backoff.factor", "number", "growth of the wait", KN_GET(engine.backoff_factor)));
     add(bind("engine.backoff.cap", "duration", "longest wait", KN_GET(engine.backoff_cap)));
     add(bind("engine.workflow_timeout", "duration", "longest execution without waits", KN_GET(engine.workflow_timeout)));
+    add(bind("engine.poison", "number", "workers that may die with one execution, no step ended in between, before it becomes a dead letter", KN_GET(engine.poison)));
     add(bind("engine.slots", "number", "executions at a time", KN_GET(engine.slots)));
     add(bind("assess.settle", "duration", "wait after an execution before its effect is judged", KN_GET(assess.settle)));
     add(bind("assess.final", "duration", "after settling, the final judgement", KN_GET(assess.final_after)));

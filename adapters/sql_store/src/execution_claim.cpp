@@ -3,8 +3,6 @@
 namespace kn::sql {
 namespace {
 
-constexpr std::int64_t poison_kills = 3;
-
 /// Where an execution ends that kills its workers, in the words of its state table.
 ExecutionState end_of_poison(ExecutionState state) {
     using enum ExecutionState;
@@ -19,6 +17,7 @@ ExecutionState end_of_poison(ExecutionState state) {
 struct Claimed {
     std::string cluster, id, held;
     ExecutionState state;
+    std::int64_t kills = 0;
     bool poison = false;
     std::optional<Execution> execution;
     std::string unreadable;
@@ -26,7 +25,7 @@ struct Claimed {
 
 /// Ends the execution and keeps a note of it. Its locks go, its budgets are given back; what it left in the cluster is for a person to judge.
 void add_dead_letter(Batch& batch, const Claimed& claimed, Instant now) {
-    const std::string reason = claimed.poison ? "killed " + std::to_string(poison_kills) + " workers" : claimed.unreadable;
+    const std::string reason = claimed.poison ? "killed " + std::to_string(claimed.kills) + " workers" : claimed.unreadable;
     const ExecutionState end = end_of_poison(claimed.state);
     batch.add("INSERT INTO dead_letters (cluster_id, id, kind, reason, at) VALUES ($1, $2, 'execution', $3, $4) ON CONFLICT (cluster_id, id) DO NOTHING",
               {claimed.cluster, claimed.id, reason, now});
@@ -48,7 +47,7 @@ void add_dead_letter(Batch& batch, const Claimed& claimed, Instant now) {
 
 }  // namespace
 
-Result<std::vector<ExecutionWithSteps>> apply_claim(SqlConnection& connection, const std::string& owner, Instant now, Duration lease, int limit) {
+Result<std::vector<ExecutionWithSteps>> apply_claim(SqlConnection& connection, const std::string& owner, Instant now, Duration lease, int limit, int poison_kills) {
     // A lease that ran out means that its worker died with it (or hung, which is the same to us).
     KN_TRY(const Rows rows,
            connection.query("UPDATE executions SET epoch = epoch + 1, owner = $1, kills = kills + CASE WHEN lease_until IS NOT NULL THEN 1 ELSE 0 END, "
@@ -62,7 +61,8 @@ Result<std::vector<ExecutionWithSteps>> apply_claim(SqlConnection& connection, c
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto row = rows[i];
         Claimed each{row.string(11), row.string(12), row.string(13), parse_enum<ExecutionState>(row.text(2)).value_or(ExecutionState::failed)};
-        each.poison = row.integer(9) >= poison_kills;
+        each.kills = row.integer(9);
+        each.poison = each.kills >= poison_kills;
         if (auto execution = read_execution(row)) each.execution = std::move(*execution);
         else each.unreadable = execution.error().message;
         batch.add(steps_query, {each.cluster, each.id});

@@ -26,7 +26,7 @@ std::string_view cluster_of_key(std::string_view key);
 /// One turn's writes; `commit` outlives it.
 Result<> apply_commit(SqlConnection& connection, const ports::ExecutionCommit& commit);
 Result<> apply_start(SqlConnection& connection, const ports::StartRequest& request, Instant now);
-Result<std::vector<ExecutionWithSteps>> apply_claim(SqlConnection& connection, const std::string& owner, Instant now, Duration lease, int limit);
+Result<std::vector<ExecutionWithSteps>> apply_claim(SqlConnection& connection, const std::string& owner, Instant now, Duration lease, int limit, int poison_kills);
 
 /// Gives back what an execution holds in the budgets, when `held` (its column) says so.
 void add_budget_release(Batch& batch, const std::string& held);

@@ -45,7 +45,7 @@ Task<Result<>> SqlExecutionStore::start(ports::StartRequest request, Deadline de
 }
 
 Task<Result<std::vector<ExecutionWithSteps>>> SqlExecutionStore::claim(std::string owner, Instant now, Duration lease, int limit, Deadline deadline) {
-    auto work = [=](SqlConnection& connection) { return apply_claim(connection, owner, now, lease, limit); };
+    auto work = [=, poison_kills = context_.options.poison_kills](SqlConnection& connection) { return apply_claim(connection, owner, now, lease, limit, poison_kills); };
     co_return co_await context_.database.write(std::move(work), deadline);
 }
 

@@ -105,7 +105,7 @@ struct Config {
     } guard;
     struct {
         Duration lease = 15s, backoff_base = 1s, backoff_cap = 60s, workflow_timeout = 30min;
-        int tries = 3, slots = 64;
+        int tries = 3, slots = 64, poison = 3;
         double backoff_factor = 2;
     } engine;
     struct {

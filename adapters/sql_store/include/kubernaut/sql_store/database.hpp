@@ -20,6 +20,7 @@ struct StoreOptions {
     std::size_t queue_max = 10'000;                 ///< writes that wait for their commit; beyond: resource_exhausted
     std::size_t group_max = 64;                     ///< writes in one commit
     std::int64_t inbox_rows = 100'000, inbox_bytes = 512LL << 20U;
+    int poison_kills = 3;                           ///< workers that die with one execution, no step ended in between: a dead letter
     /// Closures run on the caller's thread, at once: for virtual time. Always so for sqlite::memory:.
     bool on_loop_thread = false;
 };
