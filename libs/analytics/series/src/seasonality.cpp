@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
+#include <optional>
 
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/fft.hpp"
@@ -11,33 +13,35 @@
 namespace kn::analytics::series {
 namespace {
 
-/// Takes the least-squares parabola away: what is slower than half the series is trend here, not season.
-void detrend(std::vector<double>& y) {
-    const auto n = static_cast<double>(y.size());
-    const double center = (n - 1) / 2, reach = std::max(center, 1.0);
-    const double average = mean(y);
-    // Legendre-like polynomials, orthogonal on the grid after one Gram-Schmidt step.
-    double x2_mean = 0;
-    for (std::size_t i = 0; i < y.size(); ++i) {
-        const double x = (static_cast<double>(i) - center) / reach;
-        x2_mean += x * x;
+/// Takes least-squares polynomials away, one degree after the other (orthogonal on the grid by Gram's recurrence).
+class Polynomials {
+public:
+    explicit Polynomials(std::size_t n) : current_(n, 1.0), previous_(n, 0.0) {}
+
+    /// Takes the current polynomial out of y and goes to the next degree.
+    void take(std::vector<double>& y) {
+        double squares = 0, product = 0;
+        for (std::size_t i = 0; i < y.size(); ++i) {
+            squares += current_[i] * current_[i];
+            product += current_[i] * y[i];
+        }
+        if (!(squares > 0)) return;
+        const double factor = product / squares;
+        for (std::size_t i = 0; i < y.size(); ++i) y[i] -= factor * current_[i];
+        const double center = (static_cast<double>(y.size()) - 1) / 2, reach = std::max(center, 1.0);
+        const double ratio = last_squares_ > 0 ? squares / last_squares_ : 0;
+        for (std::size_t i = 0; i < y.size(); ++i) {
+            const double next = (static_cast<double>(i) - center) / reach * current_[i] - ratio * previous_[i];
+            previous_[i] = current_[i];
+            current_[i] = next;
+        }
+        last_squares_ = squares;
     }
-    x2_mean /= n;
-    double p1 = 0, p1y = 0, p2 = 0, p2y = 0;
-    for (std::size_t i = 0; i < y.size(); ++i) {
-        y[i] -= average;
-        const double x = (static_cast<double>(i) - center) / reach, q = x * x - x2_mean;
-        p1 += x * x;
-        p1y += x * y[i];
-        p2 += q * q;
-        p2y += q * y[i];
-    }
-    const double slope = p1 > 0 ? p1y / p1 : 0, bend = p2 > 0 ? p2y / p2 : 0;
-    for (std::size_t i = 0; i < y.size(); ++i) {
-        const double x = (static_cast<double>(i) - center) / reach;
-        y[i] -= slope * x + bend * (x * x - x2_mean);
-    }
-}
+
+private:
+    std::vector<double> current_, previous_;
+    double last_squares_ = 0;
+};
 
 double sum_of_squares(const std::vector<double>& y) {
     double sum = 0;
@@ -48,9 +52,10 @@ double sum_of_squares(const std::vector<double>& y) {
 /// Power |X(f)|^2 / n at any frequency, from a zero-padded spectrum.
 class Spectrum {
 public:
-    explicit Spectrum(const std::vector<double>& y) : n_(static_cast<double>(y.size())) {
+    explicit Spectrum(const std::vector<double>& y) {
+        constexpr std::size_t oversampling = 4;
         std::vector<double> padded(y);
-        padded.resize(oversampling * y.size(), mean(y));
+        padded.resize(oversampling * y.size(), 0.0);
         auto p = periodogram(padded);
         length_ = static_cast<double>(p.length);
         power_ = std::move(p.power);
@@ -65,53 +70,171 @@ public:
     [[nodiscard]] double step() const { return 1 / length_; }
 
 private:
-    static constexpr std::size_t oversampling = 4;
-    double n_;
     double length_ = 1;
     std::vector<double> power_;
 };
 
+constexpr std::size_t most_harmonics = 10;
+constexpr std::size_t highest_degree = 3;
+
 struct Candidate {
     double frequency = 0;
     std::size_t harmonics = 0;
-    double cost = 0;
-    double gain = 0;
+    std::size_t degree = 0;  ///< of the polynomial trend beneath it
+    double cost = std::numeric_limits<double>::infinity();
+    double gain = 0;         ///< squares explained
 };
 
-Candidate best_candidate(const Spectrum& spectrum, double total, std::size_t n, const SeasonOptions& options) {
-    const double size = static_cast<double>(n), log_n = std::log(size);
-    constexpr std::size_t most_harmonics = 10;
-    const double longest = options.max_period > 0 ? static_cast<double>(options.max_period) : size / 2;
-    Candidate best;
-    best.cost = size * std::log(total);
-    for (double f = 1 / longest; f <= 1 / static_cast<double>(std::max<std::size_t>(options.min_period, 2)) + 1e-12; f += spectrum.step()) {
+/// Is the frequency a neighbour of one already found or of its overtones, so that it could be a change of that season's shape over time?
+bool is_known(double frequency, const std::vector<Season>& found, double n) {
+    return std::ranges::any_of(found, [&](const Season& season) {
+        const double turns = frequency * season.exact_period;
+        return std::lround(turns) >= 1 && std::abs(turns - std::round(turns)) / season.exact_period < 2.5 / n;
+    });
+}
+
+/// The frequency and number of harmonics with the smallest BIC. A period whose own sine is weak beside its overtones is a multiple of the
+/// period, or the common multiple of two.
+Candidate best_candidate(const std::vector<double>& y, std::size_t degree, const std::vector<Season>& known, const SeasonOptions& options) {
+    const Spectrum spectrum(y);
+    const double total = sum_of_squares(y), size = static_cast<double>(y.size()), log_n = std::log(size);
+    constexpr double least_fundamental = 0.4;
+    const double longest = std::min(options.max_period > 0 ? static_cast<double>(options.max_period) : size, size / 2);
+    const double highest = 1 / static_cast<double>(std::max<std::size_t>(options.min_period, 2));
+    Candidate best{.degree = degree, .cost = size * std::log(total) + static_cast<double>(degree + 1) * log_n};
+    const double floor = 1e-9 * total;
+    // log is monotonic: the gain that a number of harmonics needs to win is known before it is taken.
+    double least_rest[most_harmonics + 1];
+    const auto update = [&] {
+        for (std::size_t h = 1; h <= most_harmonics; ++h)
+            least_rest[h] = std::exp((best.cost - static_cast<double>(2 * h + 1 + degree + 1) * log_n) / size);
+    };
+    update();
+    for (double f = 1 / longest; f <= highest + 1e-12; f += spectrum.step()) {
+        if (!known.empty() && is_known(f, known, size)) continue;
+        const double fundamental = spectrum.at(f);
         double gain = 0;
-        for (std::size_t h = 1; h <= most_harmonics; ++h) {
+        // A shape that was seen two or three times is not known in detail.
+        const auto allowed = std::clamp<std::size_t>(static_cast<std::size_t>(f * size + 1e-9) - 1, 1, most_harmonics);
+        for (std::size_t h = 1; h <= allowed; ++h) {
             const double at = f * static_cast<double>(h);
-            if (at > 0.5) break;
-            gain += 2 * spectrum.at(at);
-            const double rest = std::max(total - gain, 1e-9 * total);
-            const double cost = size * std::log(rest) + static_cast<double>(2 * h + 1) * log_n;
-            if (cost < best.cost) best = {f, h, cost, gain};
+            if (at > 0.5 + 1e-12) break;
+            const double power = spectrum.at(at);
+            if (fundamental < least_fundamental * power) break;
+            gain += (at > 0.5 - 0.5 / size ? 1 : 2) * power;
+            const double rest = std::max(total - gain, floor);
+            if (rest >= least_rest[h]) continue;
+            best.frequency = f;
+            best.harmonics = h;
+            best.gain = gain;
+            best.cost = size * std::log(rest) + static_cast<double>(2 * h + 1 + degree + 1) * log_n;
+            update();
         }
     }
     return best;
 }
 
-/// Takes the harmonics of the frequency away by least squares, one after the other.
+/// Takes the harmonics of the frequency away, one after the other.
 void remove_harmonics(std::vector<double>& y, double frequency, std::size_t harmonics) {
-    const auto n = static_cast<double>(y.size());
     for (std::size_t h = 1; h <= harmonics; ++h) {
         const double w = 2 * std::numbers::pi * frequency * static_cast<double>(h);
-        double c = 0, s = 0;
-        for (std::size_t i = 0; i < y.size(); ++i) {
-            c += y[i] * std::cos(w * static_cast<double>(i));
-            s += y[i] * std::sin(w * static_cast<double>(i));
-        }
-        c *= 2 / n;
-        s *= 2 / n;
-        for (std::size_t i = 0; i < y.size(); ++i) y[i] -= c * std::cos(w * static_cast<double>(i)) + s * std::sin(w * static_cast<double>(i));
+        // cos and sin by rotation, set right every 256 points.
+        constexpr std::size_t block = 256;
+        const double turn_c = std::cos(w), turn_s = std::sin(w);
+        const auto along = [&](auto&& use) {
+            for (std::size_t begin = 0; begin < y.size(); begin += block) {
+                double c = std::cos(w * static_cast<double>(begin)), s = std::sin(w * static_cast<double>(begin));
+                for (std::size_t i = begin; i < std::min(begin + block, y.size()); ++i) {
+                    use(i, c, s);
+                    const double next = c * turn_c - s * turn_s;
+                    s = s * turn_c + c * turn_s;
+                    c = next;
+                }
+            }
+        };
+        double cc = 0, ss = 0, cs = 0, yc = 0, ys = 0;
+        along([&](std::size_t i, double c, double s) {
+            cc += c * c;
+            ss += s * s;
+            cs += c * s;
+            yc += y[i] * c;
+            ys += y[i] * s;
+        });
+        const double determinant = cc * ss - cs * cs;
+        double a = 0, b = 0;
+        if (determinant > 1e-6 * cc * cc) {
+            a = (yc * ss - ys * cs) / determinant;
+            b = (ys * cc - yc * cs) / determinant;
+        } else if (cc > 0) a = yc / cc;  // at half the sampling rate there is no sine
+        along([&](std::size_t i, double c, double s) { y[i] -= a * c + b * s; });
     }
+}
+
+/// Chance that AR(1) noise has as much power at the harmonics, for a frequency given beforehand. The noise is fitted (Whittle's likelihood) to the
+/// frequencies that neither the season nor the trend has touched; whitened by it, the harmonics' share of the power is Beta distributed
+/// with whole parameters, which has a closed form.
+double chance(const std::vector<double>& before, const Candidate& found) {
+    const Spectrum spectrum(before);
+    const auto n = static_cast<double>(before.size());
+    struct Line {
+        double power, cosine;
+    };
+    std::vector<Line> noise, season;
+    const auto trend_bins = static_cast<double>(found.degree + 1) / 2;
+    for (std::size_t k = 1; 2 * k < before.size(); ++k) {
+        const double f = static_cast<double>(k) / n, turns = f / found.frequency;
+        const double nearest = std::clamp(std::round(turns), 1.0, static_cast<double>(found.harmonics));
+        const bool touched = std::abs(turns - nearest) * found.frequency * n < 1;
+        if (!touched && static_cast<double>(k) > trend_bins) noise.push_back({spectrum.at(f), std::cos(2 * std::numbers::pi * f)});
+    }
+    if (noise.size() < 3) return 1;
+    for (std::size_t h = 1; h <= found.harmonics; ++h) {
+        const double f = found.frequency * static_cast<double>(h);
+        season.push_back({spectrum.at(f), std::cos(2 * std::numbers::pi * f)});
+    }
+    double best = std::numeric_limits<double>::infinity(), phi = 0;
+    const auto whitened = [](const std::vector<Line>& lines, double with) {
+        double sum = 0;
+        for (const Line& line : lines) sum += line.power * (1 + with * with - 2 * with * line.cosine);
+        return sum;
+    };
+    const auto m = static_cast<double>(noise.size());
+    for (const double tried : {0.0, 0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.86, 0.9, 0.93, 0.96, 0.98, 0.99, 0.999}) {
+        double logs = 0;
+        for (const Line& line : noise) logs += std::log(1 + tried * tried - 2 * tried * line.cosine);
+        const double cost = m * std::log(whitened(noise, tried)) - logs;
+        if (cost < best) {
+            best = cost;
+            phi = tried;
+        }
+    }
+    const double gain = whitened(season, phi), rest = whitened(noise, phi);
+    const double share = gain + rest > 0 ? gain / (gain + rest) : 0;
+    double sum = 0, term = 1;
+    for (std::size_t j = 0; j < found.harmonics; ++j) {
+        sum += term;
+        term *= (m + static_cast<double>(j)) / static_cast<double>(j + 1) * share;
+    }
+    return std::min(1.0, std::exp(m * std::log1p(-std::min(share, 1 - 1e-16))) * sum);
+}
+
+/// The autocorrelation at the period when it is a hill: positive, and higher than half a period before it (after, where the series is long
+/// enough), each averaged over a sixth of a period against noise and without the bias towards 0 of long lags.
+std::optional<double> hill(const std::vector<double>& y, double period) {
+    const std::size_t n = y.size();
+    const auto r = autocorrelation(y, std::min(n - 1, static_cast<std::size_t>(std::lround(1.6 * period))));
+    const auto around = [&](double lag) -> std::optional<double> {
+        const double reach = period / 12;
+        const auto first = static_cast<std::size_t>(std::lround(lag - reach)), last = static_cast<std::size_t>(std::lround(lag + reach));
+        if (last >= r.size()) return std::nullopt;
+        double sum = 0;
+        for (std::size_t k = first; k <= last; ++k) sum += r[k] * static_cast<double>(n) / static_cast<double>(n - k);
+        return sum / static_cast<double>(last - first + 1);
+    };
+    const auto top = around(period), before = around(period / 2), after = around(period * 1.5);
+    if (!top || !(*top > 0) || (before && *before >= *top)) return std::nullopt;
+    if (after && 2 * period <= static_cast<double>(n) * 0.8 && *after >= *top) return std::nullopt;
+    return *top;
 }
 
 }  // namespace
@@ -121,22 +244,48 @@ std::vector<Season> find_seasons(std::span<const double> values, const SeasonOpt
     constexpr std::size_t fewest = 8;
     if (count_finite(values) < fewest) return out;
     std::vector<double> y = fill_missing(values);
-    detrend(y);
+    const double level = mean(y);
+    double largest = 0;
+    for (double& v : y) {
+        v -= level;
+        largest = std::max(largest, std::abs(v));
+    }
+    if (!(largest > 1e-12 * std::abs(level))) return out;  // constant up to rounding
+    for (double& v : y) v /= largest;
     const double whole = sum_of_squares(y);
-    const double level = mean(values);
-    if (!(whole > static_cast<double>(y.size()) * level * level * 1e-24) || !(whole > 0)) return out;
-    for (std::size_t s = 0; s < options.max_seasons; ++s) {
-        const double total = sum_of_squares(y);
-        const Spectrum spectrum(y);
-        const Candidate best = best_candidate(spectrum, total, y.size(), options);
+    std::vector<double> unexplained = y;  // by the seasons found; y also lacks what was rejected, and its spectrum has holes there
+    // What fails the tests is taken away as well, it may be a bend that hides a season; but not for ever.
+    for (std::size_t rejected = 0; out.size() < options.max_seasons && rejected <= 2;) {
+        Candidate best;
+        std::vector<double> detrended = y, before, whole_noise = unexplained, noise_before;
+        Polynomials polynomials(y.size()), same(y.size());
+        for (std::size_t degree = 0; degree <= highest_degree; ++degree) {
+            polynomials.take(detrended);
+            same.take(whole_noise);
+            if (!(sum_of_squares(detrended) > 1e-18 * whole)) break;
+            if (const Candidate one = best_candidate(detrended, degree, out, options); one.cost < best.cost) {
+                best = one;
+                before = detrended;
+                noise_before = whole_noise;
+            }
+        }
         if (best.harmonics == 0) break;
-        Season season;
-        season.exact_period = 1 / best.frequency;
+        std::vector<double> after = before;
+        remove_harmonics(after, best.frequency, best.harmonics);
+        const double tried = static_cast<double>(y.size()) ;  // independent frequencies, twice for what lies between them
+        Season season{.exact_period = 1 / best.frequency, .harmonics = best.harmonics};
         season.period = static_cast<std::size_t>(std::lround(season.exact_period));
-        season.harmonics = best.harmonics;
-        season.strength = best.gain / whole;
+        season.p_value = std::min(1.0, chance(noise_before, best) * tried);
+        season.strength = std::clamp(1 - sum_of_squares(after) / sum_of_squares(before), 0.0, 1.0);
+        const auto top = hill(before, season.exact_period);
+        y = std::move(after);
+        if (!(season.p_value <= options.significance) || !top) {
+            ++rejected;
+            continue;
+        }
+        season.autocorrelation = *top;
         out.push_back(season);
-        remove_harmonics(y, best.frequency, best.harmonics);
+        remove_harmonics(unexplained, best.frequency, best.harmonics);
     }
     return out;
 }
