@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kubernaut/analytics/judging/season_scores.hpp"
+#include "kubernaut/analytics/judging/tcpd_scores.hpp"
 
 using namespace kn::analytics::judging;  // NOLINT
 
@@ -37,6 +38,22 @@ int main(int argc, char** argv) {
                     std::printf("\n");
                 }
         print("SeasonLength", season_rows(data));
+    }
+    if (what == "all" || what == "changes") {
+        if (verbose)
+            if (const auto cases = tcpd_cases(data))
+                for (const auto& one : *cases) {
+                    std::printf("%-20s n %5zu F1 %.3f cover %.3f found", one.name.c_str(), one.values.size(), change_f1(one.annotators, one.found),
+                                change_cover(one.annotators, one.found, one.values.size()));
+                    for (const auto i : one.found) std::printf(" %zu", i);
+                    std::printf("  truth");
+                    for (const auto& marks : one.annotators) {
+                        std::printf(" |");
+                        for (const auto i : marks) std::printf(" %zu", i);
+                    }
+                    std::printf("\n");
+                }
+        print("TCPD", tcpd_rows(data));
     }
     return 0;
 }
