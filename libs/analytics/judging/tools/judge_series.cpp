@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "kubernaut/analytics/judging/forecast_scores.hpp"
 #include "kubernaut/analytics/judging/season_scores.hpp"
 #include "kubernaut/analytics/judging/tcpd_scores.hpp"
 
@@ -55,5 +56,7 @@ int main(int argc, char** argv) {
                 }
         print("TCPD", tcpd_rows(data));
     }
+    if (what == "all" || what == "m4" || what == "forecasts") print("M4", m4_rows(data, 2));
+    if (what == "all" || what == "m3" || what == "forecasts") print("M3", m3_rows(data, 2));
     return 0;
 }

@@ -1,0 +1,217 @@
+#include "kubernaut/analytics/series/forecast.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "kubernaut/analytics/numerics/robust.hpp"
+#include "kubernaut/analytics/series/decomposition.hpp"
+#include "kubernaut/analytics/series/fft.hpp"
+#include "kubernaut/analytics/series/regular.hpp"
+#include "smoothing.hpp"
+
+namespace kn::analytics::series {
+namespace {
+using detail::Fitted;
+using detail::SeasonKind;
+using detail::SmoothingTask;
+
+/// Does the series repeat with this period? Autocorrelation at it against its standard error, one-sided 5 % (as Theta's authors do).
+bool repeats(std::span<const double> y, std::size_t period) {
+    if (period < 2 || y.size() < 3 * period) return false;
+    const auto r = autocorrelation(y, period);
+    double sum = 0;
+    for (std::size_t k = 1; k < period; ++k) sum += r[k] * r[k];
+    return r[period] > 1.645 * std::sqrt((1 + 2 * sum) / static_cast<double>(y.size()));
+}
+
+/// One season taken out as factors or terms; the phase of place i is i modulo period.
+struct Deseasonalized {
+    std::vector<double> values;
+    std::vector<double> indexes{0.0};
+    bool multiplicative = false;
+    [[nodiscard]] double put_back(double v, std::size_t place) const {
+        const double index = indexes[place % indexes.size()];
+        return multiplicative ? v * index : v + index;
+    }
+};
+
+Deseasonalized deseasonalize(std::span<const double> y, std::size_t period) {
+    Deseasonalized out;
+    out.values.assign(y.begin(), y.end());
+    if (period < 2) return out;
+    out.multiplicative = *std::ranges::min_element(y) > 0;
+    out.indexes = detail::seasonal_indexes(y, period, out.multiplicative);
+    if (out.multiplicative && *std::ranges::min_element(out.indexes) < 0.01) {
+        out.multiplicative = false;
+        out.indexes = detail::seasonal_indexes(y, period, false);
+    }
+    for (std::size_t i = 0; i < y.size(); ++i)
+        out.values[i] = out.multiplicative ? y[i] / out.indexes[i % period] : y[i] - out.indexes[i % period];
+    return out;
+}
+
+Fitted best_ets(const SmoothingTask& task) {
+    Fitted best = detail::fit_ets(task, false, false, SeasonKind::none, 1);
+    if (task.values.size() >= 6)
+        for (const bool damped : {false, true})
+            if (Fitted one = detail::fit_ets(task, true, damped, SeasonKind::none, 1); one.criterion < best.criterion) best = std::move(one);
+    best.model = "ets";
+    return best;
+}
+
+/// Both members on a series without season, given back with it.
+template <class PutBack>
+void add_without_season(std::vector<Fitted>& members, const SmoothingTask& task, PutBack&& put_back, const std::string& suffix) {
+    for (Fitted member : {detail::fit_theta(task), best_ets(task)}) {
+        for (std::size_t o = 0; o < member.paths.size(); ++o)
+            for (std::size_t h = 0; h < task.horizon; ++h) member.paths[o][h] = put_back(member.paths[o][h], task.origins[o], h);
+        member.model += suffix;
+        members.push_back(std::move(member));
+    }
+}
+
+std::vector<double> medians(const std::vector<Fitted>& members, std::size_t origin, std::size_t horizon) {
+    std::vector<double> out(horizon), column(members.size());
+    for (std::size_t h = 0; h < horizon; ++h) {
+        for (std::size_t m = 0; m < members.size(); ++m) column[m] = members[m].paths[origin][h];
+        out[h] = median(column);
+    }
+    return out;
+}
+
+/// Normal quantile (Abramowitz, Stegun 26.2.23; error below 5e-4).
+double normal_quantile(double p) {
+    const double t = std::sqrt(-2 * std::log(std::min(p, 1 - p)));
+    const double z = t - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t * t * t);
+    return p < 0.5 ? -z : z;
+}
+
+}  // namespace
+
+Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& options) {
+    if (options.horizon == 0) return fail(ErrorCode::invalid_argument, "a forecast needs a horizon of at least one step");
+    if (!(options.coverage > 0 && options.coverage < 1)) return fail(ErrorCode::invalid_argument, "coverage must lie between 0 and 1");
+    const auto used = all.size() > options.history ? all.subspan(all.size() - options.history) : all;
+    Forecast out;
+    out.points = count_finite(used);
+    if (out.points < 3) return fail(ErrorCode::failed_precondition, "a forecast needs at least three known values");
+    const std::vector<double> y = fill_missing(used);
+    const std::size_t n = y.size();
+
+    std::vector<std::size_t> periods(options.periods);
+    std::ranges::sort(periods);
+    periods.erase(std::unique(periods.begin(), periods.end()), periods.end());
+    std::erase_if(periods, [&](std::size_t p) { return !repeats(y, p); });
+    out.periods = periods;
+
+    // Past origins whose errors give the interval: spread over the later half.
+    std::vector<std::size_t> origins;
+    constexpr std::size_t most_origins = 60;
+    const std::size_t first = std::max<std::size_t>({3, n / 2, periods.empty() ? 0 : std::min(n - 1, 2 * periods.back())});
+    const std::size_t stride = std::max<std::size_t>(1, (n - std::min(first, n)) / most_origins);
+    for (std::size_t o = n; o >= first && o > 2; o -= std::min(stride, o)) origins.push_back(o);
+    if (origins.empty()) origins.push_back(n);
+    std::ranges::reverse(origins);
+
+    std::vector<Fitted> members;
+    const std::size_t period = periods.empty() ? 1 : periods.back();
+    const std::size_t steps = options.horizon;
+    if (periods.size() <= 1) {
+        const Deseasonalized plain = deseasonalize(y, period);
+        const SmoothingTask task{plain.values, steps, origins};
+        add_without_season(members, task, [&](double v, std::size_t o, std::size_t h) { return plain.put_back(v, o + h); }, "");
+        Fitted damped = detail::fit_ets(task, n >= 6, n >= 6, SeasonKind::none, 1);
+        for (std::size_t o = 0; o < damped.paths.size(); ++o)
+            for (std::size_t h = 0; h < steps; ++h) damped.paths[o][h] = plain.put_back(damped.paths[o][h], origins[o] + h);
+        damped.model = "damped";
+        members.push_back(std::move(damped));
+    } else {
+        const auto parts = mstl(y, periods);
+        const std::vector<double> rest = parts.deseasonalized(y);
+        const SmoothingTask task{rest, steps, origins};
+        const auto put_back = [&](double v, std::size_t o, std::size_t h) {
+            for (std::size_t s = 0; s < parts.periods.size(); ++s) {
+                // The same phase in the last whole period before the origin.
+                const std::size_t p = parts.periods[s];
+                v += parts.seasonal[s][o + h % p - p];
+            }
+            return v;
+        };
+        add_without_season(members, task, put_back, " on multi-season");
+    }
+    if (period > 1) {
+        const SmoothingTask task{y, steps, origins};
+        Fitted additive = detail::fit_ets(task, true, true, SeasonKind::additive, period);
+        additive.model = "holt-winters additive";
+        members.push_back(std::move(additive));
+        if (*std::ranges::min_element(y) > 0) {
+            Fitted factors = detail::fit_ets(task, true, true, SeasonKind::multiplicative, period);
+            factors.model = "holt-winters multiplicative";
+            members.push_back(std::move(factors));
+        }
+    }
+
+    const std::size_t last = origins.size() - 1;
+    out.values = medians(members, last, steps);
+    for (const auto& member : members) out.members.push_back({member.model, member.paths[last]});
+
+    // Squared errors of the combination at past origins, one sum a step.
+    std::vector<double> squares(steps, 0.0), counts(steps, 0.0);
+    for (std::size_t o = 0; o < last; ++o) {
+        const auto path = medians(members, o, steps);
+        for (std::size_t h = 0; h < steps && origins[o] + h < n; ++h) {
+            const double error = y[origins[o] + h] - path[h];
+            squares[h] += error * error;
+            counts[h] += 1;
+        }
+    }
+    const double z = normal_quantile(0.5 + options.coverage / 2);
+    const double size = static_cast<double>(n), fitted = 4;
+    const double optimism = size > fitted + 1 ? std::sqrt((size + fitted) / (size - fitted)) : 2;
+    double width = 0;
+    out.lower.resize(steps);
+    out.upper.resize(steps);
+    double last_known = 0;
+    for (std::size_t h = 0; h < steps; ++h) {
+        if (counts[h] >= 3) {
+            width = std::max(width, std::sqrt(squares[h] / counts[h]));
+            last_known = static_cast<double>(h + 1);
+        }
+        const double grown = last_known > 0 ? width * std::sqrt(static_cast<double>(h + 1) / last_known) : mad(y);
+        out.lower[h] = out.values[h] - z * optimism * grown;
+        out.upper[h] = out.values[h] + z * optimism * grown;
+    }
+    return out;
+}
+
+Exhaustion time_to_exhaustion(const Forecast& forecast, double last_value, double limit, bool rising, double coverage) {
+    const auto reached = [&](const std::vector<double>& path) -> std::optional<double> {
+        double before = last_value;
+        const double sign = rising ? 1 : -1;
+        if (sign * (last_value - limit) >= 0) return 0.0;
+        for (std::size_t h = 0; h < path.size(); ++h) {
+            if (sign * (path[h] - limit) >= 0) {
+                const double share = path[h] != before ? std::clamp((limit - before) / (path[h] - before), 0.0, 1.0) : 1;
+                return static_cast<double>(h) + share;
+            }
+            before = path[h];
+        }
+        return std::nullopt;
+    };
+    Exhaustion out;
+    out.expected = reached(forecast.values);
+    out.earliest = reached(rising ? forecast.upper : forecast.lower);
+    out.latest = reached(rising ? forecast.lower : forecast.upper);
+    const double z = normal_quantile(0.5 + coverage / 2);
+    for (std::size_t h = 0; h < forecast.values.size(); ++h) {
+        const double deviation = (forecast.upper[h] - forecast.lower[h]) / (2 * z);
+        const double distance = rising ? limit - forecast.values[h] : forecast.values[h] - limit;
+        const double chance = deviation > 0 ? 0.5 * std::erfc(distance / deviation / std::sqrt(2.0)) : (distance <= 0 ? 1.0 : 0.0);
+        out.chance = std::max(out.chance, chance);
+    }
+    return out;
+}
+
+}  // namespace kn::analytics::series
