@@ -7,6 +7,7 @@
 #include <memory>
 #include <numeric>
 
+#include "bench_figures.hpp"
 #include "commands.hpp"
 #include "hub.hpp"
 #include "kubernaut/base/log.hpp"
@@ -18,18 +19,6 @@
 #include "kubernaut/store/open_store.hpp"
 
 namespace kn::app {
-namespace {
-
-struct Options {
-    std::string store, output = "table";
-    int batches = 200, batch_size = 100, workflows = 300, parallel = 32, targets = 40;
-    std::uint64_t seed = 1;
-};
-
-struct Figure {
-    std::string name, unit;
-    double value = 0;
-};
 
 double percentile(std::vector<double> values, double q) {
     if (values.empty()) return 0;
@@ -38,6 +27,10 @@ double percentile(std::vector<double> values, double q) {
 }
 
 double seconds_since(std::chrono::steady_clock::time_point began) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(); }
+
+namespace {
+
+using Options = BenchOptions;
 
 /// Alerts accepted durably: whole batches through parser, keys and commit, eight senders at a time.
 async::Task<> send_batches(intake::IntakeService& intake, int first, int last, int size, std::vector<double>& latencies, int& failed) {
@@ -148,7 +141,10 @@ async::Task<> start_executions(ports::ExecutionStore& store, ports::Wakeups& wak
         const std::string id = request.execution.id.str();
         started[id] = std::chrono::steady_clock::now();
         auto done = co_await store.start(std::move(request), clock.deadline_in(10s));
-        if (!done) ++failed;
+        if (!done) {
+            ++failed;
+            log::error("an execution did not start", {{"error", done.error().describe()}});
+        }
         wakeups.executions.notify();
     }
 }
@@ -267,7 +263,7 @@ int run(const Options& o) {
         if (!stores) {
             result = fail(stores.error());
         } else {
-            for (const auto bench : {bench_intake, bench_engine, bench_decision}) {
+            for (const auto bench : {bench_remediation, bench_intake, bench_engine, bench_decision}) {
                 result = bench(o, (*stores)->ports(), *loop, random, figures);
                 if (!result) break;
             }
