@@ -120,8 +120,11 @@ async::Task<Result<>> CrashWorld::set_up() {
         if (builtin == nullptr) co_return fail(ErrorCode::not_found, "a scenario file is missing");
         KN_CO_TRY(auto scenario, sim::Scenario::parse(builtin->text, plan_.seed * 10'000 + static_cast<std::uint64_t>(i)));
         faults_.push_back(std::make_unique<Fault>(Fault{std::move(scenario), false, false, {}}));
-        KN_CO_CHECK(co_await faults_.back()->scenario.deploy(cluster_->stage(), loop_.clock().deadline_in(60s)));
     }
+    async::TaskScope deploying(loop_.executor());
+    for (auto& fault : faults_) deploying.spawn("deploy", deploy_in_scope(*fault));
+    co_await deploying.join();
+    if (!first_error_.empty()) co_return fail(ErrorCode::internal, first_error_);
     std::set<std::string> targets;
     for (const auto& fault : faults_) targets.insert(fault->scenario.variables().at("ns") + "/" + (fault->scenario.variables().contains("app") ? fault->scenario.variables().at("app") : ""));
     for (const auto* object : cluster_->api().peek_all(kube::resources::deployments)) {
@@ -130,6 +133,11 @@ async::Task<Result<>> CrashWorld::set_up() {
     }
     cluster_->api().clear_writes();
     co_return Result<>{};
+}
+
+async::Task<> CrashWorld::deploy_in_scope(Fault& fault) {
+    const auto done = co_await fault.scenario.deploy(cluster_->stage(), loop_.clock().deadline_in(3min));
+    if (!done) first_error_ = fault.scenario.id() + ": " + done.error().describe();
 }
 
 /// One fault after another, spread over all the kills.

@@ -43,6 +43,7 @@ public:
 private:
     struct Fault;
     async::Task<Result<>> set_up();
+    async::Task<> deploy_in_scope(Fault& fault);
     async::Task<> break_things();
     async::Task<> break_in_scope(Fault& fault);
     async::Task<> watch_alerts();

@@ -1,8 +1,6 @@
 #include <algorithm>
-#include <deque>
 
 #include "impl.hpp"
-#include "kubernaut/async/signal.hpp"
 #include "kubernaut/base/log.hpp"
 
 namespace kn::http_api {
@@ -52,49 +50,6 @@ net::HttpResponse text_response(int status, std::string text) {
     response.body = std::move(text);
     return response;
 }
-
-/// Live changes for one reader. Slow readers lose the stream, not the hub its memory.
-class LiveStream final : public net::BodyStream {
-public:
-    static constexpr std::size_t most_waiting = 1'000;
-    LiveStream(ports::LiveFeed& feed, async::Clock& clock, Person person) : feed_(feed), clock_(clock), person_(std::move(person)) {
-        id_ = feed_.subscribe([this](std::string_view kind, const json::Value& document) {
-            const auto cluster = json::string_at(document, kind == "cluster" ? "id" : "cluster");
-            if (!person_.may("incident.view", cluster, "", true)) return;
-            if (waiting_.size() >= most_waiting) overflow_ = true;
-            else waiting_.push_back("event: " + std::string(kind) + "\ndata: " + json::dump(document) + "\n\n");
-            ready_.notify();
-        });
-    }
-    ~LiveStream() override { feed_.unsubscribe(id_); }
-    Task<std::optional<std::string>> next() override {
-        if (first_) {
-            first_ = false;
-            co_return std::string(": hello\n\n");
-        }
-        while (true) {
-            if (overflow_) co_return std::nullopt;
-            if (!waiting_.empty()) {
-                std::string piece;
-                while (!waiting_.empty() && piece.size() < 64 * 1024) {
-                    piece += waiting_.front();
-                    waiting_.pop_front();
-                }
-                co_return piece;
-            }
-            if (!co_await ready_.wait(clock_, clock_.deadline_in(15s))) co_return std::string(": still here\n\n");
-        }
-    }
-
-private:
-    ports::LiveFeed& feed_;
-    async::Clock& clock_;
-    Person person_;
-    std::size_t id_ = 0;
-    std::deque<std::string> waiting_;
-    async::Signal ready_;
-    bool overflow_ = false, first_ = true;
-};
 
 }  // namespace
 
@@ -258,13 +213,13 @@ net::HttpResponse Api::Impl::page(const net::HttpRequest& request) {
     return response;
 }
 
-net::HttpResponse Api::Impl::stream(const net::HttpRequest&, const Person& person) {
+net::HttpResponse Api::Impl::stream(const net::HttpRequest& request, const Person& person) {
     if (!person.may("incident.view", "", "", true)) return error_response(403, Error{.code = ErrorCode::permission_denied, .message = "incident.view is needed"});
     net::HttpResponse response;
     response.content_type = "text/event-stream";
     response.headers.emplace_back("Cache-Control", "no-store");
     response.headers.emplace_back("X-Accel-Buffering", "no");
-    response.stream = std::make_unique<LiveStream>(d.feed, d.loop.clock(), person);
+    response.stream = live.open(person, request.header("last-event-id"));
     return response;
 }
 

@@ -7,6 +7,7 @@
 
 #include "kubernaut/http_api/api.hpp"
 #include "kubernaut/json/json.hpp"
+#include "live.hpp"
 
 namespace kn::http_api {
 
@@ -40,8 +41,9 @@ struct Api::Impl {
     };
     static const std::vector<Route>& table();
 
-    explicit Impl(ApiDependencies dependencies) : d(std::move(dependencies)) {}
+    explicit Impl(ApiDependencies dependencies) : d(std::move(dependencies)), live(d.feed, d.loop.clock(), d.random) {}
     ApiDependencies d;
+    LiveLog live;
     static constexpr Duration request_timeout = 8s;
 
     Task<net::HttpResponse> handle(net::HttpRequest request);

@@ -1,5 +1,6 @@
 #include "session.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -88,12 +89,16 @@ Result<> ApiSession::stream(const std::string& path, const std::function<bool(st
         for (auto end = buffer.find("\n\n"); end != std::string::npos; end = buffer.find("\n\n")) {
             const std::string event = buffer.substr(0, end);
             buffer.erase(0, end + 2);
-            if (!event.starts_with("event: ")) continue;
-            const auto line = event.find('\n');
-            const auto data = event.find("data: ", line);
-            if (line == std::string::npos || data == std::string::npos) continue;
-            KN_TRY(const auto document, json::parse(std::string_view(event).substr(data + 6)));
-            if (!on_event(std::string_view(event).substr(7, line - 7), document)) return {};
+            std::string_view rest = event, kind, data;
+            while (!rest.empty()) {
+                const std::string_view line = rest.substr(0, rest.find('\n'));
+                rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+                if (line.starts_with("event: ")) kind = line.substr(7);
+                else if (line.starts_with("data: ")) data = line.substr(6);
+            }
+            if (kind.empty() || kind == "reset" || data.empty()) continue;
+            KN_TRY(const auto document, json::parse(data));
+            if (!on_event(kind, document)) return {};
         }
     }
 }

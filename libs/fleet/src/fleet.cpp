@@ -45,6 +45,7 @@ struct Fleet::Member {
     std::unique_ptr<OwnerLease> owner;
     std::optional<SteadyTime> uid_read_at;
     std::chrono::seconds clock_skew{0};   ///< the cluster's clock minus ours, as far as its answers tell
+    std::string probe_error;              ///< why the last probe failed: "" after one that did not
     bool wrong_cluster = false;
     bool healthy_a_minute_ago = false;
     std::deque<std::pair<SteadyTime, ClusterVerdict>> verdicts;
@@ -181,6 +182,7 @@ Task<> Fleet::probe(Member& member) {
             member.clock_skew = std::chrono::floor<std::chrono::seconds>(*theirs - clock.now());
             metrics_.gauge("kubernaut_clock_skew_seconds", "the cluster's clock minus ours", {{"cluster", member.record.id.str()}}).set(static_cast<double>(member.clock_skew.count()));
         }
+        member.probe_error = !answer ? answer.error().message : answer->status == 200 ? std::string() : "/readyz answers " + std::to_string(answer->status);
         if (answer && answer->status == 200) {
             // Who answers matters as much as that somebody answers.
             auto uid = co_await prober.cluster_uid(deadline.earlier(clock.deadline_in(options_.probe_timeout)));
@@ -195,6 +197,7 @@ Task<> Fleet::probe(Member& member) {
             } else if (uid.error().code == ErrorCode::unauthenticated || uid.error().code == ErrorCode::permission_denied) {
                 member.health.on_probe(HealthMachine::Probe::auth_failed, clock.steady());
             } else {
+                member.probe_error = uid.error().message;
                 member.health.on_probe(HealthMachine::Probe::failure, clock.steady());
             }
         } else if (answer && (answer->status == 401 || answer->status == 403)) {
@@ -215,7 +218,9 @@ void Fleet::set_verdict(Member& member) {
                                                              : member.health.verdict();
     const std::string reason = member.wrong_cluster    ? "another cluster answers at this address"
                                : suspicion_.isolated() ? "this hub is cut off from most clusters"
-                                                       : member.health.reason();
+                               : member.probe_error.empty() || member.health.verdict() == ClusterVerdict::healthy
+                                   ? member.health.reason()
+                                   : member.health.reason() + ": " + member.probe_error;
     if (verdict == member.record.verdict) {
         member.record.verdict_reason = reason;
         return;
