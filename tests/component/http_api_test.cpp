@@ -168,6 +168,9 @@ TEST_F(HttpApi, RolesEndAtTheirClusterAndNamespace) {
     // olaf pauses his namespace and no other; only an admin pauses the fleet.
     const auto pause = [](const char* scope, const char* cluster, const char* ns) { return json::Object{{"scope", scope}, {"cluster", cluster}, {"namespace", ns}, {"reason", "test"}}; };
     EXPECT_EQ(bed.post("/api/v1/pauses", pause("namespace", "eu1", "shop"), "olaf").status, 200);
+    EXPECT_EQ(bed.get("/api/v1/pauses", "vera").items(), 1U);
+    EXPECT_EQ(bed.get("/api/v1/pauses", "vic").items(), 0U) << "another cluster's pause";
+    EXPECT_EQ(bed.get("/api/v1/health", "vic").text.find("eu1"), std::string::npos);
     EXPECT_EQ(bed.post("/api/v1/pauses", pause("namespace", "eu1", "other"), "olaf").status, 403);
     EXPECT_EQ(bed.post("/api/v1/pauses", pause("cluster", "eu1", ""), "olaf").status, 403);
     EXPECT_EQ(bed.post("/api/v1/pauses", pause("fleet", "", ""), "olaf").status, 403);
@@ -252,6 +255,16 @@ TEST_F(HttpApi, AReaderWhoseLastEventIsNotKnownIsToldToReadTheListsAgain) {
     stream.reset();
     bed.loop->run_for(10min);
     bed.raise({"eu1/shop/unseen"});
+    stream = open_stream(bed, "ada", last);
+    EXPECT_NE(read_until(bed, *stream, "\n\n").find("event: reset"), std::string::npos);
+}
+
+TEST_F(HttpApi, AReaderThatIsTooSlowLosesTheStreamAndNotTheHubItsMemory) {
+    ApiBed bed;
+    auto stream = open_stream(bed, "ada");
+    const std::string last = last_id(read_until(bed, *stream, "hello"));
+    for (int i = 0; i < 2'500; ++i) bed.hub->feed().publish("pause", json::Object{{"cluster", "eu1"}, {"namespace", "shop"}, {"n", i}});
+    EXPECT_FALSE(bed.loop->block_on(stream->next()).has_value()) << "its place is gone";
     stream = open_stream(bed, "ada", last);
     EXPECT_NE(read_until(bed, *stream, "\n\n").find("event: reset"), std::string::npos);
 }

@@ -248,7 +248,10 @@ Task<Result<json::Value>> Api::Impl::list_approvals(Call& call) {
 Task<Result<json::Value>> Api::Impl::list_pauses(Call& call) {
     KN_CO_TRY(const auto found, co_await d.stores.registry.pauses(call.deadline));
     json::Array items;
-    for (const auto& pause : found) items.push_back(to_json(pause));
+    for (const auto& pause : found) {
+        const bool everybody = pause.cluster.str() == "_fleet";
+        if (everybody || call.person.may("cluster.view", pause.cluster.str(), pause.ns, pause.ns.empty())) items.push_back(to_json(pause));
+    }
     co_return items_of(std::move(items), "");
 }
 
@@ -303,6 +306,7 @@ Task<Result<json::Value>> Api::Impl::health(Call& call) {
     if (level) add("inbox", level->pending > 10'000 ? "degraded" : "ok", std::to_string(level->pending) + " waiting");
     else add("inbox", "unknown", level.error().message);
     for (const auto& cluster : d.fleet.clusters()) {
+        if (!call.person.may("cluster.view", cluster.id.str(), "", true)) continue;
         const char* state = cluster.verdict == ClusterVerdict::healthy ? "ok" : cluster.verdict == ClusterVerdict::unknown ? "unknown" : cluster.verdict == ClusterVerdict::suspect ? "degraded" : "down";
         add("cluster/" + cluster.id.str(), state, cluster.verdict_reason);
     }
