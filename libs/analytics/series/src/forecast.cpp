@@ -52,6 +52,9 @@ Deseasonalized deseasonalize(std::span<const double> y, std::size_t period) {
     return out;
 }
 
+/// Long enough to fit members without its end.
+bool is_long(std::size_t n, std::size_t period) { return period > 1 && n >= 4 * period && n >= 200; }
+
 Fitted best_ets(const SmoothingTask& task) {
     Fitted best = detail::fit_ets(task, false, false, SeasonKind::none, 1);
     if (task.values.size() >= 6)
@@ -63,20 +66,75 @@ Fitted best_ets(const SmoothingTask& task) {
 
 /// Both members on a series without season, given back with it.
 template <class PutBack>
-void add_without_season(std::vector<Fitted>& members, const SmoothingTask& task, PutBack&& put_back, const std::string& suffix) {
+void add_without_season(std::vector<Fitted>& members, const SmoothingTask& task, PutBack&& put_back) {
     for (Fitted member : {detail::fit_theta(task), best_ets(task)}) {
         for (std::size_t o = 0; o < member.paths.size(); ++o)
             for (std::size_t h = 0; h < task.horizon; ++h) member.paths[o][h] = put_back(member.paths[o][h], task.origins[o], h);
-        member.model += suffix;
         members.push_back(std::move(member));
     }
 }
 
-std::vector<double> medians(const std::vector<Fitted>& members, std::size_t origin, std::size_t horizon) {
-    std::vector<double> out(horizon), column(members.size());
+std::vector<Fitted> fit_members(const SmoothingTask& task, std::span<const std::size_t> periods) {
+    std::vector<Fitted> members;
+    const auto y = task.values;
+    const std::size_t period = periods.empty() ? 1 : periods.back();
+    const Deseasonalized plain = deseasonalize(y, period);
+    add_without_season(members, {plain.values, task.horizon, task.origins}, [&](double v, std::size_t o, std::size_t h) { return plain.put_back(v, o + h); });
+    if (period < 2) return members;
+    members.push_back(detail::fit_ets(task, true, true, SeasonKind::additive, period));
+    members.back().model = "holt-winters";
+    if (!is_long(y.size(), period)) return members;
+    members.push_back(detail::fit_ets(task, false, false, SeasonKind::additive, period));
+    members.back().model = "seasonal level";
+    members.push_back(detail::fit_autoregression(task, periods));
+    Fitted naive{.model = "seasonal naive"};
+    for (const std::size_t o : task.origins) {
+        auto& path = naive.paths.emplace_back(task.horizon);
+        for (std::size_t h = 0; h < task.horizon; ++h) path[h] = y[(o >= period ? o - period : 0) + h % period];
+    }
+    members.push_back(std::move(naive));
+    return members;
+}
+
+/// Long series (many periods, many points) can spare their end: members are fitted without it and weighed by how they do on it. In short ones
+/// that is too noisy, and fixed weights (Theta twice) do better.
+std::vector<double> member_weights(std::span<const double> y, std::size_t horizon, std::span<const std::size_t> periods, const std::vector<Fitted>& members) {
+    std::vector<double> weights(members.size(), 1.0);
+    weights[0] = 2;
+    const std::size_t period = periods.empty() ? 1 : periods.back();
+    if (!is_long(y.size(), period)) return weights;
+    const std::size_t held = std::clamp<std::size_t>(horizon, periods.front(), y.size() / 5);
+    const std::size_t kept = y.size() - held;
+    const std::size_t origin[] = {kept};
+    const auto tried = fit_members({y.subspan(0, kept), held, origin}, periods);
+    if (tried.size() != members.size()) return weights;
+    double best = std::numeric_limits<double>::infinity();
+    for (std::size_t m = 0; m < tried.size(); ++m) {
+        double error = 0;
+        for (std::size_t h = 0; h < held; ++h) error += std::abs(y[kept + h] - tried[m].paths[0][h]);
+        weights[m] = error;
+        best = std::min(best, error);
+    }
+    for (double& w : weights) w = best > 0 ? (best / w) * (best / w) : (w > 0 ? 0.0 : 1.0);
+    return weights;
+}
+
+/// Weighted median (the middle of the two where the half falls between).
+std::vector<double> combination(const std::vector<Fitted>& members, const std::vector<double>& weights, std::size_t origin, std::size_t horizon) {
+    std::vector<double> out(horizon);
+    std::vector<std::pair<double, double>> column(members.size());
+    double total = 0;
+    for (const double w : weights) total += w;
     for (std::size_t h = 0; h < horizon; ++h) {
-        for (std::size_t m = 0; m < members.size(); ++m) column[m] = members[m].paths[origin][h];
-        out[h] = median(column);
+        for (std::size_t m = 0; m < members.size(); ++m) column[m] = {members[m].paths[origin][h], weights[m]};
+        std::ranges::sort(column);
+        double below = 0;
+        for (std::size_t m = 0; m < column.size(); ++m) {
+            below += column[m].second;
+            if (below < total / 2 - 1e-12 * total) continue;
+            out[h] = below > total / 2 + 1e-12 * total || m + 1 == column.size() ? column[m].first : (column[m].first + column[m + 1].first) / 2;
+            break;
+        }
     }
     return out;
 }
@@ -115,52 +173,17 @@ Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& op
     if (origins.empty()) origins.push_back(n);
     std::ranges::reverse(origins);
 
-    std::vector<Fitted> members;
-    const std::size_t period = periods.empty() ? 1 : periods.back();
-    const std::size_t steps = options.horizon;
-    if (periods.size() <= 1) {
-        const Deseasonalized plain = deseasonalize(y, period);
-        const SmoothingTask task{plain.values, steps, origins};
-        add_without_season(members, task, [&](double v, std::size_t o, std::size_t h) { return plain.put_back(v, o + h); }, "");
-        Fitted damped = detail::fit_ets(task, n >= 6, n >= 6, SeasonKind::none, 1);
-        for (std::size_t o = 0; o < damped.paths.size(); ++o)
-            for (std::size_t h = 0; h < steps; ++h) damped.paths[o][h] = plain.put_back(damped.paths[o][h], origins[o] + h);
-        damped.model = "damped";
-        members.push_back(std::move(damped));
-    } else {
-        const auto parts = mstl(y, periods);
-        const std::vector<double> rest = parts.deseasonalized(y);
-        const SmoothingTask task{rest, steps, origins};
-        const auto put_back = [&](double v, std::size_t o, std::size_t h) {
-            for (std::size_t s = 0; s < parts.periods.size(); ++s) {
-                // The same phase in the last whole period before the origin.
-                const std::size_t p = parts.periods[s];
-                v += parts.seasonal[s][o + h % p - p];
-            }
-            return v;
-        };
-        add_without_season(members, task, put_back, " on multi-season");
-    }
-    if (period > 1) {
-        const SmoothingTask task{y, steps, origins};
-        Fitted additive = detail::fit_ets(task, true, true, SeasonKind::additive, period);
-        additive.model = "holt-winters additive";
-        members.push_back(std::move(additive));
-        if (*std::ranges::min_element(y) > 0) {
-            Fitted factors = detail::fit_ets(task, true, true, SeasonKind::multiplicative, period);
-            factors.model = "holt-winters multiplicative";
-            members.push_back(std::move(factors));
-        }
-    }
-
-    const std::size_t last = origins.size() - 1;
-    out.values = medians(members, last, steps);
+    const std::size_t steps = options.horizon, last = origins.size() - 1;
+    std::vector<Fitted> members = fit_members({y, steps, origins}, periods);
+    const auto weights = member_weights(y, steps, periods, members);
+    const auto combined = [&](std::size_t origin) { return combination(members, weights, origin, steps); };
+    out.values = combined(last);
     for (const auto& member : members) out.members.push_back({member.model, member.paths[last]});
 
     // Squared errors of the combination at past origins, one sum a step.
     std::vector<double> squares(steps, 0.0), counts(steps, 0.0);
     for (std::size_t o = 0; o < last; ++o) {
-        const auto path = medians(members, o, steps);
+        const auto path = combined(o);
         for (std::size_t h = 0; h < steps && origins[o] + h < n; ++h) {
             const double error = y[origins[o] + h] - path[h];
             squares[h] += error * error;
@@ -168,8 +191,10 @@ Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& op
         }
     }
     const double z = normal_quantile(0.5 + options.coverage / 2);
-    const double size = static_cast<double>(n), fitted = 4;
-    const double optimism = size > fitted + 1 ? std::sqrt((size + fitted) / (size - fitted)) : 2;
+    // Errors at past origins are too small: the parameters and the seasons had seen those values. The term is that of the final prediction error
+    // for about a dozen fitted numbers.
+    const double size = static_cast<double>(n), fitted = 11.5;
+    const double optimism = std::sqrt((size + fitted) / std::max(size - fitted, 3.0));
     double width = 0;
     out.lower.resize(steps);
     out.upper.resize(steps);
