@@ -65,6 +65,32 @@ double description_cost(const RangeSums& sums, Shape shape, double noise, double
     return cost;
 }
 
+/// Where the size of what remains about the segments changes: at least by half, and for ten points or more.
+std::vector<Change> spread_changes(const RangeSums& sums, const std::vector<double>& y, const Changes& found, double deviation, double penalty,
+                                   std::size_t shortest) {
+    std::vector<double> rest(y.size());
+    for (std::size_t s = 0; s + 1 < found.boundaries.size(); ++s) {
+        const std::size_t a = found.boundaries[s], b = found.boundaries[s + 1];
+        const double slope = found.piecewise_linear ? sums.slope(a, b) : 0, start = sums.mean(a, b) - slope * (static_cast<double>(b - a) - 1) / 2;
+        for (std::size_t i = a; i < b; ++i) rest[i] = y[i] - start - slope * static_cast<double>(i - a);
+    }
+    const double inflation = (1 + found.autocorrelation) / (1 - found.autocorrelation);
+    const RangeSums of_rest(rest);
+    const auto boundaries = detail::pelt(of_rest, y.size(), Shape::spread, deviation, penalty * inflation, std::max<std::size_t>(shortest, 10));
+    std::vector<Change> out;
+    for (std::size_t s = 1; s + 1 < boundaries.size(); ++s) {
+        const std::size_t a = boundaries[s - 1], b = boundaries[s], c = boundaries[s + 1];
+        Change change{.index = b, .kind = ChangeKind::variance};
+        change.before = std::sqrt(of_rest.about_mean(a, b) / static_cast<double>(b - a));
+        change.after = std::sqrt(of_rest.about_mean(b, c) / static_cast<double>(c - b));
+        const double saved = detail::segment_cost(of_rest, Shape::spread, deviation, a, c) - detail::segment_cost(of_rest, Shape::spread, deviation, a, b) -
+                             detail::segment_cost(of_rest, Shape::spread, deviation, b, c);
+        change.score = saved / (penalty * inflation);
+        if (std::max(change.before, change.after) > 1.5 * std::min(change.before, change.after)) out.push_back(change);
+    }
+    return out;
+}
+
 }  // namespace
 
 Changes find_changes(std::span<const double> values, const ChangeOptions& options) {
@@ -113,6 +139,7 @@ Changes find_changes(std::span<const double> values, const ChangeOptions& option
         change.after = out.piecewise_linear ? sums.slope(b, c) : sums.mean(b, c);
         out.changes.push_back(change);
     }
+    out.spread_changes = spread_changes(sums, y, out, deviation, options.penalty_factor * log_n, shortest);
     return out;
 }
 

@@ -9,6 +9,7 @@
 #include "kubernaut/analytics/series/decomposition.hpp"
 #include "kubernaut/analytics/series/fft.hpp"
 #include "kubernaut/analytics/series/regular.hpp"
+#include "distributions.hpp"
 #include "smoothing.hpp"
 
 namespace kn::analytics::series {
@@ -139,13 +140,6 @@ std::vector<double> combination(const std::vector<Fitted>& members, const std::v
     return out;
 }
 
-/// Normal quantile (Abramowitz, Stegun 26.2.23; error below 5e-4).
-double normal_quantile(double p) {
-    const double t = std::sqrt(-2 * std::log(std::min(p, 1 - p)));
-    const double z = t - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t * t * t);
-    return p < 0.5 ? -z : z;
-}
-
 }  // namespace
 
 Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& options) {
@@ -190,7 +184,7 @@ Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& op
             counts[h] += 1;
         }
     }
-    const double z = normal_quantile(0.5 + options.coverage / 2);
+    const double z = detail::normal_quantile(0.5 + options.coverage / 2);
     // Errors at past origins are too small: the parameters and the seasons had seen those values. The term is that of the final prediction error
     // for about a dozen fitted numbers.
     const double size = static_cast<double>(n), fitted = 11.5;
@@ -229,7 +223,7 @@ Exhaustion time_to_exhaustion(const Forecast& forecast, double last_value, doubl
     out.expected = reached(forecast.values);
     out.earliest = reached(rising ? forecast.upper : forecast.lower);
     out.latest = reached(rising ? forecast.lower : forecast.upper);
-    const double z = normal_quantile(0.5 + coverage / 2);
+    const double z = detail::normal_quantile(0.5 + coverage / 2);
     for (std::size_t h = 0; h < forecast.values.size(); ++h) {
         const double deviation = (forecast.upper[h] - forecast.lower[h]) / (2 * z);
         const double distance = rising ? limit - forecast.values[h] : forecast.values[h] - limit;

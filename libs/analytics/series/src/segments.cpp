@@ -55,15 +55,19 @@ double segment_cost(const RangeSums& sums, Shape shape, double noise, std::size_
 std::vector<std::size_t> pelt(const RangeSums& sums, std::size_t n, Shape shape, double noise, double penalty, std::size_t min_segment) {
     min_segment = std::max<std::size_t>(min_segment, shape == Shape::level ? 1 : 2);
     if (n < 2 * min_segment) return {0, n};
-    std::vector<double> best(n + 1, std::numeric_limits<double>::infinity());
-    std::vector<std::size_t> from(n + 1, 0), candidates{0}, kept;
-    std::vector<double> costs;
+    constexpr std::size_t exact_up_to = 1000, places_beyond = 500;
+    const std::size_t stride = n <= exact_up_to ? 1 : (n + places_beyond - 1) / places_beyond;
+    const std::size_t shortest = std::max<std::size_t>(1, (min_segment + stride - 1) / stride), places = n / stride;
+    const auto place = [&](std::size_t i) { return i == places ? n : i * stride; };
+    if (places < 2 * shortest) return {0, n};
+    std::vector<double> best(places + 1, std::numeric_limits<double>::infinity()), costs;
+    std::vector<std::size_t> from(places + 1, 0), candidates{0}, kept;
     best[0] = -penalty;
-    for (std::size_t end = min_segment; end <= n; ++end) {
-        if (end >= 2 * min_segment) candidates.push_back(end - min_segment);
+    for (std::size_t end = shortest; end <= places; ++end) {
+        if (end >= 2 * shortest) candidates.push_back(end - shortest);
         costs.clear();
         for (const std::size_t begin : candidates) {
-            const double cost = best[begin] + segment_cost(sums, shape, noise, begin, end);
+            const double cost = best[begin] + segment_cost(sums, shape, noise, place(begin), place(end));
             costs.push_back(cost);
             if (cost + penalty < best[end]) {
                 best[end] = cost + penalty;
@@ -74,12 +78,23 @@ std::vector<std::size_t> pelt(const RangeSums& sums, std::size_t n, Shape shape,
         kept.clear();
         for (std::size_t i = 0; i < candidates.size(); ++i)
             if (costs[i] <= best[end]) kept.push_back(candidates[i]);
-        // With a least length a start may still be needed before the newest one is allowed.
-        candidates = kept;
+        std::swap(candidates, kept);
     }
     std::vector<std::size_t> out{n};
-    for (std::size_t end = n; end > 0; end = from[end]) out.push_back(from[end]);
+    for (std::size_t end = places; end > 0; end = from[end]) out.push_back(place(from[end]));
     std::ranges::reverse(out);
+    if (stride > 1)
+        for (std::size_t s = 1; s + 1 < out.size(); ++s) {
+            const std::size_t low = std::max(out[s] - stride, out[s - 1] + min_segment), high = std::min(out[s] + stride, out[s + 1] - min_segment);
+            double least = std::numeric_limits<double>::infinity();
+            for (std::size_t at = low, was = out[s]; at <= high; ++at) {
+                const double cost = segment_cost(sums, shape, noise, out[s - 1], at) + segment_cost(sums, shape, noise, at, out[s + 1]);
+                if (cost < least || (cost == least && at == was)) {
+                    least = cost;
+                    out[s] = at;
+                }
+            }
+        }
     return out;
 }
 

@@ -25,7 +25,8 @@ private:
 enum class Shape : unsigned char { level, line, spread };
 
 /// Boundaries 0, changes..., n with the least sum of cost + penalty (PELT). Cost: squares about the mean or line, divided by `noise`^2; for
-/// `spread` the Gaussian cost n log(mean square) of values about 0.
+/// `spread` the Gaussian cost n log(mean square) of values about 0. For long series the boundaries are first sought on a grid of places (at most
+/// about 500) and then moved to the best place near by, so that the cost stays bounded when there are no changes to prune with.
 std::vector<std::size_t> pelt(const RangeSums& sums, std::size_t n, Shape shape, double noise, double penalty, std::size_t min_segment);
 double segment_cost(const RangeSums& sums, Shape shape, double noise, std::size_t begin, std::size_t end);
 

@@ -25,7 +25,8 @@ struct Change {
 };
 
 struct Changes {
-    std::vector<Change> changes;           ///< ascending
+    std::vector<Change> changes;           ///< of level or slope, ascending
+    std::vector<Change> spread_changes;    ///< of the standard deviation, ascending
     std::vector<std::size_t> boundaries;   ///< 0, every change, n: the segments
     bool piecewise_linear = false;         ///< segments are lines, not levels
     std::size_t period = 1;                ///< season taken out beforehand; 1 = none
@@ -36,8 +37,8 @@ struct Changes {
 /// Where level, slope or spread change, offline. A season is taken out first; single outliers are pulled in (a change needs more than one point);
 /// the noise comes from differences, so that changes do not inflate it, and the penalty grows with its autocorrelation, so that slow noise is no
 /// change. Segments by PELT (Killick, Fearnhead, Eckley 2012), once with levels and once with lines; the cheaper description wins. Changes of
-/// variance are sought in what remains. Missing values are drawn straight. About O(n) when changes are many, O(n^2) at worst, capped by thinning to
-/// 4,096 places beforehand and a local search afterwards. Deterministic.
+/// variance are sought in what remains, and listed apart. Missing values are drawn straight. O(n^2) at worst up to 1,000 points; longer series are
+/// first cut on a grid of 500 places, then each boundary is moved to its best place near by: O(n). Deterministic.
 Changes find_changes(std::span<const double> values, const ChangeOptions& options = {});
 
 /// Penalty path (CROPS-like): for each factor the changes of the mean that it leaves, from the most to the fewest.
