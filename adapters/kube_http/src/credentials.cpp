@@ -98,7 +98,8 @@ std::string exec_info(const ExecCredential& exec, const ConnectionConfig& config
 
 /// The plug-in's runs. Shared with the thread of a run, which posts its result back.
 struct Credentials::Plugin : std::enable_shared_from_this<Plugin> {
-    Plugin(async::EventLoop& event_loop, std::string name) : loop(event_loop), context(std::move(name)), stop_fd(::eventfd(0, EFD_CLOEXEC)) {}
+    Plugin(async::EventLoop& event_loop, std::string name, Duration rest)
+        : loop(event_loop), context(std::move(name)), pause(rest), stop_fd(::eventfd(0, EFD_CLOEXEC)) {}
     ~Plugin() {
         if (stop_fd >= 0) ::close(stop_fd);
     }
@@ -123,6 +124,11 @@ struct Credentials::Plugin : std::enable_shared_from_this<Plugin> {
         if (result) {
             credential = *std::move(result);
             obtained = now;
+            // A plug-in that gives what has ended already (or a clock that is wrong) must not be run in a circle: the server is the judge of a token.
+            if (credential->expires && *credential->expires <= now) {
+                log::warning("a credential plug-in gave a credential that has ended", {{"context", context}});
+                credential->expires = now + std::max<Duration>(1s, pause);
+            }
             failure.reset();
             ++generation;
         } else {
@@ -146,6 +152,7 @@ struct Credentials::Plugin : std::enable_shared_from_this<Plugin> {
 
     async::EventLoop& loop;
     const std::string context;
+    const Duration pause;
     int stop_fd;
     std::thread thread;
     bool running = false;
@@ -157,9 +164,12 @@ struct Credentials::Plugin : std::enable_shared_from_this<Plugin> {
     async::Signal changed;
 };
 
-Credentials::Credentials(std::shared_ptr<const ConnectionConfig> config, HttpOptions options, async::EventLoop& loop)
+Credentials::Credentials(std::shared_ptr<const ConnectionConfig> config, HttpOptions options, async::EventLoop& loop, Fetcher& fetcher)
     : config_(std::move(config)), options_(std::move(options)), loop_(loop) {
-    if (config_->exec) plugin_ = std::make_shared<Plugin>(loop_, config_->context);
+    if (config_->oidc) {
+        oidc_ = std::make_unique<OidcToken>(*config_->oidc, OidcToken::Options{.timeout = options_.exec_timeout, .pause = options_.exec_retry_pause}, fetcher, loop_);
+    }
+    if (config_->exec) plugin_ = std::make_shared<Plugin>(loop_, config_->context, options_.exec_retry_pause);
 }
 
 Credentials::~Credentials() {
@@ -204,6 +214,10 @@ Result<> Credentials::rebuild() {
         if (!given.cert_pem.empty()) tls->cert_pem = given.cert_pem, tls->key_pem = given.key_pem;
         plugin_->built = plugin_->generation;
     }
+    if (oidc_) {
+        token = oidc_->token();
+        oidc_built_ = oidc_->generation();
+    }
     KN_CHECK(check_token(token));
     std::string authorization;
     if (!token.empty()) authorization = "Bearer " + token;
@@ -244,6 +258,10 @@ async::Task<Result<Identity>> Credentials::current(Deadline deadline) {
         KN_CO_CHECK(co_await ensure_plugin(false, deadline));
         if (plugin_->built != plugin_->generation) KN_CO_CHECK(rebuild());
     }
+    if (oidc_) {
+        KN_CO_CHECK(co_await oidc_->ensure(false, deadline));
+        if (oidc_built_ != oidc_->generation()) KN_CO_CHECK(rebuild());
+    }
     co_return identity_;
 }
 
@@ -255,6 +273,10 @@ async::Task<Result<std::optional<Identity>>> Credentials::renewed(std::uint64_t 
         if (plugin_ && !fresh && identity_.generation == used_generation) {
             KN_CO_CHECK(co_await ensure_plugin(true, deadline));
             if (plugin_->built != plugin_->generation) KN_CO_CHECK(rebuild());
+        }
+        if (oidc_ && identity_.generation == used_generation) {
+            KN_CO_CHECK(co_await oidc_->ensure(true, deadline));
+            if (oidc_built_ != oidc_->generation()) KN_CO_CHECK(rebuild());
         }
     }
     if (identity_.generation == used_generation) co_return std::optional<Identity>{};

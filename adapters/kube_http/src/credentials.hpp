@@ -10,6 +10,7 @@
 #include "kubernaut/async/task.hpp"
 #include "kubernaut/kube/kubeconfig.hpp"
 #include "kubernaut/kube_http/http_transport.hpp"
+#include "oidc.hpp"
 
 namespace kn::kube::http {
 
@@ -35,7 +36,8 @@ std::string exec_info(const ExecCredential& exec, const ConnectionConfig& config
 /// Loop thread only.
 class Credentials {
 public:
-    Credentials(std::shared_ptr<const ConnectionConfig> config, HttpOptions options, async::EventLoop& loop);
+    /// `fetcher` asks an OIDC provider.
+    Credentials(std::shared_ptr<const ConnectionConfig> config, HttpOptions options, async::EventLoop& loop, Fetcher& fetcher);
     ~Credentials();
     Credentials(const Credentials&) = delete;
     Credentials& operator=(const Credentials&) = delete;
@@ -57,6 +59,8 @@ private:
     std::optional<SteadyTime> files_read_;
     std::string file_token_, ca_pem_, cert_pem_, key_pem_;
     std::shared_ptr<Plugin> plugin_;
+    std::unique_ptr<OidcToken> oidc_;
+    std::uint64_t oidc_built_ = 0;      ///< generation of the token in identity_
 };
 
 }  // namespace kn::kube::http

@@ -1,25 +1,15 @@
 #include "curl_worker.hpp"
 
-#include <curl/curl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/socket.h>
 
+#include <chrono>
 #include <cstring>
+
+#include "curl_setup.hpp"
 
 namespace kn::kube::http {
 namespace {
-
-/// Unacknowledged data older than this means a dead peer. Without it a half-open HTTP/2 connection swallows request after request.
-constexpr unsigned int user_timeout_ms = 30'000;
-constexpr long keepalive_idle_s = 30, keepalive_interval_s = 10;
-
-int on_socket(void* /*unused*/, curl_socket_t fd, curlsocktype purpose) {
-    if (purpose == CURLSOCKTYPE_IPCXN) (void)::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
-    return CURL_SOCKOPT_OK;
-}
 
 int on_before_request(void* exchange, char*, char*, int, int) {
     return static_cast<Exchange*>(exchange)->mark_started() ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
@@ -32,73 +22,6 @@ std::size_t on_read(char* into, std::size_t size, std::size_t count, void* excha
 /// libcurl rewinds a body when it wants to send a request a second time: a write must not leave twice.
 int on_seek(void* /*exchange*/, curl_off_t /*offset*/, int /*origin*/) { return CURL_SEEKFUNC_FAIL; }
 
-struct Handles {
-    CURL* easy = nullptr;
-    curl_slist* headers = nullptr;
-    curl_slist* connect_to = nullptr;
-    char error_text[CURL_ERROR_SIZE] = {};
-};
-
-template <class T>
-void set(CURL* easy, CURLoption option, T value) {
-    (void)curl_easy_setopt(easy, option, value);
-}
-
-void set_blob(CURL* easy, CURLoption option, const std::string& pem) {
-    // Not copied: the exchange's TlsMaterial outlives the transfer.
-    curl_blob blob{.data = const_cast<char*>(pem.data()), .len = pem.size(), .flags = CURL_BLOB_NOCOPY};
-    (void)curl_easy_setopt(easy, option, &blob);
-}
-
-void set_tls(CURL* easy, const ExchangeSpec& spec) {
-    const auto& tls = *spec.tls;
-    set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    set(easy, CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
-    set(easy, CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
-    if (!tls.ca_pem.empty()) set_blob(easy, CURLOPT_CAINFO_BLOB, tls.ca_pem);
-    if (!tls.cert_pem.empty()) {
-        set(easy, CURLOPT_SSLCERTTYPE, "PEM");
-        set_blob(easy, CURLOPT_SSLCERT_BLOB, tls.cert_pem);
-        set(easy, CURLOPT_SSLKEYTYPE, "PEM");
-        set_blob(easy, CURLOPT_SSLKEY_BLOB, tls.key_pem);
-    }
-}
-
-std::string host_of_error(const char* buffer, CURLcode code, const ExchangeSpec& spec) {
-    // libcurl quotes a proxy's address, password and all, in some messages.
-    const bool may_leak = spec.proxy.contains('@') || buffer[0] == '\0';
-    return may_leak ? curl_easy_strerror(code) : buffer;
-}
-
-ErrorCode code_for(CURLcode code) {
-    switch (code) {
-        case CURLE_URL_MALFORMAT: case CURLE_UNSUPPORTED_PROTOCOL: case CURLE_BAD_FUNCTION_ARGUMENT: return ErrorCode::invalid_argument;
-        case CURLE_PEER_FAILED_VERIFICATION: return ErrorCode::unauthenticated;
-        case CURLE_SSL_CERTPROBLEM: case CURLE_SSL_CACERT_BADFILE: case CURLE_SSL_ISSUER_ERROR: return ErrorCode::failed_precondition;
-        case CURLE_OUT_OF_MEMORY: return ErrorCode::resource_exhausted;
-        default: return ErrorCode::unavailable;
-    }
-}
-
-std::string_view reason_for(CURLcode code) {
-    switch (code) {
-        case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: return "NameNotResolved";
-        case CURLE_COULDNT_CONNECT: return "NotConnected";
-        case CURLE_OPERATION_TIMEDOUT: return "ConnectTimeout";
-        case CURLE_PEER_FAILED_VERIFICATION: return "CertificateNotTrusted";
-        case CURLE_SSL_CERTPROBLEM: return "ClientCertificate";
-        case CURLE_SSL_CACERT_BADFILE: return "CertificateAuthority";
-        case CURLE_SSL_CONNECT_ERROR: return "TlsHandshake";
-        case CURLE_HTTP2: case CURLE_HTTP2_STREAM: return "Http2";
-        default: return "ConnectionLost";
-    }
-}
-
-void global_init() {
-    static std::once_flag once;
-    std::call_once(once, [] { curl_global_init(CURL_GLOBAL_ALL); });
-}
-
 }  // namespace
 
 struct CurlWorker::Transfer {
@@ -107,6 +30,8 @@ struct CurlWorker::Transfer {
     Handles handles;
     bool too_much = false;
     bool paused = false;
+    bool is_probe = false;
+    SteadyTime started{}, heard{};   ///< heard: the last byte of this stream, or proof that its peer lives
 
     Transfer() = default;
     Transfer(const Transfer&) = delete;
@@ -122,6 +47,7 @@ struct CurlWorker::Transfer {
 
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self_) {
         auto* self = static_cast<Transfer*>(self_);
+        self->heard = std::chrono::steady_clock::now();
         long status = 0;
         curl_easy_getinfo(self->handles.easy, CURLINFO_RESPONSE_CODE, &status);
         self->exchange->on_header({data, size * count}, status);
@@ -129,6 +55,7 @@ struct CurlWorker::Transfer {
     }
     static std::size_t on_data(char* data, std::size_t size, std::size_t count, void* self_) {
         auto* self = static_cast<Transfer*>(self_);
+        self->heard = std::chrono::steady_clock::now();
         switch (self->exchange->on_data({data, size * count})) {
             case Exchange::Intake::taken: return size * count;
             case Exchange::Intake::pause: self->paused = true; return CURL_WRITEFUNC_PAUSE;
@@ -142,20 +69,10 @@ struct CurlWorker::Transfer {
         CURL* easy = handles.easy = curl_easy_init();
         if (easy == nullptr) return false;
         const auto& spec = exchange->spec();
-        set(easy, CURLOPT_URL, spec.url.c_str());
-        set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-        set(easy, CURLOPT_PATH_AS_IS, 1L);
-        set(easy, CURLOPT_NOSIGNAL, 1L);
-        set(easy, CURLOPT_QUICK_EXIT, 1L);  // do not wait for a name server when the transfer is given up
-        set(easy, CURLOPT_CONNECTTIMEOUT_MS, spec.connect_timeout_ms);
-        set(easy, CURLOPT_ERRORBUFFER, handles.error_text);
+        set_connection(handles, spec);
         set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(spec.http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
         // No PIPEWAIT: while a server turns out not to speak HTTP/2, this libcurl would send the waiting requests one after the other.
         set(easy, CURLOPT_FRESH_CONNECT, spec.fresh_connection ? 1L : 0L);
-        set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-        set(easy, CURLOPT_TCP_KEEPIDLE, keepalive_idle_s);
-        set(easy, CURLOPT_TCP_KEEPINTVL, keepalive_interval_s);
-        set(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
         set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
         set(easy, CURLOPT_BUFFERSIZE, 128L * 1024L);
         set(easy, CURLOPT_PREREQFUNCTION, on_before_request);
@@ -166,12 +83,6 @@ struct CurlWorker::Transfer {
         set(easy, CURLOPT_WRITEDATA, this);
         set(easy, CURLOPT_PRIVATE, exchange.get());
         if (!spec.streaming) set(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-        if (!spec.proxy.empty()) set(easy, CURLOPT_PROXY, spec.proxy.c_str());
-        else if (spec.no_proxy) set(easy, CURLOPT_PROXY, "");
-        if (!spec.connect_to.empty()) {
-            handles.connect_to = curl_slist_append(nullptr, spec.connect_to.c_str());
-            set(easy, CURLOPT_CONNECT_TO, handles.connect_to);
-        }
         for (const auto& line : spec.headers) handles.headers = curl_slist_append(handles.headers, line.c_str());
         handles.headers = curl_slist_append(handles.headers, "Expect:");
         set(easy, CURLOPT_HTTPHEADER, handles.headers);
@@ -183,14 +94,13 @@ struct CurlWorker::Transfer {
             set(easy, CURLOPT_READDATA, exchange.get());
             set(easy, CURLOPT_SEEKFUNCTION, on_seek);
         }
-        set_tls(easy, spec);
         return curl_multi_add_handle(multi, easy) == CURLM_OK;
     }
 
     void finish(CURLcode code) {
         if (code == CURLE_OK) return exchange->finish(std::nullopt);
-        Error error{.code = code_for(code), .message = host_of_error(handles.error_text, code, exchange->spec()),
-                    .reason = std::string(reason_for(code)), .applied = exchange->applied()};
+        Error error = connection_error(handles, code, exchange->spec());
+        error.applied = exchange->applied();
         if (too_much) {
             error.code = ErrorCode::resource_exhausted;
             error.message = "the answer is larger than " + std::to_string(exchange->spec().max_body) + " bytes";
@@ -200,8 +110,8 @@ struct CurlWorker::Transfer {
     }
 };
 
-CurlWorker::CurlWorker(std::string name, Limits limits) {
-    global_init();
+CurlWorker::CurlWorker(std::string name, Limits limits) : limits_(limits) {
+    curl_global_once();
     multi_ = curl_multi_init();
     (void)curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_MULTIPLEX));
     (void)curl_multi_setopt(multi_, CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(limits.host_connections));
@@ -247,6 +157,8 @@ void CurlWorker::start(const std::shared_ptr<Exchange>& exchange) {
     auto transfer = std::make_unique<Transfer>();
     transfer->multi = multi_;
     transfer->exchange = exchange;
+    transfer->started = transfer->heard = std::chrono::steady_clock::now();
+    transfer->is_probe = exchange == probe_;
     if (!transfer->prepare()) {
         transfer->finish(CURLE_FAILED_INIT);
         return;
@@ -265,7 +177,59 @@ void CurlWorker::collect_finished() {
         if (found == transfers_.end()) continue;
         const auto transfer = std::move(found->second);
         transfers_.erase(found);
+        if (transfer->is_probe) probe_ended(*transfer, code == CURLE_OK);
         transfer->finish(code);
+    }
+}
+
+/// A peer that has been silent on a stream for half of the limit is asked something over the same worker (over HTTP/2: on the same connection). Silence
+/// after that for the other half means that nobody is there, although the socket looks well: a path that was dropped tells nobody.
+void CurlWorker::look_for_dead_peers() {
+    if (limits_.dead_peer_after <= Duration::zero()) return;
+    const auto now = std::chrono::steady_clock::now();
+    const auto half = limits_.dead_peer_after / 2;
+    if (probe_) {
+        const auto found = transfers_.find(probe_.get());
+        if (found == transfers_.end()) {
+            probe_.reset();
+        } else if (now - found->second->started >= half) {
+            const auto transfer = std::move(found->second);
+            transfers_.erase(found);
+            probe_ended(*transfer, false);
+        }
+        return;
+    }
+    for (const auto& [key, transfer] : transfers_) {
+        const auto& spec = transfer->exchange->spec();
+        if (!spec.streaming || spec.probe_url.empty() || transfer->paused || now - transfer->heard < half) continue;
+        ExchangeSpec question = spec;
+        question.url = spec.probe_url;
+        question.streaming = question.fresh_connection = false;
+        question.max_body = 1U << 20U;
+        probe_ = std::make_shared<Exchange>(std::move(question));
+        start(probe_);
+        return;   // the map has changed
+    }
+}
+
+void CurlWorker::probe_ended(const Transfer& probe, bool answered) {
+    probe_.reset();
+    const auto now = std::chrono::steady_clock::now();
+    std::vector<std::unique_ptr<Transfer>> dead;
+    for (auto at = transfers_.begin(); at != transfers_.end();) {
+        auto& transfer = *at->second;
+        const bool silent = transfer.exchange->spec().streaming && transfer.heard <= probe.started && transfer.exchange->spec().probe_url == probe.exchange->spec().url;
+        if (silent && answered) transfer.heard = now;
+        if (!silent || answered) {
+            ++at;
+            continue;
+        }
+        dead.push_back(std::move(at->second));
+        at = transfers_.erase(at);
+    }
+    for (const auto& transfer : dead) {
+        transfer->exchange->finish(Error{.code = ErrorCode::unavailable, .message = "the server has not been heard of for " + format_duration(limits_.dead_peer_after),
+                                         .reason = "PeerSilent", .applied = transfer->exchange->applied()});
     }
 }
 
@@ -290,7 +254,10 @@ void CurlWorker::run() {
         int running = 0;
         curl_multi_perform(multi_, &running);
         collect_finished();
-        curl_multi_poll(multi_, nullptr, 0, 1000, nullptr);
+        look_for_dead_peers();
+        // A look four times within the limit is enough.
+        const auto pause = limits_.dead_peer_after > Duration::zero() ? std::min<Duration>(1s, limits_.dead_peer_after / 8) : Duration{1s};
+        curl_multi_poll(multi_, nullptr, 0, static_cast<int>(std::max<std::int64_t>(pause.count(), 10)), nullptr);
     }
     for (auto& [key, transfer] : transfers_) transfer->finish(CURLE_ABORTED_BY_CALLBACK);
     transfers_.clear();

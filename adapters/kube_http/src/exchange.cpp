@@ -23,7 +23,7 @@ std::string lower(std::string_view text) {
 
 /// At most one wake-up is on its way at a time.
 void Exchange::tell_loop() {
-    if (told_.exchange(true)) return;
+    if (!loop_ || told_.exchange(true)) return;
     boost::asio::post(loop_, [self = shared_from_this()] {
         self->told_ = false;
         self->changed_.notify();

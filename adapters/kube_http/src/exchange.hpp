@@ -10,6 +10,7 @@
 
 #include "kubernaut/async/signal.hpp"
 #include "kubernaut/base/error.hpp"
+#include "kubernaut/base/time.hpp"
 #include "kubernaut/kube/request.hpp"
 
 namespace kn::kube::http {
@@ -34,6 +35,7 @@ struct ExchangeSpec {
     std::shared_ptr<const TlsMaterial> tls;
     long connect_timeout_ms = 10'000;
     std::size_t max_body = 0;           ///< answers beyond this are an error
+    std::string probe_url;              ///< of streams: what to ask a peer that is silent
     bool streaming = false;
     std::size_t max_backlog = 0;
 };
@@ -42,6 +44,8 @@ struct ExchangeSpec {
 class Exchange : public std::enable_shared_from_this<Exchange> {
 public:
     Exchange(ExchangeSpec spec, async::Executor loop) : spec_(std::move(spec)), loop_(std::move(loop)) {}
+    /// For the worker's own questions: nobody waits for it.
+    explicit Exchange(ExchangeSpec spec) : spec_(std::move(spec)) {}
     Exchange(const Exchange&) = delete;
     Exchange& operator=(const Exchange&) = delete;
 

@@ -7,6 +7,8 @@
 #include "curl_worker.hpp"
 #include "exchange.hpp"
 #include "kubernaut/base/log.hpp"
+#include "kubernaut/kube/upgrade.hpp"
+#include "upgrade_socket.hpp"
 
 namespace kn::kube {
 namespace {
@@ -44,7 +46,9 @@ Error timeout_error(Exchange& exchange) {
 
 class HttpStream final : public Stream {
 public:
-    HttpStream(Hold hold, Response head, async::Clock& clock) : hold_(std::move(hold)), head_(std::move(head)), clock_(clock) {}
+    /// `silent` is set when the stream ends because its peer is dead.
+    HttpStream(Hold hold, Response head, async::Clock& clock, std::shared_ptr<bool> silent)
+        : hold_(std::move(hold)), head_(std::move(head)), clock_(clock), silent_(std::move(silent)) {}
     [[nodiscard]] const Response& head() const override { return head_; }
 
     async::Task<Result<std::optional<std::string>>> next(Deadline deadline) override {
@@ -57,7 +61,10 @@ public:
             if (was_paused) hold_.resume();
             if (!bytes.empty()) co_return std::optional(std::move(bytes));
             if (finished) {
-                if (auto failure = exchange.failure()) co_return std::unexpected(*std::move(failure));
+                if (auto failure = exchange.failure()) {
+                    if (failure->reason == "PeerSilent") *silent_ = true;
+                    co_return std::unexpected(*std::move(failure));
+                }
                 co_return std::optional<std::string>{};
             }
             const bool told = co_await exchange.changed().wait(clock_, deadline);
@@ -69,6 +76,7 @@ private:
     Hold hold_;
     Response head_;
     async::Clock& clock_;
+    std::shared_ptr<bool> silent_;
 };
 
 bool is_loopback(std::string_view server) {
@@ -96,11 +104,11 @@ ServerAddress split_server(std::string_view server) {
     return out;
 }
 
-class HttpTransport final : public Transport {
+class HttpTransport final : public Transport, public Upgrader, private http::Fetcher {
 public:
     HttpTransport(ConnectionConfig config, HttpOptions options, async::EventLoop& loop)
         : config_(std::make_shared<const ConnectionConfig>(std::move(config))), options_(std::move(options)), loop_(loop),
-          credentials_(config_, options_, loop) {}
+          credentials_(config_, options_, loop, *this) {}
 
     async::Task<Result<Response>> send(Request request, Deadline deadline) override {
         KN_CO_TRY(Identity identity, co_await identity_for(deadline));
@@ -120,7 +128,18 @@ public:
         co_return co_await open_once(request, *next, connect_deadline);
     }
 
+    async::Task<Result<std::unique_ptr<Duplex>>> upgrade(Request request, std::vector<std::string> protocols, Deadline deadline) override {
+        KN_CO_TRY(Identity identity, co_await identity_for(deadline));
+        ExchangeSpec spec = spec_for(request, identity);
+        spec.http2 = false;
+        KN_CO_CHECK(check_headers(spec));
+        co_return co_await http::upgrade(std::move(spec), std::move(protocols), loop_, deadline);
+    }
+
 private:
+    /// For the credentials' own questions, to an identity provider.
+    async::Task<Result<Response>> fetch(ExchangeSpec spec, Deadline deadline) override { return run(std::move(spec), deadline); }
+
     async::Task<Result<Identity>> identity_for(Deadline deadline) {
         auto identity = co_await credentials_.current(deadline);
         if (!identity) log::warning("no credential for a cluster", {{"context", config_->context}, {"error", identity.error().describe()}});
@@ -162,9 +181,20 @@ private:
         spec.headers.push_back("Accept: " + request.accept);
         if (request.method != Method::get) spec.headers.push_back("Content-Type: " + (request.content_type.empty() ? "application/json" : request.content_type));
         if (!identity.authorization.empty()) spec.headers.push_back("Authorization: " + identity.authorization);
-        if (!config_->impersonate_user.empty()) spec.headers.push_back("Impersonate-User: " + config_->impersonate_user);
+        add_impersonation(spec.headers);
+        const auto path = spec.url.find('/', spec.url.find("://") + 3);
+        spec.probe_url = spec.url.substr(0, path) + address.path + "/livez";
         for (const auto& [name, value] : request.headers) spec.headers.push_back(name + ": " + value);
         return spec;
+    }
+
+    void add_impersonation(std::vector<std::string>& headers) const {
+        if (!config_->impersonate_user.empty()) headers.push_back("Impersonate-User: " + config_->impersonate_user);
+        if (!config_->impersonate_uid.empty()) headers.push_back("Impersonate-Uid: " + config_->impersonate_uid);
+        for (const auto& group : config_->impersonate_groups) headers.push_back("Impersonate-Group: " + group);
+        for (const auto& [key, values] : config_->impersonate_extra) {
+            for (const auto& value : values) headers.push_back("Impersonate-Extra-" + percent_encode(key) + ": " + value);
+        }
     }
 
     static Result<> check_headers(const ExchangeSpec& spec) {
@@ -185,15 +215,19 @@ private:
     }
 
     async::Task<Result<Response>> exchange_once(const Request& request, const Identity& identity, Deadline deadline, bool plain_http1) {
-        if (!requests_) {
-            const int connections = std::max(options_.max_connections, 4);
-            requests_ = std::make_shared<CurlWorker>("kube-http", CurlWorker::Limits{connections, connections});
-        }
         ExchangeSpec spec = spec_for(request, identity);
         KN_CO_CHECK(check_headers(spec));
         if (plain_http1) spec.http2 = false;
         // After a silent timeout the pooled connection is suspect.
         spec.fresh_connection = plain_http1 || std::exchange(suspect_, false);
+        co_return co_await run(std::move(spec), deadline);
+    }
+
+    async::Task<Result<Response>> run(ExchangeSpec spec, Deadline deadline) {
+        if (!requests_) {
+            const int connections = std::max(options_.max_connections, 4);
+            requests_ = std::make_shared<CurlWorker>("kube-http", CurlWorker::Limits{connections, connections});
+        }
         const Hold hold(requests_, std::make_shared<Exchange>(std::move(spec), loop_.executor()));
         auto& exchange = hold.exchange();
         while (!exchange.finished()) {
@@ -208,7 +242,9 @@ private:
     }
 
     async::Task<Result<std::unique_ptr<Stream>>> open_once(const Request& request, const Identity& identity, Deadline deadline) {
-        if (!streams_) streams_ = std::make_shared<CurlWorker>("kube-watch", CurlWorker::Limits{0, options_.max_connections});
+        // A dead peer's connections would be used again: all of them are left behind, with the streams that still live on them.
+        if (std::exchange(*peer_silent_, false)) streams_.reset();
+        if (!streams_) streams_ = std::make_shared<CurlWorker>("kube-watch", CurlWorker::Limits{0, options_.max_connections, options_.dead_peer_after});
         ExchangeSpec spec = spec_for(request, identity);
         KN_CO_CHECK(check_headers(spec));
         spec.streaming = true;
@@ -222,7 +258,7 @@ private:
             if (!told && deadline.passed(loop_.clock().steady()) && !exchange.head_ready()) co_return std::unexpected(timeout_error(exchange));
         }
         Response head = exchange.take_response();
-        co_return std::make_unique<HttpStream>(std::move(hold), std::move(head), loop_.clock());
+        co_return std::make_unique<HttpStream>(std::move(hold), std::move(head), loop_.clock(), peer_silent_);
     }
 
     std::shared_ptr<const ConnectionConfig> config_;
@@ -231,6 +267,7 @@ private:
     http::Credentials credentials_;
     std::shared_ptr<CurlWorker> requests_, streams_;   ///< from the first use on
     bool suspect_ = false;
+    std::shared_ptr<bool> peer_silent_ = std::make_shared<bool>(false);
 };
 
 }  // namespace

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
+#include "api/aggregation.hpp"
 #include "api/events.hpp"
 #include "kubernaut/json/yaml.hpp"
 #include "kubernaut/kube/object.hpp"
@@ -53,6 +55,27 @@ std::string_view header(const kube::Request& request, std::string_view name) {
 
 bool is_write(std::string_view verb) {
     return verb == "create" || verb == "update" || verb == "patch" || verb == "delete" || verb == "deletecollection";
+}
+
+/// `timeout=1ms`: the server's own deadline for a request. Answers here take no time, so only what no server could keep counts as over.
+bool ran_out(std::string_view timeout) {
+    double amount = 0;
+    const auto [end, error] = std::from_chars(timeout.data(), timeout.data() + timeout.size(), amount);
+    const std::string_view unit(end, static_cast<std::size_t>(timeout.data() + timeout.size() - end));
+    return error == std::errc{} && !timeout.empty() && (unit == "ns" || unit == "us" || (unit == "ms" && amount <= 1));
+}
+
+/// The API that is kept for those who still ask, with its warning (b30).
+kube::Response component_statuses() {
+    auto out = json_response(200, json::Object{{"kind", "ComponentStatusList"}, {"apiVersion", "v1"}, {"metadata", json::Object{}}, {"items", json::Array{}}});
+    out.headers.emplace_back("warning", R"(299 - "v1 ComponentStatus is deprecated in v1.19+")");
+    return out;
+}
+
+/// A Status without a kind, sent as text (l08).
+kube::Response timed_out() {
+    auto out = text_response(504, R"({"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout","reason":"Timeout","details":{},"code":504})");
+    return out;
 }
 
 }  // namespace
@@ -160,7 +183,10 @@ Outcome<kube::Response> Core::dispatch(const RequestInfo& info, const Identity& 
     for (const auto& api : foreign) {
         if (info.path == api.prefix || info.path.starts_with(api.prefix + "/")) return api.handler(*info.request, identity);
     }
+    if (is_dead_api(*this, info.path)) return text_response(503, "service unavailable");
+    if (ran_out(info.query("timeout"))) return timed_out();
     if (!info.resource_request) return non_resource(info);
+    if (info.group.empty() && info.plural == "componentstatuses" && info.verb == "list") return component_statuses();
     const auto* type = types.find(info.group, info.version, info.plural);
     if (type == nullptr) {
         if (types.has_group_version(info.group, info.version)) return no_such_resource();

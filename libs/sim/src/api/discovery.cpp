@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "api/aggregation.hpp"
 #include "api/core.hpp"
 #include "kubernaut/base/hash.hpp"
 
@@ -82,7 +83,7 @@ Value group_entry(const std::string& name, const std::vector<std::string>& versi
     return Object{{"name", name}, {"versions", std::move(list)}, {"preferredVersion", preferred}};
 }
 
-Value aggregated(const std::vector<std::shared_ptr<const ServedType>>& types, bool core, const std::string& api_version) {
+Value aggregated(const std::vector<std::shared_ptr<const ServedType>>& types, bool core, const std::string& api_version, const std::vector<DeadApi>& dead) {
     Array items;
     for (const auto& [group, versions] : groups_of(types)) {
         if (group.empty() != core) continue;
@@ -114,6 +115,10 @@ Value aggregated(const std::vector<std::shared_ptr<const ServedType>>& types, bo
         Object metadata;
         if (!group.empty()) metadata["name"] = group;
         items.push_back(Object{{"metadata", std::move(metadata)}, {"versions", std::move(version_list)}});
+    }
+    for (const auto& api : dead) {
+        if (core) break;
+        items.push_back(Object{{"metadata", Object{{"name", api.group}}}, {"versions", Array{Object{{"version", api.version}, {"freshness", "Stale"}}}}});
     }
     return Object{{"kind", "APIGroupDiscoveryList"}, {"apiVersion", api_version}, {"metadata", Object{}}, {"items", std::move(items)}};
 }
@@ -206,7 +211,7 @@ Outcome<kube::Response> Core::non_resource(const RequestInfo& info) {
         const bool core = path == "/api";
         if (const auto version = accept_as(info.request->accept, "apidiscovery.k8s.io", "APIGroupDiscoveryList", {"v2", "v2beta1"})) {
             return with_etag(info, "application/json;g=apidiscovery.k8s.io;v=" + *version + ";as=APIGroupDiscoveryList",
-                             json::dump(aggregated(types.all(), core, "apidiscovery.k8s.io/" + *version)) + "\n");
+                             json::dump(aggregated(types.all(), core, "apidiscovery.k8s.io/" + *version, dead_apis(*this))) + "\n");
         }
         KN_CHECK(negotiate(info.request->accept, nullptr));
         if (core) {
@@ -217,6 +222,7 @@ Outcome<kube::Response> Core::non_resource(const RequestInfo& info) {
         for (const auto& [group, versions] : groups_of(types.all())) {
             if (!group.empty()) groups.push_back(group_entry(group, versions));
         }
+        for (const auto& api : dead_apis(*this)) groups.push_back(group_entry(api.group, {api.version}));
         return json_response(200, Object{{"kind", "APIGroupList"}, {"apiVersion", "v1"}, {"groups", std::move(groups)}});
     }
     if (path.starts_with("/api/") && path.find('/', 5) == std::string::npos) return discovery_of_group_version("", path.substr(5));

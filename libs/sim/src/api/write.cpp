@@ -5,6 +5,7 @@
 #include "api/admission.hpp"
 #include "api/core.hpp"
 #include "api/defaults.hpp"
+#include "api/duplicate_fields.hpp"
 #include "api/managed.hpp"
 #include "api/validation.hpp"
 #include "kubernaut/kube/object.hpp"
@@ -74,14 +75,23 @@ Outcome<> field_validation(WriteContext& context, Value& object) {
         unknown = unknown_fields(*context.type, object);
         for (const auto& path : unknown) remove_unknown(object, path);
     }
-    if (unknown.empty() || context.field_validation == WriteContext::FieldValidation::ignore) return {};
+    if (context.field_validation == WriteContext::FieldValidation::ignore) return {};
+    std::vector<std::string> complaints;
+    for (const auto& path : unknown) complaints.push_back("unknown field \"" + path + "\"");
+    const auto* request = context.info->request;
+    const bool patching = context.info->verb == "patch";
+    if (request != nullptr && !patching && (request->content_type.empty() || request->content_type.starts_with("application/json"))) {
+        for (const auto& path : duplicate_fields(request->body)) complaints.push_back("duplicate field \"" + path + "\"");
+    }
+    if (complaints.empty()) return {};
     std::string list;
-    for (const auto& path : unknown) {
-        const auto text = "unknown field \"" + path + "\"";
+    for (const auto& text : complaints) {
         if (context.field_validation == WriteContext::FieldValidation::warn) context.warnings.push_back(text);
         list += (list.empty() ? "" : ", ") + text;
     }
     if (context.field_validation == WriteContext::FieldValidation::warn) return {};
+    // A patch is refused as such, an object as one that cannot be read.
+    if (patching) return invalid("", "", "", {invalid_value("patch", Value(request == nullptr ? std::string{} : request->body), "strict decoding error: " + list)});
     const auto& r = context.type->resource;
     return bad_request(r.kind + " in version \"" + r.version + "\" cannot be handled as a " + r.kind + ": strict decoding error: " + list);
 }
@@ -333,6 +343,9 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
     const auto name = kube::name_of(old);
     if (!object.is_object()) return bad_request("the object provided is no object");
     if (const auto uid = kube::uid_of(object); !uid.empty() && uid != kube::uid_of(old)) {
+        if (context.info->verb == "patch" && applied == nullptr) {
+            return invalid(type.resource.group, type.resource.kind, name, {invalid_value("metadata.uid", Value(uid), "field is immutable")});
+        }
         return conflict(type.resource, name, "Precondition failed: UID in precondition: " + std::string(uid) + ", UID in object meta: " + std::string(kube::uid_of(old)));
     }
     const auto version = kube::resource_version_of(object);

@@ -11,13 +11,13 @@ public:
     explicit GarbageCollector(ControllerContext& context) : Controller(context, "garbage-collector-controller") {}
     void wire() override {
         for (const auto* resource : {&r::pods, &r::replica_sets, &r::deployments, &r::stateful_sets, &r::daemon_sets, &r::jobs, &r::cron_jobs, &r::controller_revisions,
-                                     &r::services, &r::endpoint_slices, &r::persistent_volume_claims, &r::nodes, &r::leases}) {
+                                     &r::services, &r::endpoint_slices, &r::persistent_volume_claims, &r::nodes, &r::leases, &r::config_maps, &r::secrets}) {
             watch(*resource, [this, resource](const ObjectPtr& object, const ObjectPtr& before, bool deleted) {
                 if (deleted) {
                     context_.informers.each([&](const kube::ObjectCache& other) {
                         for (const auto& dependent : other.owned_by(kube::uid_of(*object))) queue_.add(other.resource().kind_group() + "|" + key_of(*dependent));
                     });
-                } else if (before == nullptr && !json::array_at(*object, "metadata", "ownerReferences").empty()) {
+                } else if (waits_for_collector(*object) || (before == nullptr && !json::array_at(*object, "metadata", "ownerReferences").empty())) {
                     queue_.add(resource->kind_group() + "|" + key_of(*object));
                 }
             });
@@ -27,7 +27,56 @@ public:
 
 private:
     Task<Result<bool>> owner_gone(const Value& reference, std::string ns);
+    Task<Result<Duration>> finish_deletion(const kube::Resource* resource, kube::ObjectPtr owner);
+    static bool has_finalizer(const Value& object, std::string_view name) {
+        const auto& all = json::array_at(object, "metadata", "finalizers");
+        return std::ranges::any_of(all, [name](const Value& f) { return f.is_string() && json::view(f.get_string()) == name; });
+    }
+    /// Deleted with its dependents first (Foreground), or without them (Orphan).
+    static bool waits_for_collector(const Value& object) {
+        return kube::is_deleting(object) && (has_finalizer(object, foreground) || has_finalizer(object, orphan));
+    }
+    static constexpr std::string_view foreground = "foregroundDeletion", orphan = "orphan";
 };
+
+Task<Result<Duration>> GarbageCollector::finish_deletion(const kube::Resource* resource, kube::ObjectPtr owner) {
+    const auto uid = kube::uid_of(*owner);
+    const bool orphaning = has_finalizer(*owner, orphan);
+    // The writer remembers kinds by their place, so these point to those of the caches.
+    std::vector<std::pair<const kube::Resource*, kube::ObjectPtr>> dependents;
+    context_.informers.each([&](const kube::ObjectCache& other) {
+        for (const auto& dependent : other.owned_by(uid)) dependents.emplace_back(&other.resource(), dependent);
+    });
+    bool blocked = false;
+    for (const auto& [kind, dependent] : dependents) {
+        json::Array others;
+        bool blocks = false;
+        for (const auto& reference : json::array_at(*dependent, "metadata", "ownerReferences")) {
+            if (json::string_at(reference, "uid") != uid) others.push_back(reference);
+            else blocks = json::bool_at(reference, "blockOwnerDeletion").value_or(false);
+        }
+        if (orphaning) {
+            const Value rest = others.empty() ? Value(nullptr) : Value(std::move(others));
+            auto freed = co_await writer_.merge(*kind, std::string(kube::namespace_of(*dependent)), std::string(kube::name_of(*dependent)),
+                                                json::Object{{"metadata", json::Object{{"ownerReferences", rest}}}});
+            if (!freed && freed.error().code != ErrorCode::not_found) co_return fail(std::move(freed).error());
+        } else {
+            blocked = blocked || blocks;
+            if (!kube::is_deleting(*dependent) && others.empty()) KN_CO_CHECK(co_await writer_.remove(*kind, dependent));
+        }
+    }
+    if (blocked) co_return Duration{200};
+    json::Array left;
+    for (const auto& finalizer : json::array_at(*owner, "metadata", "finalizers")) {
+        const auto name = finalizer.is_string() ? json::view(finalizer.get_string()) : std::string_view{};
+        if (name != foreground && name != orphan) left.push_back(finalizer);
+    }
+    const Value rest = left.empty() ? Value(nullptr) : Value(std::move(left));
+    auto done = co_await writer_.merge(*resource, std::string(kube::namespace_of(*owner)), std::string(kube::name_of(*owner)),
+                                       json::Object{{"metadata", json::Object{{"finalizers", rest}}}});
+    if (!done && done.error().code != ErrorCode::not_found) co_return fail(std::move(done).error());
+    co_return Duration{};
+}
 
 Task<Result<bool>> GarbageCollector::owner_gone(const Value& reference, std::string ns) {
     const auto* held = context_.informers.find_kind(json::string_at(reference, "apiVersion"), json::string_at(reference, "kind"));
@@ -56,7 +105,9 @@ Task<Result<Duration>> GarbageCollector::reconcile(std::string key) {
     if (held == nullptr) co_return Duration{};
     const auto [ns, name] = split_key(std::string_view(key).substr(bar + 1));
     const auto object = held->find(ns, name);
-    if (object == nullptr || kube::is_deleting(*object)) co_return Duration{};
+    if (object == nullptr) co_return Duration{};
+    if (waits_for_collector(*object)) co_return co_await finish_deletion(&held->resource(), object);
+    if (kube::is_deleting(*object)) co_return Duration{};
     const auto& owners = json::array_at(*object, "metadata", "ownerReferences");
     if (owners.empty()) co_return Duration{};
     for (const auto& owner : owners) {
