@@ -156,7 +156,7 @@ Result<> bench_engine(const Options& o, ports::Stores stores, async::EventLoop& 
     metrics::Registry metrics;
     ports::Wakeups wakeups;
     ports::LiveFeed feed;
-    notify::ChannelNotifier notifier(loop, metrics, {}, {});
+    notify::ChannelNotifier notifier(loop, metrics, nullptr, {}, {});
     // The engine asks the gateway for the step's client; the action never uses it.
     fleet::Fleet clusters(loop, random, stores.registry, feed, metrics, {});
     sim::SimCluster cluster(loop, random, {.name = "bench", .nodes = 1});
@@ -209,7 +209,7 @@ Result<> bench_engine(const Options& o, ports::Stores stores, async::EventLoop& 
 /// Evidence, classification and plan for a broken Deployment among many, against the in-memory API server.
 Result<> bench_decision(const Options& o, ports::Stores stores, async::EventLoop& loop, RandomSource& random, std::vector<Figure>& figures) {
     metrics::Registry metrics;
-    notify::ChannelNotifier notifier(loop, metrics, {}, {});
+    notify::ChannelNotifier notifier(loop, metrics, nullptr, {}, {});
     sim::SimCluster cluster(loop, random, {.name = "bench", .nodes = 3});
     KN_CHECK(loop.block_on(cluster.start()));
     HubOptions options;

@@ -46,7 +46,7 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
     std::unique_ptr<DemoWorld> world(new DemoWorld(loop, std::move(options)));
     const DemoOptions& o = world->options_;
     KN_TRY(world->stores_, open_store("sqlite::memory:", {}, loop));
-    world->notifier_ = std::make_unique<notify::ChannelNotifier>(loop, world->metrics_, std::vector<notify::Channel>{}, std::vector<notify::Route>{});
+    world->notifier_ = std::make_unique<notify::ChannelNotifier>(loop, world->metrics_, nullptr, std::vector<notify::Channel>{}, std::vector<notify::Route>{});
 
     for (const OutsideCluster& outside : o.outside) {
         auto place = std::make_unique<Place>();

@@ -44,7 +44,7 @@ Hub::Hub(async::EventLoop& loop, RandomSource& random, ports::Stores stores, por
               wakeups_, feed_, options_.decision),
       watch_signals_(loop, random, fleet_, stores.signals, wakeups_, options_.decision),
       engine_(stores.executions, *actions_, fleet_, keeper_, notifier, wakeups_, feed_, loop.clock(), random, loop.executor(), options_.engine),
-      assessor_(loop, stores, fleet_, wakeups_, feed_, metrics, options_.assess) {
+      assessor_(loop, stores, {.fleet = fleet_, .wakeups = wakeups_, .feed = feed_, .metrics = metrics, .series = metrics_source, .actions = actions_.get()}, options_.assess) {
     const auto registered = [this] {
         std::set<std::string> ids;
         for (const auto& cluster : fleet_.clusters()) ids.insert(cluster.id.str());

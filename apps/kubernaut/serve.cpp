@@ -13,9 +13,9 @@
 #include "kubernaut/config/config.hpp"
 #include "kubernaut/kube/kubeconfig.hpp"
 #include "kubernaut/kube_http/http_transport.hpp"
-#include "kubernaut/notify/notifier.hpp"
 #include "kubernaut/prometheus_client/source.hpp"
 #include "kubernaut/store/open_store.hpp"
+#include "notify_channels.hpp"
 #include "reload.hpp"
 #include "settings.hpp"
 
@@ -29,6 +29,7 @@ struct Server {
     metrics::Registry metrics;
     std::unique_ptr<sql::SqlStores> stores;
     std::unique_ptr<notify::ChannelNotifier> notifier;
+    std::unique_ptr<Housekeeper> housekeeper;
     std::unique_ptr<ports::MetricsSource> metrics_source;
     std::unique_ptr<Hub> hub;
     std::unique_ptr<net::HttpServer> http;
@@ -93,18 +94,10 @@ Result<std::unique_ptr<Server>> build(const config::Config& settings, const Envi
     KN_TRY(server->stores, open_store(settings.store.url,
                                        {.query_timeout = settings.store.query_timeout, .pool_max = static_cast<std::size_t>(settings.store.pool_max), .pool_wait = settings.store.pool_wait,
                                         .inbox_rows = settings.intake.inbox_rows, .inbox_bytes = settings.intake.inbox_bytes, .poison_kills = std::max(1, settings.engine.poison)}, loop));
-    std::vector<notify::Channel> channels;
-    for (const auto& [name, channel] : settings.notify.channels) {
-        KN_TRY(const std::string url, config::resolve_secret(channel.url, environment));
-        const Url parts = split_url(url);
-        channels.push_back({.name = name, .type = channel.type, .path = parts.path, .transport = plain_transport(parts.origin, loop)});
-    }
-    std::vector<notify::Route> routes;
-    for (const auto& route : settings.notify.routes) {
-        routes.push_back({.channel = route.channel, .kinds = {route.kinds.begin(), route.kinds.end()}, .clusters = {route.clusters.begin(), route.clusters.end()},
-                          .min_severity = parse_enum<Severity>(route.min_severity).value_or(Severity::info)});
-    }
-    server->notifier = std::make_unique<notify::ChannelNotifier>(loop, server->metrics, std::move(channels), std::move(routes));
+    KN_TRY(auto channels, notify_channels(settings, environment, [&loop](const std::string& origin) { return plain_transport(origin, loop); }));
+    server->notifier = std::make_unique<notify::ChannelNotifier>(loop, server->metrics, &server->stores->outbox(), std::move(channels), notify_routes(settings),
+                                                                 notify::NotifyOptions{.digest = settings.notify.digest});
+    server->housekeeper = std::make_unique<Housekeeper>(loop, *server->stores, server->metrics, housekeeping_options(settings));
 
     std::map<ClusterId, prometheus::PrometheusSource::Server> prometheus_servers;
     for (const auto& entry : settings.clusters) {
@@ -144,6 +137,8 @@ async::Task<> end(Server& server) {
     log::info("stopping: no new alerts, calls in flight are finished");
     co_await server.http->stop(5s);
     co_await server.hub->stop();
+    server.housekeeper->stop();
+    co_await server.housekeeper->join();
     server.notifier->stop();
     co_await server.notifier->join();
     server.stores->stop();
@@ -173,6 +168,7 @@ int serve(const std::string& file, const std::string& ready_file) {
     }
     Server& s = **server;
     s.notifier->start();
+    s.housekeeper->start();
     // Listening comes first: alerts are durable from now on, whatever the clusters do.
     if (auto listening = s.http->start(); !listening) {
         std::cerr << "error: " << listening.error().message << "\n";

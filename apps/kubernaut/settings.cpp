@@ -130,6 +130,7 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.assess.recurrence = settings.assess.recurrence;
     o.assess.half_life = settings.assess.half_life;
     o.assess.batch = settings.assess.batch;
+    o.assess.metric_step = settings.prometheus.step;
 
     o.fleet.probe_every = settings.fleet.probe_every;
     o.fleet.owner_lease = settings.fleet.owner_lease;

@@ -1,6 +1,7 @@
 #include "bindings.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "kubernaut/json/yaml.hpp"
@@ -165,11 +166,19 @@ void read_value(FreezeWindow& out, const Value& v, const std::string& at, Proble
     }
 }
 void read_value(Channel& out, const Value& v, const std::string& at, Problems& p) {
-    Fields(v, at, p).field("type", out.type, true).field("url", out.url, true).field("token", out.token);
-    if (!out.type.empty() && out.type != "webhook" && out.type != "slack") problem(p, at + "/type", "webhook or slack expected");
+    Fields(v, at, p).field("type", out.type, true).field("url", out.url).field("token", out.token).field("from", out.from).field("user", out.user).field("to", out.to).field("plain", out.plain);
+    static constexpr std::array types{"webhook", "slack", "teams", "pagerduty", "email"};
+    if (!out.type.empty() && std::ranges::find(types, out.type) == types.end()) problem(p, at + "/type", "webhook, slack, teams, pagerduty or email expected");
+    if (out.type == "pagerduty") {
+        if (out.url.empty()) out.url = "https://events.pagerduty.com/v2/enqueue";
+        if (out.token.empty()) problem(p, at + "/token", "pagerduty needs the routing key of its service here");
+    }
+    if (!out.type.empty() && out.url.empty()) problem(p, at + "/url", "is missing");
+    if (out.type == "email" && (out.from.empty() || out.to.empty())) problem(p, at, "email needs `from` and `to`, and smtp:// or smtps:// as url");
 }
 void read_value(NotifyRoute& out, const Value& v, const std::string& at, Problems& p) {
-    Fields(v, at, p).field("channel", out.channel, true).field("kinds", out.kinds).field("clusters", out.clusters).field("min_severity", out.min_severity);
+    Fields(v, at, p).field("channel", out.channel, true).field("kinds", out.kinds).field("clusters", out.clusters)
+        .field("namespaces", out.namespaces).field("min_severity", out.min_severity);
 }
 template <class T>
     requires(!std::is_same_v<T, std::string>)
@@ -372,10 +381,18 @@ std::vector<Binding> make_bindings() {
         return Value(std::move(out));
     };
     add(bind("clusters", "list of {id, kind, environment, labels, profile, mode, kubeconfig, context, server, token, token_file, ca_file, in_cluster, prometheus}", "the clusters to serve", KN_GET(clusters)));
-    add(bind("notify.channels", "map of name to {type, url, token}", "where messages go: webhook or slack", KN_GET(notify.channels)));
-    add(bind("notify.routes", "list of {channel, kinds, clusters, min_severity}", "which messages go where", KN_GET(notify.routes)));
+    add(bind("notify.channels", "map of name to {type, url, token, from, to, user, plain}", "where messages go: webhook (token = signing key), slack, teams, pagerduty (token = routing key) or email", KN_GET(notify.channels)));
+    add(bind("notify.routes", "list of {channel, kinds, clusters, namespaces, min_severity}", "which messages go where", KN_GET(notify.routes)));
+    add(bind("notify.digest", "duration", "what is more than thirty messages a minute waits this long and goes out as one", KN_GET(notify.digest)));
+    add(bind("retention.inbox", "duration", "raw alerts as they came", KN_GET(retention.inbox)));
+    add(bind("retention.signals", "duration", "normalised alerts, since they were last seen", KN_GET(retention.signals)));
+    add(bind("retention.history", "duration", "ended incidents, executions, actions, approvals and assessments", KN_GET(retention.history)));
+    add(bind("retention.snapshots", "duration", "what objects looked like; the newest of each stays", KN_GET(retention.snapshots)));
+    add(bind("retention.notifications", "duration", "messages to people, and dead letters", KN_GET(retention.notifications)));
+    add(bind("retention.every", "duration", "between two rounds of deleting", KN_GET(retention.every)));
+    add(bind("retention.batch", "number", "rows a table in one transaction", KN_GET(retention.batch)));
     // Accepted so that a file written for the whole product loads, but nothing reads them yet: load() says so.
-    for (const char* path : {"guard.scope", "assess.recurrence", "prometheus.step"}) {
+    for (const char* path : {"guard.scope"}) {
         const auto found = std::find_if(all.begin(), all.end(), [&](const Binding& b) { return b.path == path; });
         found->in_use = false;
         found->help += " (not in use yet)";

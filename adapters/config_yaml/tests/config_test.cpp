@@ -66,9 +66,9 @@ TEST(Config, SecretsComeFromEnvironmentAndFiles) {
 
 TEST(Config, ASettingThatNothingReadsYetIsAcceptedWithAWord) {
     EXPECT_THAT(load("", {}).warnings, testing::Not(testing::Contains(HasSubstr("not in use"))));
-    const Loaded loaded = load("prometheus: {step: 5m}", {});
+    const Loaded loaded = load("guard: {scope: opt_out}", {});
     EXPECT_EQ(all(loaded), "");
-    EXPECT_THAT(loaded.warnings, testing::Contains(HasSubstr("prometheus.step is not in use yet")));
+    EXPECT_THAT(loaded.warnings, testing::Contains(HasSubstr("guard.scope is not in use yet")));
 }
 
 TEST(Config, SizesNeedAUnit) {

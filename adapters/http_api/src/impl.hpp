@@ -70,6 +70,9 @@ struct Api::Impl {
     Task<Result<json::Value>> list_audit(Call& call);
     Task<Result<json::Value>> verify_audit(Call& call);
     Task<Result<json::Value>> list_dead_letters(Call& call);
+    Task<Result<json::Value>> get_dead_letter(Call& call);
+    Task<Result<json::Value>> replay_dead_letter(Call& call);
+    Task<Result<json::Value>> purge_dead_letter(Call& call);
     Task<Result<json::Value>> list_posteriors(Call& call);
     Task<Result<json::Value>> health(Call& call);
     Task<Result<json::Value>> whoami(Call& call);

@@ -26,11 +26,11 @@ Result<std::vector<E>> states_of(const Call& call) {
     return states;
 }
 
-Result<std::optional<Instant>> since_of(const Call& call) {
-    const std::string text = call.param("since");
+Result<std::optional<Instant>> time_of(const Call& call, const char* name) {
+    const std::string text = call.param(name);
     if (text.empty()) return std::nullopt;
     auto time = parse_rfc3339(text);
-    if (!time) return fail(ErrorCode::invalid_argument, time.error().message, "since");
+    if (!time) return fail(ErrorCode::invalid_argument, time.error().message, name);
     return *time;
 }
 
@@ -49,6 +49,10 @@ json::Value brief(const Execution& execution) {
     value.get_object().erase("definition");
     value.get_object().erase("context");
     return value;
+}
+
+json::Value letter_json(const ports::DeadLetter& letter) {
+    return json::Object{{"id", letter.id}, {"cluster", letter.cluster.str()}, {"kind", letter.kind}, {"title", letter.title}, {"reason", letter.reason}, {"at", format_rfc3339(letter.at)}};
 }
 
 json::Value items_of(json::Array items, std::string next) {
@@ -146,6 +150,10 @@ Task<Result<json::Value>> Api::Impl::get_execution(Call& call) {
     json::Array steps;
     for (const Step& step : found.steps) steps.push_back(to_json(step));
     body.get_object()["steps"] = std::move(steps);
+    KN_CO_TRY(const auto judged, co_await d.stores.learning.assessments({.execution = found.execution.id.str()}, {.limit = 10}, call.deadline));
+    json::Array assessments;
+    for (const auto& assessment : judged.items) assessments.push_back(to_json(assessment));
+    body.get_object()["assessments"] = std::move(assessments);
     co_return body;
 }
 
@@ -199,7 +207,9 @@ Task<Result<json::Value>> Api::Impl::list_history(Call& call) {
     KN_CO_TRY(const auto page, page_of(call));
     ports::ActionFilter filter{.cluster = call.param("cluster"), .target = call.param("target"), .action = call.param("action"), .workflow = call.param("workflow"),
                                .fault_class = call.param("class"), .actor = call.param("actor")};
-    KN_CO_TRY(filter.since, since_of(call));
+    filter.correlation = call.param("correlation");
+    KN_CO_TRY(filter.since, time_of(call, "since"));
+    KN_CO_TRY(filter.until, time_of(call, "until"));
     KN_CO_TRY(const auto found, co_await d.stores.executions.actions(std::move(filter), page, call.deadline));
     const std::string ns = call.param("namespace");
     json::Array items;
@@ -271,8 +281,9 @@ Task<Result<json::Value>> Api::Impl::list_signals(Call& call) {
 
 Task<Result<json::Value>> Api::Impl::list_audit(Call& call) {
     KN_CO_TRY(const auto page, page_of(call));
-    ports::AuditFilter filter{.cluster = call.param("cluster"), .actor = call.param("actor"), .object = call.param("object")};
-    KN_CO_TRY(filter.since, since_of(call));
+    ports::AuditFilter filter{.cluster = call.param("cluster"), .actor = call.param("actor"), .object = call.param("object"), .verb = call.param("verb"), .correlation = call.param("correlation")};
+    KN_CO_TRY(filter.since, time_of(call, "since"));
+    KN_CO_TRY(filter.until, time_of(call, "until"));
     KN_CO_TRY(const auto found, co_await d.stores.registry.audit(std::move(filter), page, call.deadline));
     json::Array items;
     for (const auto& record : found.items) {
@@ -287,12 +298,22 @@ Task<Result<json::Value>> Api::Impl::verify_audit(Call& call) {
 }
 
 Task<Result<json::Value>> Api::Impl::list_dead_letters(Call& call) {
-    KN_CO_TRY(const auto found, co_await d.stores.executions.dead_letters(call.deadline));
+    KN_CO_TRY(const auto page, page_of(call));
+    KN_CO_TRY(const auto found, co_await d.stores.registry.dead_letters({.cluster = call.param("cluster"), .kind = call.param("kind")}, page, call.deadline));
     json::Array items;
-    for (const auto& execution : found) {
-        if (call.person.may("execution.view", execution.cluster.str(), execution.plan.target.key.ns)) items.push_back(brief(execution));
+    for (const auto& letter : found.items) {
+        if (call.person.may("execution.view", letter.cluster.str(), "", true)) items.push_back(letter_json(letter));
     }
-    co_return items_of(std::move(items), "");
+    co_return items_of(std::move(items), found.next);
+}
+
+Task<Result<json::Value>> Api::Impl::get_dead_letter(Call& call) {
+    KN_CO_TRY(const auto letter, co_await d.stores.registry.dead_letter(call.path["id"], call.deadline));
+    // The document is everything that was stored: only for those who may see the whole cluster.
+    KN_CO_CHECK(must_see(call, "execution.view", letter.cluster, "", "dead letter"));
+    json::Value body = letter_json(letter);
+    body.get_object()["details"] = letter.details;
+    co_return body;
 }
 
 Task<Result<json::Value>> Api::Impl::health(Call& call) {

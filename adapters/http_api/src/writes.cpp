@@ -168,4 +168,23 @@ Task<Result<json::Value>> Api::Impl::clear_pause(Call& call) {
     co_return json::Value(json::Object{{"scope", scope}, {"cluster", cluster.str()}, {"namespace", ns}, {"paused", false}});
 }
 
+Task<Result<json::Value>> Api::Impl::replay_dead_letter(Call& call) {
+    KN_CO_TRY(const auto letter, co_await d.stores.registry.dead_letter(call.path["id"], call.deadline));
+    KN_CO_CHECK(must_see(call, "execution.view", letter.cluster, "", "dead letter"));
+    if (!call.person.may("dead_letter.manage", letter.cluster.str(), "", true)) co_return fail(ErrorCode::permission_denied, call.person.name() + " may not replay dead letters");
+    const Instant now = d.loop.clock().now();
+    KN_CO_CHECK(co_await d.stores.registry.replay_dead_letter(letter.id, audit_of(call, letter.cluster, now, "dead_letter.replay", letter.id, letter.reason), now, call.deadline));
+    d.wakeups.executions.notify();
+    co_return json::Value(json::Object{{"id", letter.id}, {"kind", letter.kind}, {"replayed", true}});
+}
+
+Task<Result<json::Value>> Api::Impl::purge_dead_letter(Call& call) {
+    KN_CO_TRY(const auto letter, co_await d.stores.registry.dead_letter(call.path["id"], call.deadline));
+    KN_CO_CHECK(must_see(call, "execution.view", letter.cluster, "", "dead letter"));
+    if (!call.person.may("dead_letter.manage", letter.cluster.str(), "", true)) co_return fail(ErrorCode::permission_denied, call.person.name() + " may not purge dead letters");
+    const Instant now = d.loop.clock().now();
+    KN_CO_CHECK(co_await d.stores.registry.purge_dead_letter(letter.id, audit_of(call, letter.cluster, now, "dead_letter.purge", letter.id, letter.reason), call.deadline));
+    co_return json::Value(json::Object{{"id", letter.id}, {"purged", true}});
+}
+
 }  // namespace kn::http_api

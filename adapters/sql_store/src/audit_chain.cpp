@@ -21,6 +21,16 @@ std::string canonical_record(const AuditRecord& record) {
     return json::canonical(value);
 }
 
+/// What a record is about beside its object: its execution, else its incident. Only for searching: the record itself says it, too.
+std::string correlation_of(const AuditRecord& record) {
+    const json::Value details(record.details);
+    for (const char* name : {"execution", "incident"}) {
+        if (const auto found = json::string_at(details, name); !found.empty()) return std::string(found);
+    }
+    const bool is_id = record.object.starts_with("exe_") || record.object.starts_with("inc_");
+    return is_id ? record.object : std::string();
+}
+
 }  // namespace
 
 AuditAppend::AuditAppend(std::vector<AuditRecord> records) {
@@ -55,8 +65,8 @@ AuditAppend::Head AuditAppend::extend(Batch& batch, Head head, const std::vector
         record.object = clean_text(record.object);
         const std::string canonical = clean_text(canonical_record(record));
         std::string hash = link_hash(head.hash, canonical);
-        batch.add("INSERT INTO audit_log (cluster_id, seq, at, actor, object, prev_hash, hash, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                  {record.cluster, record.seq, record.at, record.actor, record.object, head.hash, hash, canonical});
+        batch.add("INSERT INTO audit_log (cluster_id, seq, at, actor, object, prev_hash, hash, doc, verb, correlation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                  {record.cluster, record.seq, record.at, record.actor, record.object, head.hash, hash, canonical, record.verb, correlation_of(record)});
         head.hash = std::move(hash);
     }
     return head;

@@ -27,8 +27,12 @@ struct Claimed {
 void add_dead_letter(Batch& batch, const Claimed& claimed, Instant now) {
     const std::string reason = claimed.poison ? "killed " + std::to_string(claimed.kills) + " workers" : claimed.unreadable;
     const ExecutionState end = end_of_poison(claimed.state);
-    batch.add("INSERT INTO dead_letters (cluster_id, id, kind, reason, at) VALUES ($1, $2, 'execution', $3, $4) ON CONFLICT (cluster_id, id) DO NOTHING",
-              {claimed.cluster, claimed.id, reason, now});
+    // With the row as it was, so that a replay finds its state and its error again.
+    const std::string title = claimed.execution ? claimed.execution->plan.workflow + " on " + claimed.execution->plan.target.key.str() : std::string();
+    batch.add("INSERT INTO dead_letters (cluster_id, id, kind, reason, at, was, title, doc) SELECT cluster_id, id, 'execution', $3, CAST($4 AS BIGINT), state, $5, doc FROM "
+              "executions WHERE cluster_id = $1 AND id = $2 ON CONFLICT (cluster_id, id) DO UPDATE SET reason = excluded.reason, at = excluded.at, was = excluded.was, "
+              "doc = excluded.doc",
+              {claimed.cluster, claimed.id, reason, now, title});
     std::string doc;
     if (claimed.execution) {
         Execution last = *claimed.execution;

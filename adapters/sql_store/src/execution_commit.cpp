@@ -2,6 +2,7 @@
 #include <array>
 
 #include "execution_rows.hpp"
+#include "outbox_store.hpp"
 
 namespace kn::sql {
 namespace {
@@ -119,6 +120,7 @@ Result<> apply_commit(SqlConnection& connection, const ports::ExecutionCommit& c
     }
     if (commit.release_locks) first.add("DELETE FROM locks WHERE execution_id = $1 AND holder_cluster = $2", {execution.id, execution.cluster});
     if (commit.assessment) add_assessment(first, *commit.assessment);
+    add_notices(first, commit.notices, execution.updated_at);
     AuditAppend audit(commit.audit);
     audit.lock_heads(connection, first);
     KN_CHECK(first.run(connection));

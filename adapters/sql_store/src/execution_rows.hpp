@@ -4,6 +4,7 @@
 #include "common.hpp"
 #include "incident_store.hpp"
 #include "kubernaut/ports/execution_store.hpp"
+#include "kubernaut/ports/learning_store.hpp"
 
 namespace kn::sql {
 
@@ -27,6 +28,12 @@ std::string_view cluster_of_key(std::string_view key);
 Result<> apply_commit(SqlConnection& connection, const ports::ExecutionCommit& commit);
 Result<> apply_start(SqlConnection& connection, const ports::StartRequest& request, Instant now);
 Result<std::vector<ExecutionWithSteps>> apply_claim(SqlConnection& connection, const std::string& owner, Instant now, Duration lease, int limit, int poison_kills);
+
+/// A succeeded execution becomes `compensating` and waits for a worker; its target is locked for it again.
+Result<> apply_undo(SqlConnection& connection, const ports::UndoRequest& undo);
+
+/// Takes the lock of `key` for an execution that is stored already; refused (busy) when another one holds it.
+Result<> take_lock(SqlConnection& connection, const std::string& key, const ClusterId& cluster, const ExecutionId& execution, Instant until, Instant now);
 
 /// Gives back what an execution holds in the budgets, when `held` (its column) says so.
 void add_budget_release(Batch& batch, const std::string& held);

@@ -62,12 +62,12 @@ std::size_t add_insert(Batch& batch, const Execution& execution, const std::stri
 
 /// Free is: nobody's, our own, or run out while its holder is not at work any more. A lock outlives its time as long as the execution that holds it is
 /// unfinished: its worker may have died in the middle of a change.
-std::size_t add_lock(Batch& batch, const std::string& key, const Execution& execution, Instant until, Instant now) {
+std::size_t add_lock(Batch& batch, const std::string& key, const ClusterId& cluster, const ExecutionId& execution, Instant until, Instant now) {
     return batch.add("INSERT INTO locks (cluster_id, object_key, execution_id, holder_cluster, until) VALUES ($1, $2, $3, $4, $5) "
                      "ON CONFLICT (cluster_id, object_key) DO UPDATE SET execution_id = excluded.execution_id, holder_cluster = excluded.holder_cluster, "
                      "until = excluded.until WHERE locks.execution_id = excluded.execution_id OR (locks.until <= $6 AND NOT EXISTS (SELECT 1 FROM executions e "
                      "WHERE e.cluster_id = locks.holder_cluster AND e.id = locks.execution_id AND e.is_active = 1)) RETURNING 1",
-                     {cluster_of_key(key), key, execution.id, execution.cluster, until, now});
+                     {cluster_of_key(key), key, execution, cluster, until, now});
 }
 
 std::size_t add_cooldown(Batch& batch, const ClusterId& cluster, const ports::StartRequest::Cooldown& cooldown, Instant now) {
@@ -122,7 +122,7 @@ Result<> apply_start(SqlConnection& connection, const ports::StartRequest& reque
     Batch first;
     const std::size_t inserted = add_insert(first, execution, json::dump(held));
     std::vector<std::size_t> lock_rows, cooldown_rows, budget_rows;
-    for (const auto& key : locks) lock_rows.push_back(add_lock(first, key, execution, request.locks_until, now));
+    for (const auto& key : locks) lock_rows.push_back(add_lock(first, key, execution.cluster, execution.id, request.locks_until, now));
     for (const auto& cooldown : cooldowns) cooldown_rows.push_back(add_cooldown(first, execution.cluster, cooldown, now));
     for (const auto& budget : budgets) budget_rows.push_back(add_budget(connection, first, budget));
     std::optional<IncidentWrite> incident;
@@ -158,6 +158,38 @@ Result<> apply_start(SqlConnection& connection, const ports::StartRequest& reque
     if (incident) KN_CHECK(incident->check(connection, first));
     KN_CHECK(audit.append(connection, first, second));
     return second.run(connection);
+}
+
+Result<> take_lock(SqlConnection& connection, const std::string& key, const ClusterId& cluster, const ExecutionId& execution, Instant until, Instant now) {
+    Batch batch;
+    const std::size_t row = add_lock(batch, key, cluster, execution, until, now);
+    KN_CHECK(batch.run(connection));
+    if (!batch[row].empty()) return {};
+    KN_TRY(const std::string holder, lock_holder(connection, key));
+    return refused("busy", key + " is held by " + holder);
+}
+
+Result<> apply_undo(SqlConnection& connection, const ports::UndoRequest& undo) {
+    KN_TRY(const Rows rows, connection.query("SELECT cluster_id, state, dry_run, target, doc FROM executions WHERE id = $1" + std::string(for_update(connection)), {undo.execution}));
+    if (rows.empty()) return fail(ErrorCode::not_found, "no execution " + undo.execution.str());
+    const auto row = rows[0];
+    const auto state = parse_enum<ExecutionState>(row.text(1));
+    if (state != ExecutionState::succeeded || row.integer(2) != 0) {
+        return refused("not_succeeded", "execution " + undo.execution.str() + " is " + row.string(1) + (row.integer(2) != 0 ? " as a dry run" : "") + ": there is nothing to take back");
+    }
+    const ClusterId cluster(row.string(0));
+    KN_CHECK(take_lock(connection, row.string(3), cluster, undo.execution, undo.now + 60s, undo.now));
+    auto doc = json::parse(row.text(4));
+    if (!doc || !doc->is_object()) return fail(ErrorCode::internal, "execution " + undo.execution.str() + " is unreadable");
+    auto& object = doc->get_object();
+    object["state"] = to_string(ExecutionState::compensating);
+    object["error"] = boost::json::string_view(undo.reason);
+    object["reason"] = "worse";
+    object.erase("finished_at");
+    KN_CHECK(connection.query("UPDATE executions SET state = 'compensating', is_active = 1, owner = '', lease_until = NULL, wake_at = NULL, kills = 0, updated_at = $3, "
+                              "doc = $4 WHERE cluster_id = $1 AND id = $2",
+                              {cluster, undo.execution, undo.now, json::dump(*doc)}));
+    return {};
 }
 
 void add_budget_release(Batch& batch, const std::string& held) {

@@ -165,7 +165,11 @@ Task<Result<ports::PageOf<ActionRecord>>> SqlExecutionStore::actions(ports::Acti
         if (!filter.fault_class.empty()) select.where("fault_class = ?", filter.fault_class);
         if (!filter.actor.empty()) select.where("actor = ?", filter.actor);
         if (filter.since) select.where("started_at >= ?", *filter.since);
+        if (filter.until) select.where("started_at < ?", *filter.until);
         if (filter.mutating_only) select.where("dry_run = 0");
+        if (filter.correlation.starts_with("inc_")) select.where("execution_id IN (SELECT id FROM executions WHERE incident_id = ?)", filter.correlation);
+        else if (filter.correlation.starts_with("act_")) select.where("id = ?", filter.correlation);
+        else if (!filter.correlation.empty()) select.where("execution_id = ?", filter.correlation);
         KN_CHECK(select.page(page, "started_at", "id"));
         KN_TRY(const Rows rows, select.run(connection));
         return make_page(read_rows<ActionRecord>(rows, [](const Rows::Row& row) { return read_document<ActionRecord>(row.text(0), "actions"); }), page,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit_chain.hpp"
+#include "outbox_store.hpp"
 #include "signal_store.hpp"
 
 namespace kn::sql {
@@ -37,6 +38,7 @@ Result<> apply(SqlConnection& connection, const ports::IncidentCommit& commit) {
     for (const Signal& signal : commit.signals) add_signal_update(first, signal);
     std::vector<std::pair<std::size_t, const Approval*>> approvals;
     for (const Approval& approval : commit.approvals) approvals.emplace_back(add_approval(first, approval), &approval);
+    if (!commit.incidents.empty()) add_notices(first, commit.notices, commit.incidents.front().updated_at);
     AuditAppend audit(commit.audit);
     audit.lock_heads(connection, first);
     KN_CHECK(first.run(connection));
@@ -107,7 +109,7 @@ void IncidentWrite::add_to(Batch& batch) {
     update.emplace_back(incident_.version);
     update.emplace_back(words_before(next.state));
     index_ = batch.add("UPDATE incidents SET version = $3, state = $4, is_open = $5, severity = $6, fault_class = $7, ns = $8, target = $9, "
-                       "correlation_key = $10, incident_key = $11, opened_at = $12, updated_at = $13, closed_at = $14, next_look_at = $15, doc = $16 "
+                       "correlation_key = $10, incident_key = $11, opened_at = $12, updated_at = $13, closed_at = $14, next_look_at = $15, doc = $16, learned = CASE WHEN $5 = 1 THEN 0 ELSE learned END "
                        "WHERE cluster_id = $1 AND id = $2 AND version = $17 AND $18 LIKE '%,' || state || ',%' RETURNING 1",
                        std::move(update));
 }

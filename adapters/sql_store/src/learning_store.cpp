@@ -4,16 +4,10 @@
 
 #include "audit_chain.hpp"
 #include "execution_rows.hpp"
+#include "outbox_store.hpp"
 
 namespace kn::sql {
 namespace {
-
-struct Completion {
-    Assessment assessment;
-    std::vector<Posterior> posteriors;
-    std::vector<UntreatedSpell> spells;
-    std::vector<AuditRecord> audit;
-};
 
 /// The sums as they were read, with what was learned: the row moves on by one version, and a write over a version that has moved changes nothing.
 std::size_t add_posterior(Batch& batch, const Posterior& posterior) {
@@ -29,15 +23,17 @@ void add_spell_row(Batch& batch, const UntreatedSpell& spell, const std::string&
               {spell.cluster, id, spell.fault_class, spell.environment, document(spell)});
 }
 
-Result<> apply_completion(SqlConnection& connection, const Completion& done) {
+Result<> apply_judgement(SqlConnection& connection, const ports::Judgement& done) {
     const Assessment& assessment = done.assessment;
     Batch first;
     const std::size_t updated =
-        first.add("INSERT INTO assessments (cluster_id, id, execution_id, workflow, fault_class, action_at, due_at, done_at, claim_until, doc) "
-                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT (cluster_id, id) DO UPDATE SET due_at = excluded.due_at, "
-                  "done_at = excluded.done_at, claim_until = 0, doc = excluded.doc WHERE assessments.done_at IS NULL OR assessments.doc = excluded.doc RETURNING 1",
+        first.add("INSERT INTO assessments (cluster_id, id, execution_id, workflow, fault_class, action_at, due_at, done_at, claim_until, looks, recheck_at, doc) "
+                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11) ON CONFLICT (cluster_id, id) DO UPDATE SET due_at = excluded.due_at, "
+                  "done_at = excluded.done_at, claim_until = 0, looks = excluded.looks, recheck_at = excluded.recheck_at, doc = excluded.doc "
+                  "WHERE assessments.looks < excluded.looks RETURNING 1",
                   {assessment.cluster, assessment.id, assessment.execution, assessment.workflow, assessment.fault_class, assessment.action_at,
-                   assessment.due_at, assessment.done_at, document(assessment)});
+                   assessment.due_at, assessment.done_at, assessment.looks, assessment.recheck_at, document(assessment)});
+    if (done.undo) KN_CHECK(apply_undo(connection, *done.undo));
     std::vector<Posterior> posteriors = done.posteriors;
     std::ranges::sort(posteriors, {}, [](const Posterior& p) { return std::tie(p.scope, p.workflow, p.fault_class); });
     std::vector<std::size_t> rows;
@@ -45,10 +41,11 @@ Result<> apply_completion(SqlConnection& connection, const Completion& done) {
     for (std::size_t i = 0; i < done.spells.size(); ++i) {
         add_spell_row(first, done.spells[i], derive_id("spl_", id_time(assessment.id.str()), {assessment.id.str(), std::to_string(i)}));
     }
+    add_notices(first, done.notices, done.at);
     AuditAppend audit(done.audit);
     audit.lock_heads(connection, first);
     KN_CHECK(first.run(connection));
-    if (first[updated].empty()) return fail(ErrorCode::aborted, "assessment " + assessment.id.str() + " was completed by another replica");
+    if (first[updated].empty()) return fail(ErrorCode::aborted, "look " + std::to_string(assessment.looks) + " at assessment " + assessment.id.str() + " is stored already");
     for (std::size_t i = 0; i < rows.size(); ++i) {
         if (!first[rows[i]].empty()) continue;
         return fail(ErrorCode::aborted, "the sums of " + posteriors[i].workflow + " in " + posteriors[i].scope.str() + " have moved since they were read");
@@ -74,7 +71,7 @@ Task<Result<>> SqlLearningStore::schedule(Assessment assessment, Deadline deadli
 Task<Result<std::vector<Assessment>>> SqlLearningStore::claim_due(Instant now, Instant claim_until, int limit, Deadline deadline) {
     auto work = [=](SqlConnection& connection) -> Result<std::vector<Assessment>> {
         KN_TRY(const Rows rows, connection.query("UPDATE assessments SET claim_until = $2 WHERE (cluster_id, id) IN (SELECT cluster_id, id FROM assessments WHERE "
-                                                 "done_at IS NULL AND due_at <= $1 AND claim_until <= $1 ORDER BY due_at, id LIMIT $3" +
+                                                 "((done_at IS NULL AND due_at <= $1) OR (recheck_at IS NOT NULL AND recheck_at <= $1)) AND claim_until <= $1 ORDER BY due_at, id LIMIT $3" +
                                                      std::string(skip_locked(connection)) + ") RETURNING doc",
                                                  {now, claim_until, limit}));
         auto out = read_rows<Assessment>(rows, read_assessment);
@@ -84,11 +81,8 @@ Task<Result<std::vector<Assessment>>> SqlLearningStore::claim_due(Instant now, I
     co_return co_await context_.database.write(std::move(work), deadline);
 }
 
-Task<Result<>> SqlLearningStore::complete(Assessment assessment, std::vector<Posterior> posteriors, std::vector<UntreatedSpell> spells,
-                                          std::vector<AuditRecord> audit, Deadline deadline) {
-    auto work = [done = Completion{std::move(assessment), std::move(posteriors), std::move(spells), std::move(audit)}](SqlConnection& connection) {
-        return apply_completion(connection, done);
-    };
+Task<Result<>> SqlLearningStore::complete(ports::Judgement judgement, Deadline deadline) {
+    auto work = [done = std::move(judgement)](SqlConnection& connection) { return apply_judgement(connection, done); };
     co_return co_await context_.database.write(std::move(work), deadline);
 }
 
@@ -124,10 +118,23 @@ Task<Result<std::vector<Posterior>>> SqlLearningStore::posteriors(std::string fa
     co_return co_await context_.database.read(std::move(work), deadline);
 }
 
-Task<Result<>> SqlLearningStore::add_spell(UntreatedSpell spell, Deadline deadline) {
-    auto work = [spell = std::move(spell), id = make_id("spl_", context_.clock.now(), context_.random)](SqlConnection& connection) -> Result<> {
+Task<Result<std::vector<Incident>>> SqlLearningStore::unlearned(Instant closed_before, int limit, Deadline deadline) {
+    auto work = [=](SqlConnection& connection) -> Result<std::vector<Incident>> {
+        KN_TRY(const Rows rows, connection.query("SELECT doc FROM incidents WHERE is_open = 0 AND learned = 0 AND closed_at <= $1 ORDER BY closed_at, id LIMIT $2",
+                                                 {closed_before, limit}));
+        return read_rows<Incident>(rows, [](const Rows::Row& row) { return read_document<Incident>(row.text(0), "incidents"); });
+    };
+    co_return co_await context_.database.read(std::move(work), deadline);
+}
+
+Task<Result<>> SqlLearningStore::learn(ClusterId cluster, IncidentId incident, std::optional<UntreatedSpell> spell, Deadline deadline) {
+    auto work = [=](SqlConnection& connection) -> Result<> {
+        KN_TRY(const Rows rows, connection.query("UPDATE incidents SET learned = 1 WHERE cluster_id = $1 AND id = $2 AND is_open = 0 AND learned = 0 RETURNING closed_at",
+                                                 {cluster, incident}));
+        if (rows.empty() || !spell) return {};
+        // An incident that was opened again and ended a second time shows a second spell.
         Batch batch;
-        add_spell_row(batch, spell, id);
+        add_spell_row(batch, *spell, derive_id("spl_", id_time(incident.str()), {incident.str(), rows[0].string(0)}));
         return batch.run(connection);
     };
     co_return co_await context_.database.write(std::move(work), deadline);

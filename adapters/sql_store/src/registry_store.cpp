@@ -4,6 +4,7 @@
 #include <map>
 
 #include "audit_chain.hpp"
+#include "dead_letters.hpp"
 #include "migrate.hpp"
 
 namespace kn::sql {
@@ -136,6 +137,36 @@ Task<Result<std::vector<ObjectSnapshot>>> SqlRegistryStore::changes(ClusterId cl
     co_return co_await context_.database.read(std::move(work), deadline);
 }
 
+Task<Result<ports::PageOf<ports::DeadLetter>>> SqlRegistryStore::dead_letters(ports::DeadLetterFilter filter, ports::Page page, Deadline deadline) {
+    auto work = [filter, page](SqlConnection& connection) { return list_dead_letters(connection, filter, page); };
+    co_return co_await context_.database.read(std::move(work), deadline);
+}
+
+Task<Result<ports::DeadLetter>> SqlRegistryStore::dead_letter(std::string id, Deadline deadline) {
+    auto work = [id](SqlConnection& connection) { return read_dead_letter(connection, id); };
+    co_return co_await context_.database.read(std::move(work), deadline);
+}
+
+Task<Result<std::vector<std::pair<ports::DeadLetterFilter, std::int64_t>>>> SqlRegistryStore::dead_letter_counts(Deadline deadline) {
+    auto work = [](SqlConnection& connection) -> Result<std::vector<std::pair<ports::DeadLetterFilter, std::int64_t>>> {
+        KN_TRY(const Rows rows, connection.query("SELECT cluster_id, kind, count(*) FROM dead_letters GROUP BY cluster_id, kind ORDER BY cluster_id, kind"));
+        std::vector<std::pair<ports::DeadLetterFilter, std::int64_t>> out;
+        for (std::size_t i = 0; i < rows.size(); ++i) out.emplace_back(ports::DeadLetterFilter{rows[i].string(0), rows[i].string(1)}, rows[i].integer(2));
+        return out;
+    };
+    co_return co_await context_.database.read(std::move(work), deadline);
+}
+
+Task<Result<>> SqlRegistryStore::replay_dead_letter(std::string id, AuditRecord audit, Instant now, Deadline deadline) {
+    auto work = [id, audit = std::move(audit), now](SqlConnection& connection) { return sql::replay_dead_letter(connection, id, audit, now); };
+    co_return co_await context_.database.write(std::move(work), deadline);
+}
+
+Task<Result<>> SqlRegistryStore::purge_dead_letter(std::string id, AuditRecord audit, Deadline deadline) {
+    auto work = [id, audit = std::move(audit)](SqlConnection& connection) { return sql::purge_dead_letter(connection, id, audit); };
+    co_return co_await context_.database.write(std::move(work), deadline);
+}
+
 Task<Result<>> SqlRegistryStore::append_audit(std::vector<AuditRecord> records, Deadline deadline) {
     auto work = [records = std::move(records)](SqlConnection& connection) { return sql::append_audit(connection, records); };
     co_return co_await context_.database.write(std::move(work), deadline);
@@ -150,7 +181,12 @@ Task<Result<ports::PageOf<AuditRecord>>> SqlRegistryStore::audit(ports::AuditFil
         if (!filter.cluster.empty()) select.where("cluster_id = ?", filter.cluster);
         if (!filter.actor.empty()) select.where("actor = ?", filter.actor);
         if (!filter.object.empty()) select.where("object = ?", filter.object);
+        if (!filter.verb.empty()) select.where("verb = ?", filter.verb);
+        if (!filter.correlation.empty()) {
+            select.where("(correlation = ? OR correlation IN (SELECT id FROM executions WHERE incident_id = ?))", filter.correlation);
+        }
         if (filter.since) select.where("at >= ?", *filter.since);
+        if (filter.until) select.where("at < ?", *filter.until);
         KN_CHECK(select.page(page, "at", position));
         KN_TRY(const Rows rows, select.run(connection));
         return make_page(read_rows<AuditRecord>(rows, read_audit), page, [](const AuditRecord& record) { return std::pair(record.at, audit_position(record)); });

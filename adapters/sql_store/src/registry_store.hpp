@@ -16,6 +16,11 @@ public:
     Task<Result<>> put_snapshots(std::vector<ObjectSnapshot> snapshots, Deadline deadline) override;
     Task<Result<std::vector<ObjectSnapshot>>> snapshots(ObjectKey key, Instant since, int limit, Deadline deadline) override;
     Task<Result<std::vector<ObjectSnapshot>>> changes(ClusterId cluster, std::string ns, Instant since, int limit, Deadline deadline) override;
+    Task<Result<ports::PageOf<ports::DeadLetter>>> dead_letters(ports::DeadLetterFilter filter, ports::Page page, Deadline deadline) override;
+    Task<Result<ports::DeadLetter>> dead_letter(std::string id, Deadline deadline) override;
+    Task<Result<std::vector<std::pair<ports::DeadLetterFilter, std::int64_t>>>> dead_letter_counts(Deadline deadline) override;
+    Task<Result<>> replay_dead_letter(std::string id, AuditRecord audit, Instant now, Deadline deadline) override;
+    Task<Result<>> purge_dead_letter(std::string id, AuditRecord audit, Deadline deadline) override;
     Task<Result<>> append_audit(std::vector<AuditRecord> records, Deadline deadline) override;
     Task<Result<ports::PageOf<AuditRecord>>> audit(ports::AuditFilter filter, ports::Page page, Deadline deadline) override;
     Task<Result<ports::AuditCheck>> verify_audit(std::string cluster, Deadline deadline) override;

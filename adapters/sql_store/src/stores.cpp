@@ -5,6 +5,7 @@
 #include "incident_store.hpp"
 #include "learning_store.hpp"
 #include "migrate.hpp"
+#include "outbox_store.hpp"
 #include "registry_store.hpp"
 #include "signal_store.hpp"
 
@@ -33,6 +34,7 @@ struct SqlStores::Parts {
     SqlExecutionStore executions{context};
     SqlLearningStore learning{context};
     SqlRegistryStore registry{context};
+    SqlOutboxStore outbox{context};
     ports::Stores stores{signals, incidents, executions, learning, registry};
 };
 
@@ -49,10 +51,26 @@ Result<std::unique_ptr<SqlStores>> SqlStores::open(std::unique_ptr<SqlDatabase> 
 }
 
 ports::Stores& SqlStores::ports() { return parts_->stores; }
+ports::NotificationOutbox& SqlStores::outbox() { return parts_->outbox; }
 SqlDatabase& SqlStores::database() { return *parts_->database; }
 void SqlStores::stop() { parts_->database->stop(); }
 
 namespace {
+
+/// What hangs on executions goes with them.
+Result<std::int64_t> delete_executions(SqlConnection& connection, Instant before, int limit) {
+    KN_TRY(const Rows gone, connection.query("DELETE FROM executions WHERE (cluster_id, id) IN (SELECT cluster_id, id FROM executions WHERE updated_at < $1 AND "
+                                             "is_active = 0 LIMIT $2) RETURNING cluster_id, id",
+                                             {before, limit}));
+    Batch batch;
+    for (std::size_t i = 0; i < gone.size(); ++i) {
+        for (const char* table : {"steps", "execution_signals"}) {
+            batch.add("DELETE FROM " + std::string(table) + " WHERE cluster_id = $1 AND execution_id = $2", {gone[i].text(0), gone[i].text(1)});
+        }
+    }
+    KN_CHECK(batch.run(connection));
+    return static_cast<std::int64_t>(gone.size());
+}
 
 Result<std::int64_t> delete_old(SqlConnection& connection, const SqlStores::Retention& keep, Instant now, int limit) {
     struct Rule {
@@ -66,7 +84,8 @@ Result<std::int64_t> delete_old(SqlConnection& connection, const SqlStores::Rete
         {"approvals", "cluster_id, id", "expires_at < $1 AND state <> 'pending'", keep.history},
         {"actions", "cluster_id, id, id_at", "started_at < $1", keep.history},
         {"assessments", "cluster_id, id", "done_at < $1", keep.history},
-        {"executions", "cluster_id, id", "updated_at < $1 AND is_active = 0", keep.history},
+        {"notifications", "cluster_id, key, channel", "created_at < $1", keep.notifications},
+        {"dead_letters", "cluster_id, id", "at < $1", keep.notifications},
         {"cooldowns", "cluster_id, key", "until < $1", Duration{1}},
         {"object_snapshots", "cluster_id, object_key, seq",
          "seen_at < $1 AND seq < (SELECT max(s.seq) FROM object_snapshots s WHERE s.cluster_id = object_snapshots.cluster_id AND s.object_key = "
@@ -81,13 +100,12 @@ Result<std::int64_t> delete_old(SqlConnection& connection, const SqlStores::Rete
                                                  {now - rule.age, limit}));
         deleted += static_cast<std::int64_t>(rows.size());
     }
-    // What hangs on executions goes with them.
-    for (const char* table : {"steps", "execution_signals"}) {
-        KN_TRY(const Rows rows, connection.query("DELETE FROM " + std::string(table) + " WHERE NOT EXISTS (SELECT 1 FROM executions e WHERE e.cluster_id = " + table +
-                                                 ".cluster_id AND e.id = " + table + ".execution_id) RETURNING 1"));
-        deleted += static_cast<std::int64_t>(rows.size());
+    if (keep.history != Duration::zero()) {
+        KN_TRY(const std::int64_t executions, delete_executions(connection, now - keep.history, limit));
+        deleted += executions;
     }
-    KN_CHECK(make_partitions(connection, now));
+    // At the end of a round: the months to come.
+    if (deleted == 0) KN_CHECK(make_partitions(connection, now));
     return deleted;
 }
 

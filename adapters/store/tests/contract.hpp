@@ -5,6 +5,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -63,6 +64,11 @@ public:
                                                                    "END IF; END'"));
         static_cast<void>(emptied);
         return {};
+    }
+    /// Before another prepare(), while nothing is open.
+    void clear() {
+        if (kind_ != "sqlite") return;
+        for (const char* end : {"", "-wal", "-shm"}) (void)std::remove((dir_.path() + "/store.db" + end).c_str());
     }
     [[nodiscard]] const std::string& url() const { return url_; }
     [[nodiscard]] const std::string& kind() const { return kind_; }

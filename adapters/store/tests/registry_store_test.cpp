@@ -4,7 +4,6 @@ namespace kn::store_test {
 namespace {
 
 class RegistryStoreContract : public StoreContract {};
-class LearningStoreContract : public StoreContract {};
 
 TEST_P(RegistryStoreContract, KeepsClustersAndPauses) {
     ClusterRecord cluster{.id = eu1, .uid = "u1", .environment = Environment::prod};
@@ -95,51 +94,7 @@ TEST_P(RegistryStoreContract, DeletesWhatIsOldAndKeepsWhatIsOpen) {
     EXPECT_EQ(must(executions().list({}, {}, soon())).items.size(), 1U);
 }
 
-TEST_P(LearningStoreContract, ClaimsADueAssessmentOnce) {
-    for (int n = 1; n <= 3; ++n) {
-        Assessment a{.id = AssessmentId(id("asm_", n)), .cluster = eu1, .execution = an_execution(n).id, .workflow = "w", .fault_class = "oom.leak"};
-        a.action_at = t0;
-        a.due_at = t0 + Duration{n * 1000};
-        must(learning().schedule(a, soon()));
-        must(learning().schedule(a, soon()));
-    }
-    const auto due = must(learning().claim_due(t0 + 2s, t0 + 1min, 10, soon()));
-    ASSERT_EQ(due.size(), 2U);
-    EXPECT_LT(due[0].due_at, due[1].due_at);
-    EXPECT_TRUE(must(learning().claim_due(t0 + 2s, t0 + 1min, 10, soon())).empty());
-    EXPECT_EQ(must(learning().claim_due(t0 + 2min, t0 + 3min, 10, soon())).size(), 3U) << "the claim ran out";
-    Assessment scored = due[0];
-    scored.score = 0.0;
-    scored.done_at = t0 + 3s;
-    must(learning().complete(scored, {}, {}, {a_record(1)}, soon()));
-    const auto done = must(learning().assessments({.fault_class = "oom.leak", .done_only = true}, {}, soon()));
-    ASSERT_EQ(done.items.size(), 1U);
-    EXPECT_EQ(done.items[0].score, 0.0);
-    EXPECT_EQ(must(learning().assessments({}, {}, soon())).items.size(), 3U);
-    scored.note = "another";
-    EXPECT_EQ(error_of(learning().complete(scored, {}, {}, {}, soon())).code, ErrorCode::aborted) << "completed already";
-}
-
-TEST_P(LearningStoreContract, SumsThatMovedAreNotOverwritten) {
-    Assessment a{.id = AssessmentId(id("asm_", 1)), .cluster = eu1};
-    Posterior sums{.scope = ClusterId("_env/prod"), .workflow = "w", .fault_class = "oom.leak", .a = 0.75, .b = 0.1, .n = 1};
-    must(learning().complete(a, {sums}, {UntreatedSpell{.cluster = eu1, .environment = Environment::prod, .fault_class = "oom.leak", .left = 5min, .healed = true}}, {}, soon()));
-    const auto read = must(learning().posteriors("oom.leak", soon()));
-    ASSERT_EQ(read.size(), 1U);
-    EXPECT_EQ(read[0].a, 0.75);
-    EXPECT_EQ(read[0].b, 0.1);
-    Posterior next = read[0];
-    next.a = 1.5;
-    must(learning().complete(a, {next}, {}, {}, soon()));
-    EXPECT_EQ(error_of(learning().complete(a, {next}, {}, {a_record(1)}, soon())).code, ErrorCode::aborted);
-    EXPECT_TRUE(must(registry().audit({}, {}, soon())).items.empty());
-    must(learning().add_spell({.cluster = us1, .environment = Environment::prod, .fault_class = "oom.leak", .left = 1min}, soon()));
-    EXPECT_EQ(must(learning().spells("oom.leak", Environment::prod, 10, soon())).size(), 2U);
-    EXPECT_TRUE(must(learning().spells("oom.leak", Environment::dev, 10, soon())).empty());
-}
-
 KN_EVERY_STORE(RegistryStoreContract);
-KN_EVERY_STORE(LearningStoreContract);
 
 }  // namespace
 }  // namespace kn::store_test

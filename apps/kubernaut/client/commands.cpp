@@ -45,7 +45,7 @@ void print(const json::Value& value, const std::string& output) {
 }
 
 struct GetOptions {
-    std::string kind, id, cluster, ns, state, fault_class, workflow;
+    std::string kind, id, cluster, ns, state, fault_class, workflow, actor, action, since, until, correlation;
     bool watch = false, all = false, no_headers = false;
     std::size_t limit = 50;
 };
@@ -60,6 +60,11 @@ Query query_of(const GetOptions& get, const std::string& kind) {
     add("state", get.state);
     if (kind != "executions") add("class", get.fault_class);
     add("workflow", get.workflow);
+    add("actor", get.actor);
+    add(kind == "audit" ? "verb" : "action", get.action);
+    add("since", get.since);
+    add("until", get.until);
+    add("correlation", get.correlation);
     if (kind == "incidents" && !get.all && get.state.empty()) query.emplace_back("open", "true");
     return query;
 }
@@ -85,6 +90,10 @@ int do_get(const Common& common, const GetOptions& get) {
         show(json::Array{*item}, !get.no_headers);
         return 0;
     }
+    const std::pair<const char*, const std::string*> searches[] = {{"--actor", &get.actor}, {"--action", &get.action}, {"--since", &get.since}, {"--until", &get.until}, {"--correlation", &get.correlation}};
+    for (const auto& [name, value] : searches) {
+        if (!value->empty() && kind->name != "history" && kind->name != "audit") return report(Error{.message = std::string(name) + " is for history and audit"});
+    }
     auto items = session.list(kind->path, query_of(get, kind->name), get.limit);
     if (!items) return report(items.error());
     if (plain && items->empty() && !get.watch) {
@@ -106,7 +115,7 @@ int do_get(const Common& common, const GetOptions& get) {
 
 int do_describe(const Common& common, const std::string& name, const std::string& id) {
     const Kind* kind = find_kind(name);
-    if (kind == nullptr || !kind->single) return report(Error{.message = "incidents, executions, clusters and workflows can be described, not \"" + name + "\""});
+    if (kind == nullptr || !kind->single) return report(Error{.message = "incidents, executions, clusters, workflows and dead-letters can be described, not \"" + name + "\""});
     ApiSession session(common.server);
     auto item = session.get(kind->path + "/" + kube::percent_encode(id));
     if (!item) return report(item.error());
@@ -137,7 +146,7 @@ void add_commands(CLI::App& app, int& exit_code) {
     common->server.token = env("KUBERNAUT_TOKEN");
 
     auto get_options = std::make_shared<GetOptions>();
-    auto* get = app.add_subcommand("get", "List incidents, executions, clusters, workflows, actions, assessments, approvals, signals, history or pauses");
+    auto* get = app.add_subcommand("get", "List incidents, executions, clusters, workflows, actions, assessments, approvals, signals, history, audit, dead-letters or pauses");
     get->add_option("kind", get_options->kind, "what to list")->required();
     get->add_option("id", get_options->id, "only this one");
     get->add_option("-c,--cluster", get_options->cluster, "only of this cluster");
@@ -145,6 +154,11 @@ void add_commands(CLI::App& app, int& exit_code) {
     get->add_option("--state", get_options->state, "only in these states, separated by commas");
     get->add_option("--class", get_options->fault_class, "only of this fault class");
     get->add_option("--workflow", get_options->workflow, "only of this workflow");
+    get->add_option("--actor", get_options->actor, "history, audit: only what this person (or kubernaut) did");
+    get->add_option("--action", get_options->action, "history: only this action; audit: only this verb");
+    get->add_option("--since", get_options->since, "history, audit: from this time on (RFC 3339)");
+    get->add_option("--until", get_options->until, "history, audit: before this time (RFC 3339)");
+    get->add_option("--correlation", get_options->correlation, "history, audit: only of this incident, execution or action id");
     get->add_option("--limit", get_options->limit, "at most so many")->capture_default_str();
     get->add_flag("-A,--all", get_options->all, "incidents: ended ones as well");
     get->add_flag("-w,--watch", get_options->watch, "go on with changes as they come");
@@ -192,6 +206,21 @@ void add_commands(CLI::App& app, int& exit_code) {
     add_output(*cancel, *common);
     add_server_options(*cancel, *common);
     cancel->callback([=, &exit_code] { exit_code = do_post(*common, "/api/v1/executions/" + kube::percent_encode(names->a) + "/cancel", json::Object{}, "cancel requested"); });
+
+    auto* replay = app.add_subcommand("replay", "Put a dead letter back to work: an execution goes on where it stopped, a notification is tried again");
+    replay->add_option("id", names->a, "execution or notification id (get dead-letters)")->required();
+    add_output(*replay, *common);
+    add_server_options(*replay, *common);
+    replay->callback([=, &exit_code] { exit_code = do_post(*common, "/api/v1/dead-letters/" + kube::percent_encode(names->a) + "/replay", json::Object{}, "replayed"); });
+    auto* purge = app.add_subcommand("purge", "Forget a dead letter; the history of its execution stays");
+    purge->add_option("id", names->a, "execution or notification id (get dead-letters)")->required();
+    add_server_options(*purge, *common);
+    purge->callback([=, &exit_code] {
+        ApiSession session(common->server);
+        auto done = session.remove("/api/v1/dead-letters/" + kube::percent_encode(names->a), {});
+        if (!done) exit_code = report(done.error());
+        else std::cout << "purged\n";
+    });
 
     struct PauseOptions {
         std::string scope, name, reason, length;

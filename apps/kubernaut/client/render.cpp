@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "kubernaut/json/yaml.hpp"
 
@@ -56,7 +57,7 @@ std::vector<Kind> make_kinds() {
          {{"NAME", KN_COLUMN(text(v, "name"))}, {"RISK", KN_COLUMN(text(v, "risk"))}, {"MUTATING", KN_COLUMN(json::bool_at(v, "mutating").value_or(false) ? "yes" : "no")}, {"TIMEOUT", KN_COLUMN(text(v, "timeout")), true}, {"DESCRIPTION", KN_COLUMN(text(v, "description"))}}, false, ""},
         {"assessments", "/api/v1/assessments", {"assessment", "asm"},
          {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"WORKFLOW", KN_COLUMN(text(v, "workflow"))}, {"CLASS", KN_COLUMN(text(v, "fault_class"))}, {"STAGE", KN_COLUMN(text(v, "stage"))},
-          {"SCORE", KN_COLUMN(number(v, "score"))}, {"CONFIDENCE", KN_COLUMN(number(v, "confidence"))}, {"UPLIFT", KN_COLUMN(number(v, "uplift"))}, {"DUE", KN_COLUMN(text(v, "due_at")), true}, {"NOTE", KN_COLUMN(text(v, "note")), true}}, false, "assessment"},
+          {"SCORE", KN_COLUMN(number(v, "score"))}, {"CONFIDENCE", KN_COLUMN(number(v, "confidence"))}, {"HEALS-ALONE", KN_COLUMN(number(v, "would_have_healed"))}, {"UPLIFT", KN_COLUMN(number(v, "uplift"))}, {"DUE", KN_COLUMN(text(v, "due_at")), true}, {"NOTE", KN_COLUMN(text(v, "note")), true}}, false, "assessment"},
         {"approvals", "/api/v1/approvals", {"approval"},
          {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"WORKFLOW", KN_COLUMN(text(v, "workflow"))}, {"TARGET", KN_COLUMN(short_target(string_at(v, "target")))}, {"RISK", KN_COLUMN(text(v, "risk"))},
           {"STATE", KN_COLUMN(text(v, "state"))}, {"ASKED", KN_COLUMN(since(v, "asked_at", now))}, {"REASON", KN_COLUMN(text(v, "reason")), true}}, false, "approval"},
@@ -66,6 +67,12 @@ std::vector<Kind> make_kinds() {
         {"history", "/api/v1/history", {},
          {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"ACTION", KN_COLUMN(text(v, "action"))}, {"TARGET", KN_COLUMN(target_of(v))}, {"OUTCOME", KN_COLUMN(text(v, "outcome"))},
           {"BY", KN_COLUMN(text(v, "requested_by"))}, {"AGE", KN_COLUMN(since(v, "started_at", now))}, {"ERROR", KN_COLUMN(text(v, "error")), true}}, false, ""},
+        {"dead-letters", "/api/v1/dead-letters", {"dead-letter", "dead"},
+         {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"KIND", KN_COLUMN(text(v, "kind"))}, {"WHAT", KN_COLUMN(text(v, "title"))}, {"REASON", KN_COLUMN(text(v, "reason"))},
+          {"AGE", KN_COLUMN(since(v, "at", now))}}, true, ""},
+        {"audit", "/api/v1/audit", {},
+         {{"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"SEQ", KN_COLUMN(std::to_string(json::int_at(v, "seq").value_or(0)))}, {"AT", KN_COLUMN(text(v, "at"))}, {"ACTOR", KN_COLUMN(text(v, "actor"))},
+          {"VERB", KN_COLUMN(text(v, "verb"))}, {"OBJECT", KN_COLUMN(short_target(string_at(v, "object")))}, {"REASON", KN_COLUMN(text(v, "reason"))}, {"HASH", KN_COLUMN(text(v, "hash")), true}}, false, ""},
         {"pauses", "/api/v1/pauses", {"pause"},
          {{"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"NAMESPACE", KN_COLUMN(text(v, "ns"))}, {"BY", KN_COLUMN(text(v, "by"))}, {"SINCE", KN_COLUMN(since(v, "since", now))}, {"UNTIL", KN_COLUMN(text(v, "until"))}, {"REASON", KN_COLUMN(text(v, "reason"))}}, false, ""},
     };
@@ -159,7 +166,39 @@ std::string table(const Kind& kind, const json::Array& items, bool wide, bool he
     return out;
 }
 
-std::string describe(const json::Value& object) { return json::dump_yaml(object); }
+namespace {
+
+/// One judgement in words: every input with what was known of it, then what came of them.
+std::string judgement(const json::Value& a, const Style& style) {
+    std::string out = "  " + text(a, "workflow") + " (" + text(a, "stage") + ")";
+    if (json::at(a, "score") == nullptr || json::at(a, "score")->is_null()) {
+        out += text(a, "done_at").empty() ? ": not judged yet, due " + text(a, "due_at") : ": unassessed";
+    } else {
+        out += ": score " + number(a, "score") + ", confidence " + number(a, "confidence") + ", would have healed by itself " + number(a, "would_have_healed") + ", credited " + number(a, "uplift") +
+               (json::bool_at(a, "attributable").value_or(true) ? "" : ", not attributed to it");
+    }
+    out += "\n" + style.dim("      the fault is gone: " + text(a, "resolved") + ", its metric improved: " + number(a, "metric") + ", it came back: " + text(a, "came_back") + ", side effects: " +
+                            text(a, "side_effects") + ", changed by others: " + text(a, "drift")) + "\n";
+    if (const auto worse = text(a, "worse"); !worse.empty()) out += style.bad("      worse: " + worse) + "\n";
+    if (const auto note = text(a, "note"); !note.empty()) out += style.dim("      " + note) + "\n";
+    return out;
+}
+
+}  // namespace
+
+std::string describe(const json::Value& object) {
+    std::string out = json::dump_yaml(object);
+    // What people look for first, as comments: the document stays YAML.
+    std::string words;
+    for (const auto& assessment : json::array_at(object, "assessments")) words += judgement(assessment, Style(false));
+    if (words.empty()) return out;
+    std::string comment = "# Did it help\n#";
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        comment += words[i];
+        if (words[i] == '\n' && i + 1 < words.size()) comment += '#';
+    }
+    return out + comment;
+}
 
 std::string why(const json::Value& incident, const Style& style, Instant now) {
     std::string out = style.bold(text(incident, "id")) + "  " + text(incident, "target", "key") + "  " + style.state(text(incident, "state"));
@@ -195,9 +234,9 @@ std::string why(const json::Value& incident, const Style& style, Instant now) {
         for (const auto& reason : json::array_at(*plan, "reasons")) out += "  because " + value_text(reason) + "\n";
         for (const auto& other : json::array_at(*plan, "alternatives")) out += "  not " + text(other, "workflow") + ": " + text(other, "why_not") + "\n";
     }
+    bool told = false;
     for (const auto& assessment : json::array_at(incident, "assessments")) {
-        out += "\n" + style.bold("Did it help") + "\n  " + text(assessment, "workflow") + ": score " + number(assessment, "score") + ", confidence " + number(assessment, "confidence") +
-               ", credited " + number(assessment, "uplift") + " " + text(assessment, "note") + "\n";
+        out += (std::exchange(told, true) ? std::string{} : "\n" + style.bold("Did it help") + "\n") + judgement(assessment, style);
     }
     return out;
 }

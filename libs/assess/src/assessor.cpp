@@ -1,12 +1,11 @@
 #include "kubernaut/assess/assessor.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
-#include "kubernaut/base/ids.hpp"
+#include "evidence.hpp"
 #include "kubernaut/base/log.hpp"
 #include "kubernaut/domain/codec.hpp"
-#include "kubernaut/kube/object.hpp"
-#include "kubernaut/kube/resource.hpp"
 
 namespace kn::assess {
 namespace {
@@ -18,25 +17,41 @@ std::vector<ClusterId> scopes_of(const Assessment& assessment) {
     return {assessment.cluster, ClusterId("_env/" + std::string(to_string(assessment.environment))), ClusterId("_fleet")};
 }
 
-/// Desired and available replicas of a workload; none when it says neither.
-std::optional<double> availability_of(const json::Value& workload) {
-    const auto kind = kube::kind_of(workload);
-    if (kind == "DaemonSet") {
-        const auto desired = json::int_at(workload, "status", "desiredNumberScheduled");
-        if (!desired || *desired == 0) return std::nullopt;
-        return static_cast<double>(json::int_at(workload, "status", "numberAvailable").value_or(0)) / static_cast<double>(*desired);
-    }
-    const auto desired = json::int_at(workload, "spec", "replicas").value_or(1);
-    if (desired == 0) return std::nullopt;
-    const auto available = json::int_at(workload, "status", kind == "StatefulSet" ? "readyReplicas" : "availableReplicas").value_or(0);
-    return static_cast<double>(available) / static_cast<double>(desired);
+std::string two_digits(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2f", value);
+    return text;
+}
+
+std::string text_of(const Assessment& assessment) {
+    if (!assessment.score) return assessment.note;
+    std::string text = "score " + two_digits(*assessment.score) + ", confidence " + two_digits(assessment.confidence);
+    if (assessment.would_have_healed) text += ", would have healed by itself with " + two_digits(*assessment.would_have_healed);
+    if (assessment.uplift) text += ", credited " + two_digits(*assessment.uplift);
+    if (!assessment.attributable) text += ", not attributed to it";
+    return assessment.note.empty() ? text : text + " (" + assessment.note + ")";
+}
+
+void add_note(Assessment& assessment, const std::string& text) {
+    if (!text.empty()) assessment.note += (assessment.note.empty() ? "" : "; ") + text;
+}
+
+AuditRecord audit_of(const Assessment& assessment, Instant now) {
+    json::Object details{{"execution", assessment.execution.str()}, {"stage", to_string(assessment.stage)}, {"confidence", assessment.confidence}};
+    details["score"] = assessment.score ? json::Value(*assessment.score) : json::Value(nullptr);
+    if (assessment.incident) details["incident"] = assessment.incident->str();
+    return {.cluster = assessment.cluster, .at = now, .actor = "kubernaut", .verb = "assess", .object = assessment.target.str(), .reason = assessment.workflow, .details = std::move(details)};
+}
+
+/// Whether the sums were counted or would be: a dry run and a plan that changes nothing prove nothing.
+bool counts(const Assessment& assessment, const Execution& execution) {
+    return assessment.attributable && assessment.uplift && !execution.dry_run && execution.plan.risk != Risk::none;
 }
 
 }  // namespace
 
-Assessor::Assessor(async::EventLoop& loop, ports::Stores stores, ports::ClusterGateway& fleet, ports::Wakeups& wakeups, ports::LiveFeed& feed,
-                   metrics::Registry& metrics, AssessOptions options)
-    : loop_(loop), stores_(stores), fleet_(fleet), wakeups_(wakeups), feed_(feed), metrics_(metrics), options_(options), scope_(loop.executor()) {}
+Assessor::Assessor(async::EventLoop& loop, ports::Stores stores, AssessPorts ports, AssessOptions options)
+    : loop_(loop), stores_(stores), ports_(ports), options_(options), scope_(loop.executor()) {}
 
 void Assessor::start() { scope_.spawn("assess", run()); }
 void Assessor::stop() { scope_.cancel(); }
@@ -46,8 +61,10 @@ Task<> Assessor::run() {
     while (true) {
         auto done = co_await run_once();
         if (!done) log::warning("assessments could not be read", {{"error", done.error().describe()}});
+        auto learned = co_await learn_once();
+        if (!learned) log::warning("ended incidents could not be read", {{"error", learned.error().describe()}});
         if (done && *done >= options_.batch) continue;
-        (void)co_await wakeups_.assessments.wait(clock, clock.deadline_in(10s));
+        (void)co_await ports_.wakeups.assessments.wait(clock, clock.deadline_in(10s));
     }
 }
 
@@ -65,125 +82,205 @@ Task<Result<int>> Assessor::run_once() {
 }
 
 Task<Result<>> Assessor::judge(Assessment assessment) {
-    async::Clock& clock = loop_.clock();
-    const Deadline deadline = clock.deadline_in(call_timeout + store_timeout);
-    KN_CO_TRY(const Inputs inputs, co_await gather(assessment, deadline));
-    const Instant now = clock.now();
+    const Deadline deadline = loop_.clock().deadline_in(call_timeout + store_timeout);
     ++assessment.looks;
-    assessment.resolved = inputs.resolved;
-    assessment.came_back = inputs.came_back;
-    assessment.side_effects = inputs.side_effects;
-    assessment.metric = inputs.metric;
-    const Instant settled = id_time(assessment.id.str());
+    if (assessment.done_at) co_return co_await judge_recurrence(std::move(assessment), deadline);
+    KN_CO_TRY(Evidence evidence, co_await gather(assessment, deadline));
+    assessment.resolved = evidence.inputs.resolved;
+    assessment.came_back = evidence.inputs.came_back;
+    assessment.metric = evidence.inputs.metric;
+    assessment.drift = evidence.inputs.drift;
+    // What was once worse stays a side effect, even when it was taken back since.
+    assessment.side_effects = assessment.worse.empty() ? evidence.inputs.side_effects : Truth::yes;
+    if (assessment.stage == AssessmentStage::quick) co_return co_await judge_quick(std::move(assessment), std::move(evidence), deadline);
+    co_return co_await judge_finally(std::move(assessment), std::move(evidence), deadline);
+}
 
-    if (assessment.stage == AssessmentStage::quick) {
-        // Only "is it worse?": the final look comes later, and the score is its business.
-        assessment.stage = AssessmentStage::final;
-        assessment.due_at = std::max(now, settled) + options_.final_after;
-        co_return co_await stores_.learning.complete(std::move(assessment), {}, {}, {}, deadline);
+/// Only "is it worse?": the final look comes later, and the score is its business. What is worse must be so in two looks, since a workload that is just being scaled
+/// looks like one that falls apart; and what was taken back or followed by another try is nobody's to undo.
+Task<Result<>> Assessor::judge_quick(Assessment assessment, Evidence evidence, Deadline deadline) {
+    const Instant now = loop_.clock().now();
+    const bool seen_before = !assessment.worse.empty();
+    assessment.worse.clear();
+    ExecutionWithSteps run;
+    if (evidence.alarm) {
+        KN_CO_TRY(run, co_await stores_.executions.get(assessment.execution, deadline));
+        const bool in_place = run.execution.state == ExecutionState::succeeded && !run.execution.dry_run;
+        const bool last = !evidence.incident || evidence.incident->execution == assessment.execution;
+        if (in_place && last) assessment.worse = evidence.worse;
     }
+    const bool sure = !assessment.worse.empty() && seen_before;
+    if (!assessment.worse.empty() && !sure) {
+        assessment.due_at = now + options_.look_again;
+    } else {
+        assessment.stage = AssessmentStage::final;
+        assessment.settled_at = assessment.due_at;
+        assessment.due_at = std::max(now, assessment.due_at) + options_.final_after;
+    }
+    ports::Judgement judgement{.assessment = assessment, .posteriors = {}, .spells = {}, .audit = {}, .undo = {}, .notices = {}, .at = now};
+    if (!sure) co_return co_await stores_.learning.complete(std::move(judgement), deadline);
+
+    ports_.metrics.counter("kubernaut_assessments_total", "judgements", {{"cluster", assessment.cluster.str()}, {"result", "worse"}}).add();
+    const bool reversible = can_be_taken_back(run);
+    bool undone = evidence.take_back && reversible && evidence.inputs.drift != Truth::yes;
+    std::string why_not = evidence.inputs.drift == Truth::yes ? evidence.manager + " has changed the target since"
+                          : !evidence.take_back               ? "the target itself is not worse"
+                                                              : "it cannot be taken back";
+    ports::Notification notice{.kind = "execution_worse", .key = assessment.execution.str() + "/worse", .cluster = assessment.cluster, .ns = assessment.target.ns,
+                               .title = assessment.workflow + " on " + assessment.target.str() + " made it worse", .text = evidence.worse, .severity = Severity::critical};
+    AuditRecord audit = audit_of(assessment, now);
+    audit.verb = "assess.worse";
+    audit.reason = evidence.worse;
+    judgement.audit.push_back(std::move(audit));
+    if (undone) {
+        judgement.undo = {.execution = assessment.execution, .reason = "made it worse: " + evidence.worse, .now = now};
+        judgement.notices = {notice};
+        judgement.notices[0].text += "; it is taken back";
+        auto stored = co_await stores_.learning.complete(judgement, deadline);
+        if (!stored && stored.error().code != ErrorCode::failed_precondition) co_return stored;
+        if (!stored) {
+            undone = false;
+            why_not = stored.error().message;
+            judgement.undo.reset();
+        }
+    }
+    if (!undone) {
+        judgement.notices = {notice};
+        judgement.notices[0].text += "; it is not taken back: " + why_not;
+        KN_CO_CHECK(co_await stores_.learning.complete(std::move(judgement), deadline));
+    }
+    log::error("an execution made it worse", {{"execution", assessment.execution.str()}, {"cluster", assessment.cluster.str()}, {"target", assessment.target.str()}, {"worse", evidence.worse},
+                                              {"undone", undone ? "yes" : why_not}});
+    if (undone) ports_.wakeups.executions.notify();
+    co_await tell_incident(assessment, assessment.workflow + " made it worse: " + evidence.worse + (undone ? "; it is taken back" : "; it is not taken back: " + why_not), !undone && evidence.take_back, deadline);
+    co_return Result<>{};
+}
+
+Task<Result<std::vector<Posterior>>> Assessor::sums_of(Assessment assessment, Deadline deadline) {
+    KN_CO_TRY(const auto known, co_await stores_.learning.posteriors(assessment.fault_class, deadline));
+    std::vector<Posterior> out;
+    for (const ClusterId& scope : scopes_of(assessment)) {
+        Posterior sums{.scope = scope, .workflow = assessment.workflow, .fault_class = assessment.fault_class};
+        for (const Posterior& each : known) {
+            if (each.scope == scope && each.workflow == assessment.workflow) sums = each;
+        }
+        out.push_back(std::move(sums));
+    }
+    co_return out;
+}
+
+Task<Result<>> Assessor::judge_finally(Assessment assessment, Evidence evidence, Deadline deadline) {
+    const Instant now = loop_.clock().now();
+    Inputs inputs = evidence.inputs;
+    inputs.side_effects = assessment.side_effects;
     const Score score = score_of(inputs);
     if (!score.value && now < assessment.action_at + options_.give_up) {
         assessment.due_at = now + options_.look_again;
-        co_return co_await stores_.learning.complete(std::move(assessment), {}, {}, {}, deadline);
+        co_return co_await stores_.learning.complete({.assessment = std::move(assessment), .posteriors = {}, .spells = {}, .audit = {}, .undo = {}, .notices = {}, .at = now}, deadline);
     }
+    const Instant due = assessment.due_at;
     assessment.done_at = now;
     assessment.score = score.value;
     assessment.confidence = score.confidence;
-    std::vector<Posterior> moved;
-    std::vector<AuditRecord> audit;
+    assessment.note.clear();
+    add_note(assessment, evidence.metric_text);
+    ports::Judgement judgement;
     if (!score.value) {
-        assessment.note = "unassessed: whether the fault is gone could not be read within " + format_duration(options_.give_up);
+        add_note(assessment, "unassessed: whether the fault is gone could not be read within " + format_duration(options_.give_up));
     } else {
         KN_CO_TRY(const auto spells, co_await stores_.learning.spells(assessment.fault_class, assessment.environment, 1'000, deadline));
-        KN_CO_TRY(const auto execution, co_await stores_.executions.get(assessment.execution, deadline));
+        KN_CO_TRY(const auto run, co_await stores_.executions.get(assessment.execution, deadline));
         Duration age = 0ms;
-        if (assessment.incident) {
-            if (const auto incident = co_await stores_.incidents.get(assessment.cluster, *assessment.incident, deadline)) age = std::max(Duration{0}, assessment.action_at - incident->opened_at);
+        if (evidence.incident) {
+            KN_CO_TRY(const Instant onset, co_await onset_of(*evidence.incident, deadline));
+            age = std::max(Duration{0}, assessment.action_at - onset);
         }
         assessment.would_have_healed = heals_by_itself(spells, age, std::max(Duration{1}, now - assessment.action_at));
         assessment.uplift = *assessment.score * (1 - assessment.would_have_healed.value_or(0));
         assessment.attributable = assessment.drift != Truth::yes;
-        if (!assessment.would_have_healed) assessment.note = "too few untreated episodes to say whether it would have healed by itself: full credit";
-        if (assessment.attributable && !execution.execution.dry_run && execution.execution.plan.risk != Risk::none) {
-            KN_CO_TRY(const auto known, co_await stores_.learning.posteriors(assessment.fault_class, deadline));
-            for (const ClusterId& scope : scopes_of(assessment)) {
-                Posterior sums{.scope = scope, .workflow = assessment.workflow, .fault_class = assessment.fault_class};
-                for (const Posterior& each : known) {
-                    if (each.scope == scope && each.workflow == assessment.workflow) sums = each;
-                }
-                moved.push_back(updated(std::move(sums), *assessment.uplift, assessment.confidence, now, options_.half_life));
-            }
+        if (!assessment.would_have_healed) add_note(assessment, "too few untreated episodes to say whether it would have healed by itself: full credit");
+        else if (*assessment.would_have_healed > 0.5) add_note(assessment, "likely self-healing");
+        if (!assessment.attributable) add_note(assessment, evidence.manager + " changed the target meanwhile");
+        if (!assessment.worse.empty()) add_note(assessment, "side effects: " + assessment.worse);
+        assessment.counted = counts(assessment, run.execution);
+        if (assessment.counted) {
+            KN_CO_TRY(judgement.posteriors, co_await sums_of(assessment, deadline));
+            for (Posterior& sums : judgement.posteriors) sums = updated(std::move(sums), *assessment.uplift, assessment.confidence, now, options_.half_life);
         }
-        metrics_.histogram("kubernaut_effectiveness_uplift_ratio", "credited effectiveness", {{"workflow", assessment.workflow}}).observe(*assessment.uplift);
-    }
-    metrics_.counter("kubernaut_assessments_total", "judgements", {{"cluster", assessment.cluster.str()}, {"result", score.value ? "scored" : "unassessed"}}).add();
-    metrics_.histogram("kubernaut_assessment_lag_seconds", "judged after it was due").observe(static_cast<double>((now - assessment.due_at).count()) / 1000.0);
-    audit.push_back(AuditRecord{.cluster = assessment.cluster, .at = now, .actor = "kubernaut", .verb = "assess", .object = assessment.target.str(),
-                                .reason = assessment.workflow, .details = {{"execution", assessment.execution.str()}, {"score", score.value ? json::Value(*score.value) : json::Value(nullptr)}, {"confidence", score.confidence}}});
-    std::vector<UntreatedSpell> spells;
-    const Assessment shown = assessment;
-    KN_CO_CHECK(co_await stores_.learning.complete(std::move(assessment), std::move(moved), std::move(spells), std::move(audit), deadline));
-    feed_.publish("assessment", to_json(shown));
-    if (shown.incident) {
-        auto incident = co_await stores_.incidents.get(shown.cluster, *shown.incident, deadline);
-        if (incident) {
-            const std::string text = shown.score ? "score " + std::to_string(*shown.score).substr(0, 4) + ", confidence " + std::to_string(shown.confidence).substr(0, 4) : shown.note;
-            tell(*incident, now, "assessed", shown.workflow + ": " + text);
-            ports::IncidentCommit commit;
-            commit.incidents.push_back(*std::move(incident));
-            auto told = co_await stores_.incidents.commit(std::move(commit), deadline);
-            if (!told && told.error().code != ErrorCode::aborted) co_return told;
+        // Only what was resolved and has not come back can still come back.
+        if (options_.recurrence > Duration{0} && assessment.resolved == Truth::yes && assessment.came_back != Truth::yes) {
+            assessment.recheck_at = std::max(now + options_.look_again, assessment.action_at + options_.recurrence);
         }
+        ports_.metrics.histogram("kubernaut_effectiveness_uplift_ratio", "credited effectiveness", {{"workflow", assessment.workflow}}).observe(*assessment.uplift);
     }
+    ports_.metrics.counter("kubernaut_assessments_total", "judgements", {{"cluster", assessment.cluster.str()}, {"result", score.value ? "scored" : "unassessed"}}).add();
+    ports_.metrics.histogram("kubernaut_assessment_lag_seconds", "judged after it was due").observe(static_cast<double>((now - due).count()) / 1000.0);
+    judgement.audit.push_back(audit_of(assessment, now));
+    judgement.assessment = assessment;
+    KN_CO_CHECK(co_await stores_.learning.complete(std::move(judgement), deadline));
+    ports_.feed.publish("assessment", to_json(assessment));
+    co_await tell_incident(assessment, assessment.workflow + ": " + text_of(assessment), false, deadline);
     co_return Result<>{};
 }
 
-Task<Result<Inputs>> Assessor::gather(const Assessment& assessment, Deadline deadline) {
-    Inputs inputs;
-    if (assessment.incident) {
-        auto incident = co_await stores_.incidents.get(assessment.cluster, *assessment.incident, deadline);
-        if (!incident && incident.error().code != ErrorCode::not_found) co_return fail(incident.error());
-        if (incident) {
-            // R: settled by the incident's own verification (signals and evidence), later than our action.
-            if (incident->state == IncidentState::resolved) inputs.resolved = Truth::yes;
-            else if (incident->state == IncidentState::escalated) inputs.resolved = Truth::no;
-            else if (incident->state == IncidentState::planned || incident->state == IncidentState::remediating) inputs.resolved = Truth::no;
-            if (inputs.resolved == Truth::yes && !incident->incident_key.empty()) {
-                KN_CO_TRY(const auto same, co_await stores_.incidents.by_key(assessment.cluster, incident->incident_key, assessment.action_at, deadline));
-                inputs.came_back = std::any_of(same.begin(), same.end(), [&](const Incident& each) {
-                    return each.id != incident->id && each.opened_at > assessment.action_at;
-                }) ? Truth::yes : Truth::no;
-            }
-            // M: the share of replicas that are available, which is what every workload class wants to see rise.
-            if (const auto* resource = kube::find_resource(assessment.target.kind_group()); resource != nullptr && incident->diagnosis) {
-                double before = -1;
-                for (const Fact& fact : incident->diagnosis->facts) {
-                    if (fact.name == "workload.available_ratio" && fact.value.is_number()) before = fact.value.to_number<double>();
-                }
-                const auto client = fleet_.client(assessment.cluster);
-                if (client != nullptr && before >= 0 && before < 1) {
-                    if (const auto object = co_await client->get(*resource, assessment.target.ns, assessment.target.name, deadline)) {
-                        if (const auto after = availability_of(*object)) inputs.metric = std::clamp((*after - before) / (1 - before), 0.0, 1.0);
-                    }
-                }
+/// Long after: a fault that came back takes credit away, and one that did not gives none.
+Task<Result<>> Assessor::judge_recurrence(Assessment assessment, Deadline deadline) {
+    const Instant now = loop_.clock().now();
+    assessment.stage = AssessmentStage::recurrence;
+    assessment.recheck_at.reset();
+    KN_CO_TRY(const Truth back, co_await came_back(assessment, deadline));
+    ports::Judgement judgement;
+    std::string text;
+    std::pair<Truth, std::string> drift(Truth::unknown, {});
+    if (back == Truth::yes) drift = co_await drift_now(assessment, deadline);
+    if (drift.first == Truth::yes) {
+        // Whoever wrote the target since may have brought it back.
+        add_note(assessment, "it came back after " + drift.second + " had changed the target");
+    } else if (back == Truth::yes && assessment.score) {
+        assessment.came_back = Truth::yes;
+        const Score again = score_of({.resolved = assessment.resolved, .metric = assessment.metric, .came_back = Truth::yes, .side_effects = assessment.side_effects});
+        const double before = assessment.uplift.value_or(0);
+        assessment.score = std::min(*assessment.score, again.value.value_or(*assessment.score));
+        assessment.uplift = *assessment.score * (1 - assessment.would_have_healed.value_or(0));
+        add_note(assessment, "it came back within " + format_duration(options_.recurrence));
+        if (assessment.counted) {
+            KN_CO_TRY(judgement.posteriors, co_await sums_of(assessment, deadline));
+            for (Posterior& sums : judgement.posteriors) {
+                sums = corrected(std::move(sums), before, *assessment.uplift, assessment.confidence, assessment.done_at.value_or(now), now, options_.half_life);
             }
         }
+        text = assessment.workflow + ": " + text_of(assessment);
     }
-    KN_CO_TRY(inputs.side_effects, co_await side_effects(assessment, deadline));
-    co_return inputs;
+    ports_.metrics.counter("kubernaut_assessments_total", "judgements", {{"cluster", assessment.cluster.str()}, {"result", back == Truth::yes ? "came_back" : "lasted"}}).add();
+    judgement.audit.push_back(audit_of(assessment, now));
+    judgement.assessment = assessment;
+    KN_CO_CHECK(co_await stores_.learning.complete(std::move(judgement), deadline));
+    ports_.feed.publish("assessment", to_json(assessment));
+    if (!text.empty()) co_await tell_incident(assessment, std::move(text), false, deadline);
+    co_return Result<>{};
 }
 
-Task<Result<Truth>> Assessor::side_effects(const Assessment& assessment, Deadline deadline) {
-    // New trouble in the same namespace (or on the same node) that began after the action and is not its own incident.
-    ports::IncidentFilter filter{.cluster = assessment.cluster.str(), .ns = assessment.target.ns};
-    KN_CO_TRY(const auto recent, co_await stores_.incidents.list(filter, {.limit = 50}, deadline));
-    for (const Incident& incident : recent.items) {
-        if (assessment.incident && (incident.id == *assessment.incident || incident.cause == assessment.incident)) continue;
-        if (incident.opened_at <= assessment.action_at || incident.opened_at > assessment.action_at + 30min) continue;
-        if (incident.target.key == assessment.target && incident.incident_key != assessment.incident_key && !incident.fault_class.empty()) co_return Truth::yes;
+/// The judgement is stored already; the story of the incident is for people, and a writer that was faster only costs a line of it.
+Task<> Assessor::tell_incident(Assessment assessment, std::string text, bool escalate, Deadline deadline) {
+    if (!assessment.incident) co_return;
+    for (int tries = 0; tries < 3; ++tries) {
+        auto incident = co_await stores_.incidents.get(assessment.cluster, *assessment.incident, deadline);
+        if (!incident) co_return;
+        const Instant now = loop_.clock().now();
+        tell(*incident, now, "assessed", text);
+        if (escalate && !is_terminal(incident->state) && may_change(incident->state, IncidentState::escalated)) {
+            incident->state = IncidentState::escalated;
+            incident->outcome = Outcome::escalated;
+            incident->state_reason = "worse";
+            incident->closed_at = now;
+            tell(*incident, now, "state", "escalated: what was done made it worse");
+        }
+        incident->updated_at = now;
+        ports::IncidentCommit commit;
+        commit.incidents.push_back(*std::move(incident));
+        const auto told = co_await stores_.incidents.commit(std::move(commit), deadline);
+        if (told || told.error().code != ErrorCode::aborted) co_return;
     }
-    co_return Truth::no;
 }
 
 }  // namespace kn::assess

@@ -70,6 +70,10 @@ void members(Io& io, T& assessment) {
     io("attributable", assessment.attributable);
     io("note", assessment.note);
     io("looks", assessment.looks);
+    io("settled_at", assessment.settled_at);
+    io("recheck_at", assessment.recheck_at);
+    io("worse", assessment.worse);
+    io("counted", assessment.counted);
 }
 
 template <class Io, Is<Posterior> T>

@@ -172,12 +172,27 @@ Duration settle_time(const EngineOptions& options, const WorkflowMachine& machin
     return settle;
 }
 
+/// What people are told of an end; nothing of dry runs and of what was cancelled.
+std::optional<ports::Notification> note_of_end(const Execution& execution) {
+    using enum ExecutionState;
+    if (execution.dry_run || execution.state == cancelled) return std::nullopt;
+    const bool good = execution.state == succeeded;
+    return ports::Notification{.kind = good ? "execution_done" : execution.state == compensated ? "execution_compensated" : "execution_failed",
+                               .key = execution.id.str() + "/" + std::string(to_string(execution.state)),
+                               .cluster = execution.cluster,
+                               .ns = execution.plan.target.key.ns,
+                               .title = execution.plan.workflow + " on " + execution.plan.target.key.str() + ": " + std::string(to_string(execution.state)),
+                               .text = execution.error,
+                               .severity = good ? Severity::info : execution.state == compensation_failed ? Severity::critical : Severity::warning};
+}
+
 }  // namespace
 
 /// What goes with the end: locks, cooldowns, and the later judgement of what was done.
 void EngineDriver::State::finish_commit(ports::ExecutionCommit& commit, const WorkflowMachine& machine) {
     const Execution& execution = commit.execution;
     commit.release_locks = true;
+    if (auto note = note_of_end(execution)) commit.notices.push_back(*std::move(note));
     if (execution.dry_run || !execution.touched_at) return;
     const Instant now = clock.now();
     const bool good = execution.state == ExecutionState::succeeded;
@@ -210,17 +225,10 @@ Task<> EngineDriver::State::tell_end(Execution execution) {
     wakeups.assessments.notify();
     log::info("execution ended", {{"execution", execution.id.str()}, {"workflow", execution.plan.workflow}, {"state", to_string(execution.state)},
                                   {"error", execution.error}});
-    using enum ExecutionState;
-    if (execution.dry_run || execution.state == cancelled) co_return;
-    const bool good = execution.state == succeeded;
-    ports::Notification note{.kind = good ? "execution_done" : execution.state == compensated ? "execution_compensated" : "execution_failed",
-                             .key = execution.id.str() + "/" + std::string(to_string(execution.state)),
-                             .cluster = execution.cluster,
-                             .ns = execution.plan.target.key.ns,
-                             .title = execution.plan.workflow + " on " + execution.plan.target.key.str() + ": " + std::string(to_string(execution.state)),
-                             .text = execution.error,
-                             .severity = good ? Severity::info : execution.state == compensation_failed ? Severity::critical : Severity::warning};
-    const auto sent = co_await notifier.send(std::move(note), store_deadline());
+    // The same message went with the commit: this wakes whoever delivers it, and is all there is where nothing is delivered.
+    auto note = note_of_end(execution);
+    if (!note) co_return;
+    const auto sent = co_await notifier.send(*std::move(note), store_deadline());
     if (!sent) log::warning("cannot tell of an execution's end", {{"execution", execution.id.str()}, {"error", sent.error().describe()}});
 }
 

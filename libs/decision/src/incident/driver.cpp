@@ -10,12 +10,13 @@ constexpr std::size_t at_once = 16;          // incidents moved at the same time
 
 }  // namespace
 
-Task<Result<>> IncidentDriver::Impl::save(Incident& incident, std::string verb, std::optional<Approval> approval) {
+Task<Result<>> IncidentDriver::Impl::save(Incident& incident, std::string verb, std::optional<Approval> approval, std::optional<ports::Notification> note) {
     incident.updated_at = now();
     const bool commit_is_silent = verb.empty() && !approval;
     ports::IncidentCommit commit;
     commit.incidents.push_back(incident);
     if (approval) commit.approvals.push_back(*approval);
+    if (note) commit.notices.push_back(*std::move(note));
     if (!verb.empty()) commit.audit.push_back(audit_of(incident, now(), std::move(verb)));
     KN_CO_CHECK(co_await stores.incidents.commit(std::move(commit), store_limit()));
     ++incident.version;
@@ -27,27 +28,33 @@ Task<Result<>> IncidentDriver::Impl::save(Incident& incident, std::string verb, 
     co_return Result<>{};
 }
 
-Task<> IncidentDriver::Impl::notify(Incident incident, std::string kind, std::string title, std::string text) {
+ports::Notification IncidentDriver::Impl::note_of(const Incident& incident, std::string kind, std::string title, std::string text) {
     ports::Notification note;
-    note.kind = kind;
-    note.key = incident.id.str() + " " + kind + " " + std::to_string(incident.version);
+    note.key = incident.id.str() + " " + kind + " " + std::to_string(incident.version + 1);
+    note.kind = std::move(kind);
     note.cluster = incident.cluster;
     note.ns = incident.target.key.ns;
     note.title = std::move(title);
     note.text = std::move(text);
     note.severity = incident.severity;
+    return note;
+}
+
+Task<> IncidentDriver::Impl::notify(ports::Notification note) {
+    const std::string key = note.key;
     auto sent = co_await notifier.send(std::move(note), store_limit());
-    // Telling people never blocks a cure; the outbox tries again by itself.
-    if (!sent) log::warning("notification not accepted", {{"incident", incident.id.str()}, {"kind", kind}, {"error", sent.error().describe()}});
+    // Telling people never blocks a cure, and the message is stored with the change already.
+    if (!sent) log::warning("notification not accepted", {{"key", key}, {"error", sent.error().describe()}});
 }
 
 Task<Result<>> IncidentDriver::Impl::close(Incident incident, IncidentState state, Outcome outcome, std::string reason, std::string text) {
     incident.outcome = outcome;
     move_to(incident, state, now(), std::move(reason), text);
-    KN_CO_CHECK(co_await save(incident, "incident.closed"));
-    log::info("incident closed", {{"incident", incident.id.str()}, {"state", to_string(state)}, {"outcome", to_string(outcome)}, {"reason", incident.state_reason}});
     const bool resolved = state == IncidentState::resolved;
-    co_await notify(incident, resolved ? "incident_resolved" : "incident_escalated", std::string{to_string(outcome)} + ": " + incident.target.key.str(), text);
+    auto note = note_of(incident, resolved ? "incident_resolved" : "incident_escalated", std::string{to_string(outcome)} + ": " + incident.target.key.str(), text);
+    KN_CO_CHECK(co_await save(incident, "incident.closed", std::nullopt, note));
+    log::info("incident closed", {{"incident", incident.id.str()}, {"state", to_string(state)}, {"outcome", to_string(outcome)}, {"reason", incident.state_reason}});
+    co_await notify(std::move(note));
     wakeups.incidents.notify();              // incidents that are linked to this one
     co_return Result<>{};
 }
@@ -60,11 +67,13 @@ Task<Result<>> IncidentDriver::Impl::look_later(Incident incident, Duration in, 
 
 Task<Result<>> IncidentDriver::Impl::advance(Incident incident) {
     switch (incident.state) {
-        case IncidentState::open:
+        case IncidentState::open: {
             move_to(incident, IncidentState::diagnosing, now(), {}, {});
-            KN_CO_CHECK(co_await save(incident, "incident.diagnosing"));
-            co_await notify(incident, "incident_opened", incident.alert_name + ": " + incident.target.key.str(), {});
+            auto note = note_of(incident, "incident_opened", incident.alert_name + ": " + incident.target.key.str(), {});
+            KN_CO_CHECK(co_await save(incident, "incident.diagnosing", std::nullopt, note));
+            co_await notify(std::move(note));
             co_return co_await on_diagnosing(std::move(incident));
+        }
         case IncidentState::diagnosing: co_return co_await on_diagnosing(std::move(incident));
         case IncidentState::planned: co_return co_await on_planned(std::move(incident));
         case IncidentState::held: co_return co_await on_held(std::move(incident));

@@ -62,8 +62,10 @@ struct IncidentDriver::Impl {
     Task<> advance_alone(Incident incident);
     Task<Result<>> advance(Incident incident);
     /// Writes the incident (and an approval), publishes it and tells people. On return `incident.version` is the stored one.
-    Task<Result<>> save(Incident& incident, std::string verb, std::optional<Approval> approval = std::nullopt);
-    Task<> notify(Incident incident, std::string kind, std::string title, std::string text);
+    Task<Result<>> save(Incident& incident, std::string verb, std::optional<Approval> approval = std::nullopt, std::optional<ports::Notification> note = std::nullopt);
+    /// The message about what is saved next: it goes with that commit and then to the notifier.
+    [[nodiscard]] static ports::Notification note_of(const Incident& incident, std::string kind, std::string title, std::string text);
+    Task<> notify(ports::Notification note);
     Task<Result<>> close(Incident incident, IncidentState state, Outcome outcome, std::string reason, std::string text);
     Task<Result<>> look_later(Incident incident, Duration in, std::string reason = {});
 

@@ -246,8 +246,9 @@ Task<Result<>> IncidentDriver::Impl::ask_people(Incident incident, int needed, R
     tell(incident, at, "approval", text + " (" + std::to_string(approval.needed) + ")");
     incident.next_look_at = at + 2s;
     move_to(incident, IncidentState::awaiting_approval, at, "approval_required", incident.plan->workflow);
-    KN_CO_CHECK(co_await save(incident, "approval.asked", approval));
-    co_await notify(incident, "approval_asked", "approve " + incident.plan->workflow + " on " + incident.target.key.str() + "?", text);
+    auto note = note_of(incident, "approval_asked", "approve " + incident.plan->workflow + " on " + incident.target.key.str() + "?", text);
+    KN_CO_CHECK(co_await save(incident, "approval.asked", approval, note));
+    co_await notify(std::move(note));
     co_return Result<>{};
 }
 

@@ -41,11 +41,14 @@ struct FreezeWindow {
     std::string name, cluster, ns, weekday, from, to;
 };
 struct Channel {
-    std::string type, url, token;            ///< type webhook or slack; url and token may be secret://
+    std::string type, url, token;            ///< webhook, slack, teams, pagerduty or email; token = signing key, routing key or password; url and token may be secret://
+    std::string from, user;                  ///< email
+    std::vector<std::string> to;
+    bool plain = false;                      ///< email: without TLS is all right (a relay on this machine)
 };
 struct NotifyRoute {
     std::string channel;
-    std::vector<std::string> kinds, clusters;
+    std::vector<std::string> kinds, clusters, namespaces;
     std::string min_severity = "info";
 };
 struct Budget {
@@ -126,7 +129,12 @@ struct Config {
     struct {
         std::map<std::string, Channel> channels;
         std::vector<NotifyRoute> routes;
+        Duration digest = 1min;
     } notify;
+    struct {
+        Duration inbox = 7 * 24h, signals = 90 * 24h, history = 400 * 24h, snapshots = 30 * 24h, notifications = 30 * 24h, every = 1h;
+        int batch = 500;
+    } retention;
 
     /// The effective mode of a cluster: its own, else its profile's, else its environment's profile, else guard.mode.
     [[nodiscard]] Mode mode_of(const ClusterEntry& cluster) const;

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <deque>
-#include <functional>
-#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -11,51 +9,68 @@
 #include "kubernaut/async/loop.hpp"
 #include "kubernaut/async/scope.hpp"
 #include "kubernaut/async/signal.hpp"
-#include "kubernaut/json/json.hpp"
-#include "kubernaut/kube/transport.hpp"
 #include "kubernaut/metrics/registry.hpp"
+#include "kubernaut/notify/courier.hpp"
 #include "kubernaut/ports/notifier.hpp"
 
 namespace kn::notify {
 
 struct Channel {
-    std::string name, type;                           ///< webhook or slack
-    std::string path = "/";                           ///< of the URL
-    std::shared_ptr<kube::Transport> transport;       ///< to the URL's host
+    std::string name;
+    std::shared_ptr<Courier> courier;
 };
 struct Route {
     std::string channel;
-    std::set<std::string> kinds, clusters;            ///< empty = all
+    std::set<std::string> kinds, clusters, namespaces;   ///< empty = all
     Severity min_severity = Severity::info;
 };
+/// The channels whose routes want a message, in order of their names. Pure.
+std::vector<std::string> channels_for(const std::vector<Route>& routes, const ports::Notification& message);
 
-/// Logs every notification and delivers it to the channels whose routes match. A message that was accepted is tried five times; then it is
-/// counted and logged as lost.
+struct NotifyOptions {
+    int tries = 5;
+    Duration first_wait = 2s;                             ///< doubled after every failed try
+    std::size_t per_minute = 30;                          ///< messages a channel; what is more waits `digest` and goes out as one
+    Duration digest = 60s;
+    std::size_t digest_most = 200;
+    Duration try_timeout = 10s, claim = 90s, look_every = 1s;
+};
+
+/// Messages to people, stored before anybody tries to deliver them. send() returns when the message is in the outbox; from there this process or, after its end, the
+/// next one routes it and delivers it: at least once, five tries, then a dead letter. Messages that other transactions put into the outbox go the same way.
 class ChannelNotifier final : public ports::Notifier {
 public:
-    static constexpr int tries = 5;
-    static constexpr std::size_t queue_limit = 10'000, per_minute = 30;
-
-    ChannelNotifier(async::EventLoop& loop, metrics::Registry& metrics, std::vector<Channel> channels, std::vector<Route> routes);
+    /// Without an outbox nothing is delivered: every message is a log line only, and channels are refused.
+    ChannelNotifier(async::EventLoop& loop, metrics::Registry& metrics, ports::NotificationOutbox* outbox, std::vector<Channel> channels, std::vector<Route> routes,
+                    NotifyOptions options = {});
     async::Task<Result<>> send(ports::Notification notification, Deadline deadline) override;
     void start();
-    void stop() { scope_.cancel(); }
+    void stop();
     async::Task<> join() { return scope_.join(); }
 
-    /// The body for a channel's type. Pure.
-    static json::Value body_for(const std::string& type, const ports::Notification& notification);
+    /// One pass, for tests: routes what is new; delivers what is due on a channel, at most its minute's rest. How many were taken.
+    async::Task<Result<std::size_t>> route_once();
+    async::Task<Result<std::size_t>> deliver_once(std::size_t channel);
 
 private:
-    struct Queue {
+    struct Line {
         Channel channel;
-        std::deque<ports::Notification> waiting;
+        std::optional<Instant> digest_at;                 ///< the minute is used up: everything that waits goes out together then
         async::Signal ready;
     };
-    async::Task<> deliver(Queue& queue);
+    async::Task<> route_loop();
+    async::Task<> deliver_loop(std::size_t channel);
+    async::Task<Result<>> hand_over(Line& line, std::vector<ports::Delivery> batch);
+    [[nodiscard]] ports::DeliveryResult result_of(const ports::Delivery& delivery, const std::string& channel, const Result<>& answer) const;
+    void count(const std::string& channel, const char* result, std::size_t n = 1);
+
     async::EventLoop& loop_;
     metrics::Registry& metrics_;
-    std::vector<std::unique_ptr<Queue>> queues_;
+    ports::NotificationOutbox* outbox_;
+    std::vector<std::unique_ptr<Line>> lines_;
     std::vector<Route> routes_;
+    NotifyOptions options_;
+    async::Signal put_;
     async::TaskScope scope_;
 };
 

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "kubernaut/async/loop.hpp"
+#include "kubernaut/ports/notifier.hpp"
 #include "kubernaut/ports/registry_store.hpp"
 #include "kubernaut/sql_store/database.hpp"
 
@@ -18,6 +19,7 @@ public:
     SqlStores& operator=(const SqlStores&) = delete;
 
     [[nodiscard]] ports::Stores& ports();
+    [[nodiscard]] ports::NotificationOutbox& outbox();
     [[nodiscard]] SqlDatabase& database();
     /// Finishes what was accepted; calls after it fail with `unavailable`.
     void stop();
@@ -25,8 +27,10 @@ public:
     /// How long finished rows stay. Zero: for ever.
     struct Retention {
         Duration inbox = std::chrono::days{7}, signals = std::chrono::days{90}, history = std::chrono::days{400}, snapshots = std::chrono::days{30};
+        Duration notifications = std::chrono::days{30};
     };
-    /// Deletes what is older, at most `limit` rows a table; the number deleted. Newest snapshots of living objects and open work always stay.
+    /// Deletes what is older, at most `limit` rows a table; the number deleted. Newest snapshots of living objects and open work always stay. The audit
+    /// chain is not cut.
     async::Task<Result<std::int64_t>> retain(Retention retention, int limit, Deadline deadline);
 
 private:

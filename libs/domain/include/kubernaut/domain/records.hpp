@@ -77,7 +77,11 @@ struct Assessment {
     std::optional<double> uplift;              ///< u = score (1 - H)
     bool attributable = true;
     std::string note;
-    int looks = 0;
+    int looks = 0;                             ///< times it was looked at; the store takes each look once
+    std::optional<Instant> settled_at;         ///< when the quick look found the world settled
+    std::optional<Instant> recheck_at;         ///< the look at recurrence is due; none = done with it
+    std::string worse;                         ///< what the quick look found worse than before; "" = nothing
+    bool counted = false;                      ///< its uplift is in the posteriors
 };
 
 /// Weighted success and failure sums of one workflow on one fault class, for a cluster, `_env/x` or `_fleet`.

@@ -41,6 +41,7 @@ struct ExecutionCommit {
     bool release_locks = false;                     ///< at a terminal state; also ends the lease
     std::vector<StartRequest::Cooldown> cooldowns;  ///< set or prolonged
     std::optional<Assessment> assessment;           ///< inserted
+    std::vector<Notification> notices;              ///< put into the outbox
 };
 
 struct ExecutionFilter {
@@ -52,6 +53,8 @@ struct ActionFilter {
     std::string cluster, target, action, workflow, fault_class, actor;
     std::optional<Instant> since;
     bool mutating_only = false;
+    std::optional<Instant> until;                   ///< not included
+    std::string correlation;                        ///< an incident, execution or action id
 };
 
 class ExecutionStore {

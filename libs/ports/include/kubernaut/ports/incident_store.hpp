@@ -9,6 +9,7 @@
 #include "kubernaut/domain/incident.hpp"
 #include "kubernaut/domain/records.hpp"
 #include "kubernaut/domain/signal.hpp"
+#include "kubernaut/ports/notifier.hpp"
 
 namespace kn::ports {
 
@@ -36,6 +37,7 @@ struct IncidentCommit {
     std::vector<Signal> signals;        ///< state, incident and error are written
     std::vector<Approval> approvals;    ///< inserted or replaced
     std::vector<AuditRecord> audit;
+    std::vector<Notification> notices;  ///< put into the outbox: nobody can die between the change and its telling
 };
 
 class IncidentStore {

@@ -12,8 +12,9 @@
 namespace kn::ports {
 
 struct AuditFilter {
-    std::string cluster, actor, object;
-    std::optional<Instant> since;
+    std::string cluster, actor, object, verb;
+    std::string correlation;            ///< an incident or execution id: what was recorded about it (and, for an incident, about its executions)
+    std::optional<Instant> since, until;
 };
 
 struct AuditCheck {
@@ -22,7 +23,21 @@ struct AuditCheck {
     std::string first_break;            ///< "eu1 seq 17: hash differs"
 };
 
-/// Clusters, pauses, object snapshots and the audit chain.
+/// Work that was taken out of service because nobody could carry it on.
+struct DeadLetter {
+    ClusterId cluster;
+    std::string id;                     ///< of the execution or notification
+    std::string kind;                   ///< execution or notification
+    std::string title, reason;
+    Instant at{};
+    json::Value details;                ///< in the single view only
+};
+
+struct DeadLetterFilter {
+    std::string cluster, kind;          ///< "" = any
+};
+
+/// Clusters, pauses, object snapshots, dead letters and the audit chain.
 class RegistryStore {
 public:
     virtual ~RegistryStore() = default;
@@ -39,6 +54,18 @@ public:
     virtual Task<Result<std::vector<ObjectSnapshot>>> snapshots(ObjectKey key, Instant since, int limit, Deadline deadline) = 0;
     /// All objects of a namespace that changed (or were deleted) since then, newest first.
     virtual Task<Result<std::vector<ObjectSnapshot>>> changes(ClusterId cluster, std::string ns, Instant since, int limit, Deadline deadline) = 0;
+
+    /// Newest first.
+    virtual Task<Result<PageOf<DeadLetter>>> dead_letters(DeadLetterFilter filter, Page page, Deadline deadline) = 0;
+    virtual Task<Result<DeadLetter>> dead_letter(std::string id, Deadline deadline) = 0;
+    /// By (cluster, kind).
+    virtual Task<Result<std::vector<std::pair<DeadLetterFilter, std::int64_t>>>> dead_letter_counts(Deadline deadline) = 0;
+    /// Puts the work back where it was: an execution goes on in the state in which it was taken out, with its steps and intents, so that what was under
+    /// way is read back before anything is sent again; a notification gets all its tries anew. failed_precondition (reason busy) while another execution
+    /// holds the target.
+    virtual Task<Result<>> replay_dead_letter(std::string id, AuditRecord audit, Instant now, Deadline deadline) = 0;
+    /// Forgets the letter; the history of the execution stays.
+    virtual Task<Result<>> purge_dead_letter(std::string id, AuditRecord audit, Deadline deadline) = 0;
 
     virtual Task<Result<>> append_audit(std::vector<AuditRecord> records, Deadline deadline) = 0;
     virtual Task<Result<PageOf<AuditRecord>>> audit(AuditFilter filter, Page page, Deadline deadline) = 0;
