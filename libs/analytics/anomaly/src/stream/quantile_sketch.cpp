@@ -42,7 +42,7 @@ void QuantileSketch::fade(double factor) {
 void QuantileSketch::compress() {
     if (waiting_ == 0) return;
     const auto count = centroids_ + waiting_;
-    std::stable_sort(points_.begin(), points_.begin() + count, [](const Centroid& a, const Centroid& b) { return a.mean < b.mean; });
+    std::sort(points_.begin(), points_.begin() + count, [](const Centroid& a, const Centroid& b) { return a.mean < b.mean; });
     // k1: a centroid may span one unit of compression / (2 pi) * asin(2q - 1).
     const double unit = compression / (2 * std::numbers::pi);
     const auto limit_after = [&](double q) {
