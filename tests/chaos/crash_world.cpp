@@ -49,9 +49,11 @@ bool is_dry_run(const kube::Request& request) {
     return std::any_of(request.query.begin(), request.query.end(), [](const auto& q) { return q.first == "dryRun"; });
 }
 
-/// What the hub writes for itself is no effect on anybody's workloads.
+/// What the hub writes for itself (Events, its Lease and the namespace of that) is no effect on anybody's workloads.
 bool is_effect(const sim::WriteRecord& write) {
-    return write.user == hub_user && write.changed && !write.dry_run && write.resource != "events" && write.resource != "events.events.k8s.io" && write.resource != "leases.coordination.k8s.io";
+    static const std::set<std::string> own{"events", "events.events.k8s.io", "leases.coordination.k8s.io"};
+    const bool own_namespace = write.resource == "namespaces" && write.name == "kubernaut-system";
+    return write.user == hub_user && write.changed && !write.dry_run && !own.contains(write.resource) && !own_namespace;
 }
 
 }  // namespace
@@ -115,11 +117,20 @@ async::Task<Result<>> CrashWorld::set_up() {
     testing::write_file(folder_.path() + "/kubeconfig", app::kubeconfig_of({{cluster_name, "https://127.0.0.1:" + std::to_string(front_->port()), token}}, tls.cert_pem));
     write_configuration();
 
+    std::map<std::string, std::string> registry_of;
     for (int i = 0; i < plan_.faults; ++i) {
         const auto* builtin = sim::find_scenario(scenario_ids[static_cast<std::size_t>(i) % scenario_ids.size()]);
         if (builtin == nullptr) co_return fail(ErrorCode::not_found, "a scenario file is missing");
-        KN_CO_TRY(auto scenario, sim::Scenario::parse(builtin->text, plan_.seed * 10'000 + static_cast<std::uint64_t>(i)));
-        faults_.push_back(std::make_unique<Fault>(Fault{std::move(scenario), false, false, {}}));
+        // Scenarios share the namespace of the source Secrets: one Secret cannot be for two registries, so another variant is drawn then.
+        std::optional<sim::Scenario> scenario;
+        for (std::uint64_t variant = 0; !scenario; ++variant) {
+            KN_CO_TRY(auto drawn, sim::Scenario::parse(builtin->text, plan_.seed * 10'000 + static_cast<std::uint64_t>(i) + variant * 1'000'000'007));
+            const auto& vars = drawn.variables();
+            const auto host = vars.find("host");
+            const bool fits = host == vars.end() || registry_of.try_emplace(vars.at("app"), host->second).first->second == host->second;
+            if (fits) scenario.emplace(std::move(drawn));
+        }
+        faults_.push_back(std::make_unique<Fault>(Fault{*std::move(scenario), false, false, {}}));
     }
     async::TaskScope deploying(loop_.executor());
     for (auto& fault : faults_) deploying.spawn("deploy", deploy_in_scope(*fault));

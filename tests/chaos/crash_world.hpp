@@ -29,6 +29,7 @@ struct CrashReport {
     std::size_t posted = 0, tries = 0;
     std::string causes, outcomes;
     std::vector<std::string> lost, doubled, harmed;
+    std::vector<std::string> escalated;      ///< told to people: shown with KN_CRASH_VERBOSE=1, no failure by itself
 };
 
 /// A simulated cluster behind HTTPS in this process, faults of the scenario files injected one after another, alerts posted all the time by a sender that

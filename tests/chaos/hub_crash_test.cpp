@@ -38,6 +38,7 @@ void play(const char* store, std::string url) {
     std::cout << store << ": " << report->kills << " kills (" << report->causes << "); " << report->posted << " alerts accepted in " << report->tries << " tries; " << report->incidents << " incidents ("
               << report->outcomes << "); " << report->faults << " faults, " << report->cured << " cured, " << report->effects << " effects at the API server; " << report->lost.size() << " lost, "
               << report->doubled.size() << " doubled\n" << std::flush;
+    if (number_from("KN_CRASH_VERBOSE", 0) != 0) std::cout << "escalated:" << lines(report->escalated) << "\n";
     EXPECT_GE(report->kills, plan.kills);
     EXPECT_TRUE(report->lost.empty()) << lines(report->lost);
     EXPECT_TRUE(report->doubled.empty()) << lines(report->doubled);

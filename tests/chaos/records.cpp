@@ -80,7 +80,13 @@ async::Task<Result<>> CrashWorld::judge_records(CrashReport& report) {
             report.lost.push_back("the incident of " + what + " is " + std::string(to_string(open.state)) + " with outcome " + std::string(to_string(open.outcome)) + ", " + open.state_reason + story);
         }
     }
-    for (const auto& [id, incident] : incidents) ++outcomes[std::string(to_string(incident.outcome))];
+    for (const auto& [id, incident] : incidents) {
+        ++outcomes[std::string(to_string(incident.outcome))];
+        if (incident.outcome != Outcome::escalated) continue;
+        std::string tale = incident.target.key.str() + ": " + incident.alert_name + ", " + incident.fault_class + ", " + incident.state_reason;
+        for (const auto& entry : incident.story) tale += "\n      " + format_rfc3339(entry.at) + " " + entry.kind + ": " + entry.text;
+        report.escalated.push_back(std::move(tale));
+    }
     for (const auto& [outcome, count] : outcomes) report.outcomes += (report.outcomes.empty() ? "" : ", ") + std::to_string(count) + " " + outcome;
     KN_CO_TRY(const auto dead, co_await stores.executions.dead_letters(clock.deadline_in(30s)));
     for (const auto& execution : dead) report.lost.push_back("given up as a dead letter: " + execution.plan.workflow + " on " + execution.plan.target.key.str() + ": " + execution.error);
