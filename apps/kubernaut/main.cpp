@@ -1,5 +1,7 @@
 #include <iostream>
 
+#include "analyze/command.hpp"
+#include "bench_patterns.hpp"
 #include "client/commands.hpp"
 #include "commands.hpp"
 
@@ -14,6 +16,8 @@ int main(int argc, char** argv) {
     kn::app::add_demo(app, exit_code);
     kn::app::add_sim(app, exit_code);
     kn::app::add_bench(app, exit_code);
+    kn::app::add_bench_patterns(app, exit_code);
+    kn::app::add_analyze(app, exit_code);
     kn::app::add_config(app, exit_code);
     kn::client::add_commands(app, exit_code);
     kn::app::add_completion(app, exit_code);
