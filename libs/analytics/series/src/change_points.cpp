@@ -122,10 +122,10 @@ Changes find_changes(std::span<const double> values, const ChangeOptions& option
 
     const RangeSums sums(y);
     const auto levels = detail::pelt(sums, n, Shape::level, deviation, penalty, shortest);
-    const auto lines = detail::pelt(sums, n, Shape::line, deviation, penalty * 4 / 3, shortest);
+    const auto lines = options.levels_only ? levels : detail::pelt(sums, n, Shape::line, deviation, penalty * 4 / 3, shortest);
     const double level_cost = description_cost(sums, Shape::level, deviation, penalty, levels);
     const double line_cost = description_cost(sums, Shape::line, deviation, penalty * 4 / 3, lines) + log_n * noise.inflation();
-    out.piecewise_linear = line_cost < level_cost;
+    out.piecewise_linear = !options.levels_only && line_cost < level_cost;
     out.boundaries = out.piecewise_linear ? lines : levels;
     const Shape shape = out.piecewise_linear ? Shape::line : Shape::level;
     for (std::size_t s = 1; s + 1 < out.boundaries.size(); ++s) {

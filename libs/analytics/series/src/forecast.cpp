@@ -57,35 +57,49 @@ Deseasonalized deseasonalize(std::span<const double> y, std::size_t period) {
 bool is_long(std::size_t n, std::size_t period) { return period > 1 && n >= 4 * period && n >= 200; }
 
 Fitted best_ets(const SmoothingTask& task) {
-    Fitted best = detail::fit_ets(task, false, false, SeasonKind::none, 1);
+    const auto fit = [&](bool trend, bool damped) {
+        Fitted one = detail::fit_ets(task, trend, damped, SeasonKind::none, 1);
+        one.model = !trend ? "ets(A,N,N)" : damped ? "ets(A,Ad,N)" : "ets(A,A,N)";
+        return one;
+    };
+    if (!task.known.empty()) return fit(task.known.front().model != "ets(A,N,N)", task.known.front().model == "ets(A,Ad,N)");
+    Fitted best = fit(false, false);
     if (task.values.size() >= 6)
         for (const bool damped : {false, true})
-            if (Fitted one = detail::fit_ets(task, true, damped, SeasonKind::none, 1); one.criterion < best.criterion) best = std::move(one);
-    best.model = "ets";
+            if (Fitted one = fit(true, damped); one.criterion < best.criterion) best = std::move(one);
     return best;
 }
 
 /// Both members on a series without season, given back with it.
 template <class PutBack>
 void add_without_season(std::vector<Fitted>& members, const SmoothingTask& task, PutBack&& put_back) {
-    for (Fitted member : {detail::fit_theta(task), best_ets(task)}) {
+    SmoothingTask second = task;
+    if (!task.known.empty()) second.known = task.known.subspan(1);
+    for (Fitted member : {detail::fit_theta(task), best_ets(second)}) {
         for (std::size_t o = 0; o < member.paths.size(); ++o)
             for (std::size_t h = 0; h < task.horizon; ++h) member.paths[o][h] = put_back(member.paths[o][h], task.origins[o], h);
         members.push_back(std::move(member));
     }
 }
 
-std::vector<Fitted> fit_members(const SmoothingTask& task, std::span<const std::size_t> periods) {
+/// `many`: with the members that need a long series.
+std::vector<Fitted> fit_members(const SmoothingTask& task, std::span<const std::size_t> periods, bool many) {
     std::vector<Fitted> members;
     const auto y = task.values;
     const std::size_t period = periods.empty() ? 1 : periods.back();
     const Deseasonalized plain = deseasonalize(y, period);
-    add_without_season(members, {plain.values, task.horizon, task.origins}, [&](double v, std::size_t o, std::size_t h) { return plain.put_back(v, o + h); });
+    add_without_season(members, {plain.values, task.horizon, task.origins, task.known}, [&](double v, std::size_t o, std::size_t h) { return plain.put_back(v, o + h); });
     if (period < 2) return members;
-    members.push_back(detail::fit_ets(task, true, true, SeasonKind::additive, period));
+    // Members stand in the same order every time, so the known one is at the same place.
+    const auto from_known = [&] {
+        SmoothingTask one = task;
+        if (!task.known.empty()) one.known = task.known.subspan(members.size());
+        return one;
+    };
+    members.push_back(detail::fit_ets(from_known(), true, true, SeasonKind::additive, period));
     members.back().model = "holt-winters";
-    if (!is_long(y.size(), period)) return members;
-    members.push_back(detail::fit_ets(task, false, false, SeasonKind::additive, period));
+    if (!many) return members;
+    members.push_back(detail::fit_ets(from_known(), false, false, SeasonKind::additive, period));
     members.back().model = "seasonal level";
     members.push_back(detail::fit_autoregression(task, periods));
     Fitted naive{.model = "seasonal naive"};
@@ -99,25 +113,25 @@ std::vector<Fitted> fit_members(const SmoothingTask& task, std::span<const std::
 
 /// Long series (many periods, many points) can spare their end: members are fitted without it and weighed by how they do on it. In short ones
 /// that is too noisy, and fixed weights (Theta twice) do better.
-std::vector<double> member_weights(std::span<const double> y, std::size_t horizon, std::span<const std::size_t> periods, const std::vector<Fitted>& members) {
-    std::vector<double> weights(members.size(), 1.0);
-    weights[0] = 2;
-    const std::size_t period = periods.empty() ? 1 : periods.back();
-    if (!is_long(y.size(), period)) return weights;
-    const std::size_t held = std::clamp<std::size_t>(horizon, periods.front(), y.size() / 5);
-    const std::size_t kept = y.size() - held;
+struct Trial {
+    std::vector<Fitted> members;  ///< fitted without the end; empty for short series
+    std::vector<double> weights;  ///< inverse squares of their mean absolute errors on it
+};
+Trial try_members(std::span<const double> y, std::size_t horizon, std::span<const std::size_t> periods) {
+    Trial out;
+    if (!is_long(y.size(), periods.empty() ? 1 : periods.back())) return out;
+    const std::size_t held = std::min(std::max(horizon, periods.front()), y.size() / 5), kept = y.size() - held;
     const std::size_t origin[] = {kept};
-    const auto tried = fit_members({y.subspan(0, kept), held, origin}, periods);
-    if (tried.size() != members.size()) return weights;
+    out.members = fit_members({y.subspan(0, kept), held, origin}, periods, true);
     double best = std::numeric_limits<double>::infinity();
-    for (std::size_t m = 0; m < tried.size(); ++m) {
+    for (const auto& member : out.members) {
         double error = 0;
-        for (std::size_t h = 0; h < held; ++h) error += std::abs(y[kept + h] - tried[m].paths[0][h]);
-        weights[m] = error;
+        for (std::size_t h = 0; h < held; ++h) error += std::abs(y[kept + h] - member.paths[0][h]);
+        out.weights.push_back(error);
         best = std::min(best, error);
     }
-    for (double& w : weights) w = best > 0 ? (best / w) * (best / w) : (w > 0 ? 0.0 : 1.0);
-    return weights;
+    for (double& w : out.weights) w = best > 0 ? (best / w) * (best / w) : (w > 0 ? 0.0 : 1.0);
+    return out;
 }
 
 /// Weighted median (the middle of the two where the half falls between).
@@ -168,8 +182,13 @@ Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& op
     std::ranges::reverse(origins);
 
     const std::size_t steps = options.horizon, last = origins.size() - 1;
-    std::vector<Fitted> members = fit_members({y, steps, origins}, periods);
-    const auto weights = member_weights(y, steps, periods, members);
+    const Trial trial = try_members(y, steps, periods);
+    const std::vector<Fitted> members = fit_members({y, steps, origins, trial.members}, periods, !trial.members.empty());
+    std::vector<double> weights = trial.weights;
+    if (weights.size() != members.size()) {
+        weights.assign(members.size(), 1.0);
+        weights[0] = 2;
+    }
     const auto combined = [&](std::size_t origin) { return combination(members, weights, origin, steps); };
     out.values = combined(last);
     for (const auto& member : members) out.members.push_back({member.model, member.paths[last]});

@@ -255,14 +255,16 @@ std::vector<Season> find_seasons(std::span<const double> values, const SeasonOpt
     const double whole = sum_of_squares(y);
     std::vector<double> unexplained = y;  // by the seasons found; y also lacks what was rejected, and its spectrum has holes there
     // What fails the tests is taken away as well, it may be a bend that hides a season; but not for ever.
+    std::size_t first_degree = 0, last_degree = highest_degree;
     for (std::size_t rejected = 0; out.size() < options.max_seasons && rejected <= 2;) {
         Candidate best;
         std::vector<double> detrended = y, before, whole_noise = unexplained, noise_before;
         Polynomials polynomials(y.size()), same(y.size());
-        for (std::size_t degree = 0; degree <= highest_degree; ++degree) {
+        for (std::size_t degree = 0; degree <= last_degree; ++degree) {
             polynomials.take(detrended);
             same.take(whole_noise);
             if (!(sum_of_squares(detrended) > 1e-18 * whole)) break;
+            if (degree < first_degree) continue;
             if (const Candidate one = best_candidate(detrended, degree, out, options); one.cost < best.cost) {
                 best = one;
                 before = detrended;
@@ -270,6 +272,7 @@ std::vector<Season> find_seasons(std::span<const double> values, const SeasonOpt
             }
         }
         if (best.harmonics == 0) break;
+        first_degree = last_degree = best.degree;  // the first choice of trend stands
         std::vector<double> after = before;
         remove_harmonics(after, best.frequency, best.harmonics);
         const double tried = static_cast<double>(y.size()) ;  // independent frequencies, twice for what lies between them
@@ -281,6 +284,7 @@ std::vector<Season> find_seasons(std::span<const double> values, const SeasonOpt
         y = std::move(after);
         if (!(season.p_value <= options.significance) || !top) {
             ++rejected;
+            if (season.p_value > 0.5 && 6 * season.period < y.size()) break;  // no bend, just noise: there is nothing more
             continue;
         }
         season.autocorrelation = *top;

@@ -162,10 +162,10 @@ Fitted fit_ets_of(const SmoothingTask& task, bool trend, bool damped, std::size_
         seasons = first_seasons;
         return ets_pass<kind>(y, period, parameters(x), level0, slope0, seasons, [](std::size_t, double, double) {});
     };
-    const auto best = minimize(cost, start, low, high, 40 * start.size() + 20);
+    const auto best = task.known.empty() ? minimize(cost, start, low, high, 30 * start.size() + 10) : task.known.front().parameters;
     const EtsParameters p = parameters(best);
 
-    Fitted out;
+    Fitted out{.parameters = best};
     seasons = first_seasons;
     std::size_t next_origin = 0;
     const double squares = ets_pass<kind>(y, period, p, level0, slope0, seasons, [&](std::size_t seen, double level, double slope) {
@@ -224,9 +224,11 @@ Fitted fit_theta(const SmoothingTask& task) {
     };
     const double first = y[0];
     const std::vector<double> low{0.05, 1.0, std::min(first * 0.5, first * 1.5) - 1e-9}, high{0.99, 6.0, std::max(first * 0.5, first * 1.5) + 1e-9};
-    const auto best = minimize([&](std::span<const double> x) { return pass(x[0], x[1], x[2], [](std::size_t, const State&, double) {}); },
-                               {0.5, 2.0, first}, low, high, 140);
-    Fitted out{.model = "theta"};
+    const auto best = !task.known.empty()
+                          ? task.known.front().parameters
+                          : minimize([&](std::span<const double> x) { return pass(x[0], x[1], x[2], [](std::size_t, const State&, double) {}); },
+                                     {0.5, 2.0, first}, low, high, 100);
+    Fitted out{.model = "theta", .parameters = best};
     std::size_t next_origin = 0;
     pass(best[0], best[1], best[2], [&](std::size_t seen, const State& s, double keep) {
         if (next_origin >= task.origins.size() || task.origins[next_origin] != seen) return;

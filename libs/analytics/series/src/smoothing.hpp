@@ -16,12 +16,14 @@ struct Fitted {
     std::string model;
     std::vector<std::vector<double>> paths;
     double criterion = 0;  ///< AICc
+    std::vector<double> parameters{};
 };
 
 struct SmoothingTask {
     std::span<const double> values;
     std::size_t horizon = 1;
     std::span<const std::size_t> origins;  ///< ascending; the last one is values.size()
+    std::span<const Fitted> known{};       ///< the same members fitted on most of the values: their parameters are used as they are
 };
 
 /// Exponential smoothing with error correction: level, optional (damped) trend, optional season. Parameters by least squares of one-step errors.

@@ -14,6 +14,7 @@ struct ChangeOptions {
     double penalty_factor = 3;    ///< times log(n), per change, in units of the noise (BIC-like; modified BIC is about 3)
     std::size_t min_segment = 0;  ///< points; 0: 5, or the period when there is a season
     std::size_t period = 0;       ///< points; 0: found; 1: none
+    bool levels_only = false;     ///< no lines: a drift is then several levels
 };
 
 struct Change {
