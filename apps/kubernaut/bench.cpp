@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "bench_figures.hpp"
+#include "bench_kube.hpp"
 #include "commands.hpp"
 #include "hub.hpp"
 #include "kubernaut/base/log.hpp"
@@ -300,7 +301,10 @@ void add_bench(CLI::App& app, int& exit_code) {
     command->add_option("--workflows", options->workflows, "one-step workflows")->capture_default_str();
     command->add_option("--parallel", options->parallel, "starters at a time")->capture_default_str();
     command->add_option("-o,--output", options->output, "table or json")->check(CLI::IsMember({"table", "json"}));
-    command->callback([options, &exit_code] { exit_code = run(*options); });
+    add_bench_kube(*command, exit_code);
+    command->callback([options, command, &exit_code] {
+        if (command->get_subcommands().empty()) exit_code = run(*options);
+    });
 }
 
 }  // namespace kn::app
