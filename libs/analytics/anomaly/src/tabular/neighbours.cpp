@@ -1,18 +1,20 @@
 #include "kubernaut/analytics/anomaly/neighbours.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tabular/columns.hpp"
 
 namespace kn::analytics {
 namespace {
-// In scaled units a missing value is 0: the mean.
-Matrix scaled_and_filled(const Scaling& scaling, MatrixView rows) {
-    Matrix out = scaling.apply(rows);
-    for (std::size_t r = 0; r < out.rows(); ++r)
-        for (double& v : out.row(r))
-            if (!std::isfinite(v)) v = 0;
-    return out;
+// Inverse of the normal distribution (Acklam's rational approximation would do; bisection on erfc is exact enough and needs no table).
+double normal_score(double p) {
+    double low = -9, high = 9;
+    for (int i = 0; i < 40; ++i) {
+        const double middle = (low + high) / 2;
+        (0.5 * std::erfc(-middle / std::sqrt(2.0)) < p ? low : high) = middle;
+    }
+    return (low + high) / 2;
 }
 
 double mean_finite(std::span<const double> distances) {
@@ -32,27 +34,64 @@ std::vector<double> means(const Neighbours& near, std::size_t queries) {
 }
 }  // namespace
 
-Result<NeighbourDistance> NeighbourDistance::fit(MatrixView baseline, std::size_t k, unsigned threads) {
+Matrix NeighbourDistance::Units::apply(MatrixView rows) const {
+    Matrix out = scaling.apply(rows);
+    for (std::size_t c = 0; c < rows.cols && kind == NeighbourScaling::ranks; ++c) {
+        const auto& values = sorted[c];
+        if (values.empty()) continue;
+        const auto n = static_cast<double>(values.size());
+        // The score of each possible twofold rank, found once.
+        std::vector<double> scores(2 * values.size() + 1);
+        for (std::size_t t = 0; t < scores.size(); ++t)
+            scores[t] = normal_score(std::clamp((static_cast<double>(t) / 2 + 0.5) / (n + 1), 0.5 / (n + 1), 1 - 0.5 / (n + 1)));
+        for (std::size_t r = 0; r < rows.rows; ++r) {
+            const double v = rows.at(r, c);
+            if (!std::isfinite(v)) continue;
+            const auto below = std::ranges::lower_bound(values, v) - values.begin(), up_to = std::ranges::upper_bound(values, v) - values.begin();
+            const double outside = v > values.back() ? v - values.back() : (v < values.front() ? v - values.front() : 0);
+            out.at(r, c) = scores[static_cast<std::size_t>(below + up_to)] + outside * scaling.scale[c];
+        }
+    }
+    // A missing value is in the middle.
+    for (std::size_t r = 0; r < out.rows(); ++r)
+        for (double& v : out.row(r))
+            if (!std::isfinite(v)) v = 0;
+    return out;
+}
+
+Result<NeighbourDistance> NeighbourDistance::fit(MatrixView baseline, std::size_t k, unsigned threads, NeighbourScaling kind) {
     if (baseline.rows == 0 || baseline.cols == 0) return fail(ErrorCode::invalid_argument, "a baseline needs at least one row and one column");
     if (k == 0) return fail(ErrorCode::invalid_argument, "at least one neighbour");
-    auto scaling = standard_scaling(baseline);
-    // A column that never moved in the baseline must still count when it moves: in units of its own size.
-    for (std::size_t c = 0; c < baseline.cols; ++c)
-        if (scaling.scale[c] == 0) scaling.scale[c] = 1 / std::max(std::abs(scaling.shift[c]), 1.0);
-    const auto scaled = scaled_and_filled(scaling, baseline);
-    return NeighbourDistance(std::move(scaling), scaled, k, threads);
+    Units units{.kind = kind, .scaling = standard_scaling(baseline)};
+    for (std::size_t c = 0; c < baseline.cols; ++c) {
+        std::vector<double> values;
+        for (std::size_t r = 0; r < baseline.rows; ++r)
+            if (std::isfinite(baseline.at(r, c))) values.push_back(baseline.at(r, c));
+        double& scale = units.scaling.scale[c];
+        if (kind == NeighbourScaling::range && scale > 0) {
+            const auto [low, high] = std::ranges::minmax(values);
+            scale = 1 / (high - low);
+        }
+        // A column that never moved in the baseline must still count when it moves: in units of its own size.
+        if (scale == 0) scale = 1 / std::max(std::abs(units.scaling.shift[c]), 1.0);
+        if (kind != NeighbourScaling::ranks) continue;
+        std::ranges::sort(values);
+        units.sorted.push_back(std::move(values));
+    }
+    auto scaled = units.apply(baseline);
+    return NeighbourDistance(std::move(units), std::move(scaled), k, threads);
 }
 
 Result<std::vector<double>> NeighbourDistance::score(MatrixView rows, unsigned threads) const {
     KN_CHECK(same_columns(rows, scaled_.cols()));
-    return means(tree_.nearest(scaled_and_filled(scaling_, rows), k_, threads), rows.rows);
+    return means(tree_.nearest(units_.apply(rows), k_, threads), rows.rows);
 }
 
 std::vector<double> NeighbourDistance::score_own(unsigned threads) const { return means(tree_.nearest_others(k_, threads), scaled_.rows()); }
 
 Result<Matrix> NeighbourDistance::contributions(MatrixView rows, unsigned threads) const {
     KN_CHECK(same_columns(rows, scaled_.cols()));
-    const auto scaled = scaled_and_filled(scaling_, rows);
+    const auto scaled = units_.apply(rows);
     const auto near = tree_.nearest(scaled, k_, threads);
     Matrix out(rows.rows, rows.cols);
     for (std::size_t r = 0; r < rows.rows; ++r) {

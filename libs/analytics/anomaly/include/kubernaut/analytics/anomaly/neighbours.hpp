@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "kubernaut/analytics/numerics/kd_tree.hpp"
@@ -10,12 +11,19 @@
 
 namespace kn::analytics {
 
-/// Mean distance to the k nearest rows of a baseline (Ramaswamy et al. 2000; Angiulli, Pizzuti 2002), columns scaled to deviation 1. A
-/// missing (not finite) value counts as its column's mean. Fit O(n log n), a score O(log n) in few columns, O(n) in many.
+/// What one unit of a column is.
+enum class NeighbourScaling : std::uint8_t {
+    deviation,  ///< the baseline's standard deviation
+    range,      ///< the baseline's largest less its smallest value
+    ranks,      ///< normal scores of the ranks in the baseline, which even out skewed columns; beyond its ends in deviations
+};
+
+/// Mean distance to the k nearest rows of a baseline (Ramaswamy et al. 2000; Angiulli, Pizzuti 2002), columns scaled. A
+/// missing (not finite) value counts as its column's mean, or median for ranks. Fit O(n log n), a score O(log n) in few columns, O(n) in many.
 class NeighbourDistance {
 public:
     /// invalid_argument: no rows or columns, k = 0.
-    static Result<NeighbourDistance> fit(MatrixView baseline, std::size_t k, unsigned threads);
+    static Result<NeighbourDistance> fit(MatrixView baseline, std::size_t k, unsigned threads, NeighbourScaling scaling = NeighbourScaling::deviation);
 
     /// Per row; for rows that are not in the baseline. invalid_argument: another number of columns.
     [[nodiscard]] Result<std::vector<double>> score(MatrixView rows, unsigned threads) const;
@@ -25,9 +33,16 @@ public:
     [[nodiscard]] Result<Matrix> contributions(MatrixView rows, unsigned threads) const;
 
 private:
-    NeighbourDistance(Scaling scaling, const Matrix& scaled, std::size_t k, unsigned threads) : scaling_(std::move(scaling)), scaled_(scaled), tree_(scaled_, threads), k_(k) {}
+    struct Units {
+        NeighbourScaling kind = NeighbourScaling::deviation;
+        Scaling scaling;
+        std::vector<std::vector<double>> sorted{};  ///< of each column of the baseline, for ranks
+        [[nodiscard]] Matrix apply(MatrixView rows) const;
+    };
+    NeighbourDistance(Units units, Matrix scaled, std::size_t k, unsigned threads)
+        : units_(std::move(units)), scaled_(std::move(scaled)), tree_(scaled_, threads), k_(k) {}
 
-    Scaling scaling_;
+    Units units_;
     Matrix scaled_;
     KdTree tree_;
     std::size_t k_;

@@ -12,8 +12,8 @@
 namespace kn::analytics {
 
 struct TabularDetectorOptions {
-    /// Whether the baseline is believed to hold no anomalies. If not, it is fitted twice: the rows that look the least normal at first are left
-    /// out of what the second fit takes for normal.
+    /// Whether the baseline is believed to hold no anomalies: then distances to its nearest rows decide. If not, a first look (neighbours, robust
+    /// distance, both forests) leaves out the least normal rows, and all rows are measured against the others.
     bool clean_baseline = true;
     std::size_t most_rows = 20'000;  ///< of the baseline, drawn for the neighbour search
     std::uint64_t seed = 1;
@@ -25,9 +25,9 @@ struct TabularScores {
     std::vector<double> p_values;  ///< chance that a row like the baseline's scores so high; valid for rows exchangeable with a clean baseline
 };
 
-/// One answer from several views of a table: distance to neighbours, robust Mahalanobis distance, fair-cut and isolation forests. Each score's
-/// logarithm is brought to the mean and deviation that it has on the baseline, and the sum is calibrated on the baseline. O(n log n) in few
-/// columns. The same bits for any number of threads.
+/// One answer from several views of a table: distances to neighbours and fair-cut densities, after a look with robust Mahalanobis distances and
+/// an isolation forest. Each view's logarithm is brought to the mean and deviation that it has on the baseline, and the mean of the views is
+/// calibrated there. O(n log n) in few columns, O(n^2) in many. The same bits for any number of threads.
 class TabularDetector {
 public:
     /// invalid_argument: fewer than two rows, no columns.
