@@ -109,7 +109,8 @@ void IncidentWrite::add_to(Batch& batch) {
     update.emplace_back(incident_.version);
     update.emplace_back(words_before(next.state));
     index_ = batch.add("UPDATE incidents SET version = $3, state = $4, is_open = $5, severity = $6, fault_class = $7, ns = $8, target = $9, "
-                       "correlation_key = $10, incident_key = $11, opened_at = $12, updated_at = $13, closed_at = $14, next_look_at = $15, doc = $16, learned = CASE WHEN $5 = 1 THEN 0 ELSE learned END "
+                       "correlation_key = $10, incident_key = $11, opened_at = $12, updated_at = $13, closed_at = $14, next_look_at = $15, doc = $16, "
+                       "learned = CASE WHEN CAST($5 AS BIGINT) = 1 THEN 0 ELSE learned END "
                        "WHERE cluster_id = $1 AND id = $2 AND version = $17 AND $18 LIKE '%,' || state || ',%' RETURNING 1",
                        std::move(update));
 }
