@@ -66,15 +66,25 @@ double looseness(MatrixView rows, const Neighbours& graph, const SpanningTree& t
             }
         }
     }
-    double sum = 0;
+    struct Cluster {
+        double outside, inside;
+    };
+    std::vector<Cluster> judged;
+    double sum = 0, typical = 0;
     for (const auto& [label, members] : clusters) {
         if (members.size() < smallest_worth_splitting) {
             sum += 1;  // too small to say anything for it
             continue;
         }
-        const double outside = all[label] > 0 ? out[label] / all[label] : 0;
-        const double inside = best_split(rows, graph, tree, members, place, labels, seed);
-        sum += outside + inside > 0 ? outside / (outside + inside) : 0.5;
+        judged.push_back({all[label] > 0 ? out[label] / all[label] : 0, best_split(rows, graph, tree, members, place, labels, seed)});
+        typical += judged.back().inside;
+    }
+    typical /= std::max<double>(static_cast<double>(judged.size()), 1);
+    // A little of the typical inner cut on both sides: that nothing leads out must not excuse a cluster that is two.
+    constexpr double share = 0.1;
+    for (const auto& [outside, inside] : judged) {
+        const double total = outside + inside + 2 * share * typical;
+        sum += total > 0 ? (outside + share * typical) / total : 0.5;
     }
     return sum / static_cast<double>(clusters.size());
 }

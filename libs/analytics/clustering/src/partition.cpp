@@ -20,8 +20,8 @@ namespace {
 constexpr std::array thresholds{0.1, 0.2, 0.3, 0.5, 0.7};
 constexpr std::array threshold_names{"genie 0.1", "genie 0.2", "genie 0.3", "genie 0.5", "genie 0.7"};
 constexpr std::size_t most_mixture_columns = 20;
-// Two halves of one heap are about as tied to each other as each is within itself: out / (out + in) near 1/2.
-constexpr double too_loose = 0.35;
+// Two halves of one heap are nearly as tied to each other as each is within itself: 0.3 to 0.5.
+constexpr double too_loose = 0.3;
 
 class Proposals {
 public:
