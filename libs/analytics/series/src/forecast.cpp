@@ -9,6 +9,7 @@
 #include "kubernaut/analytics/series/decomposition.hpp"
 #include "kubernaut/analytics/series/fft.hpp"
 #include "kubernaut/analytics/series/regular.hpp"
+#include "kubernaut/analytics/series/trend.hpp"
 #include "distributions.hpp"
 #include "smoothing.hpp"
 
@@ -154,6 +155,28 @@ std::vector<double> combination(const std::vector<Fitted>& members, const std::v
     return out;
 }
 
+std::size_t period_of(const std::vector<std::size_t>& periods) { return periods.empty() ? 1 : periods.back(); }
+
+/// A robust line through the deseasonalized series, hung on the level of the last tenth; empty when it explains less than 80 %.
+Fitted straight_line(std::span<const double> y, std::size_t horizon, std::span<const std::size_t> origins, std::size_t period) {
+    Fitted out{.model = "straight line"};
+    const Deseasonalized plain = deseasonalize(y, period);
+    std::vector<double> places(y.size());
+    for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<double>(i);
+    const Trend trend = fit_trend(places, plain.values);
+    constexpr double explains = 0.8;
+    if (!trend.enough || trend.r_squared < explains) return out;
+    std::vector<double> rest(plain.values);
+    for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= trend.slope * places[i];
+    for (const std::size_t origin : origins) {
+        const std::size_t recent = std::clamp<std::size_t>(y.size() / 10, 3, origin);
+        const double level = median(std::span(rest).subspan(origin - recent, recent));
+        auto& path = out.paths.emplace_back(horizon);
+        for (std::size_t h = 0; h < horizon; ++h) path[h] = plain.put_back(level + trend.slope * static_cast<double>(origin + h), origin + h);
+    }
+    return out;
+}
+
 }  // namespace
 
 Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& options) {
@@ -183,11 +206,20 @@ Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& op
 
     const std::size_t steps = options.horizon, last = origins.size() - 1;
     const Trial trial = try_members(y, steps, periods);
-    const std::vector<Fitted> members = fit_members({y, steps, origins, trial.members}, periods, !trial.members.empty());
+    std::vector<Fitted> members = fit_members({y, steps, origins, trial.members}, periods, !trial.members.empty());
     std::vector<double> weights = trial.weights;
     if (weights.size() != members.size()) {
         weights.assign(members.size(), 1.0);
         weights[0] = 2;
+    }
+    if (options.follow_trend) {
+        if (auto straight = straight_line(y, steps, origins, period_of(periods)); !straight.paths.empty()) {
+            // Outweighs all others together, so it is the median.
+            double total = 1;
+            for (const double w : weights) total += w;
+            weights.push_back(total);
+            members.push_back(std::move(straight));
+        }
     }
     const auto combined = [&](std::size_t origin) { return combination(members, weights, origin, steps); };
     out.values = combined(last);

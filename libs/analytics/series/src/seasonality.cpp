@@ -190,7 +190,8 @@ double chance(const std::vector<double>& before, const Candidate& found) {
     if (noise.size() < 3) return 1;
     for (std::size_t h = 1; h <= found.harmonics; ++h) {
         const double f = found.frequency * static_cast<double>(h);
-        season.push_back({spectrum.at(f), std::cos(2 * std::numbers::pi * f)});
+        // Near half the sampling rate a line has one free number, not two, and twice the spread.
+        season.push_back({spectrum.at(f) * (f > 0.5 - 1 / n ? 0.5 : 1.0), std::cos(2 * std::numbers::pi * f)});
     }
     double best = std::numeric_limits<double>::infinity(), phi = 0;
     const auto whitened = [](const std::vector<Line>& lines, double with) {

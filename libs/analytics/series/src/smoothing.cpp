@@ -209,7 +209,7 @@ Fitted fit_theta(const SmoothingTask& task) {
             const double share = 1 - 1 / theta;
             const double forecast = s.level + share * (keep * s.a + (1 - keep * (1 - alpha)) / alpha * s.b);
             const double error = y[i] - forecast;
-            if (i > 2) squares += error * error;
+            if (i > 2 || y.size() < 8) squares += error * error;
             s.level = alpha * y[i] + (1 - alpha) * s.level;
             keep *= 1 - alpha;
             const double t = static_cast<double>(i) + 1;
@@ -223,11 +223,12 @@ Fitted fit_theta(const SmoothingTask& task) {
         return squares;
     };
     const double first = y[0];
-    const std::vector<double> low{0.05, 1.0, std::min(first * 0.5, first * 1.5) - 1e-9}, high{0.99, 6.0, std::max(first * 0.5, first * 1.5) + 1e-9};
+    // The level carries 1/theta of the series at first, the line the rest.
+    const std::vector<double> low{0.05, 1.0, std::min(first * -0.25, first * 1.25) - 1e-9}, high{0.99, 6.0, std::max(first * -0.25, first * 1.25) + 1e-9};
     const auto best = !task.known.empty()
                           ? task.known.front().parameters
                           : minimize([&](std::span<const double> x) { return pass(x[0], x[1], x[2], [](std::size_t, const State&, double) {}); },
-                                     {0.5, 2.0, first}, low, high, 100);
+                                     {0.5, 2.0, first / 2}, low, high, 100);
     Fitted out{.model = "theta", .parameters = best};
     std::size_t next_origin = 0;
     pass(best[0], best[1], best[2], [&](std::size_t seen, const State& s, double keep) {
