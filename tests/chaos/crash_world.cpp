@@ -12,10 +12,11 @@ namespace {
 constexpr double hurry = 60;
 constexpr const char *cluster_name = "sim1", *sender_token = "the-sender", *hub_user = "kubernaut";
 constexpr std::array scenario_ids{"S01", "X02", "S04", "X08", "X05", "X07", "S19", "S10"};
-constexpr Duration finish_limit = 3min;
+/// Only a hub that does not get anywhere uses it up: on a busy machine everything takes long, and that is no failure.
+constexpr Duration finish_limit = 10min;
 
-/// Every wait and age is shortened as far as the simulated cluster's; the guardrails that limit the number of changes are set wide, because this is a test of
-/// what a crash does, not of them.
+/// Every wait and age is shortened as far as the simulated cluster's; the guardrails that limit the number of changes are set wide, because this is a
+/// test of what a crash does, not of them.
 constexpr const char* configuration = R"(
 http: {listen: "127.0.0.1:$PORT"}
 log: {level: info, format: text}
@@ -61,7 +62,6 @@ bool is_effect(const sim::WriteRecord& write) {
 struct CrashWorld::Fault {
     sim::Scenario scenario;
     bool injected = false, cured = false;
-    std::vector<std::string> missing;
 
     /// "resource ns/name" → how often the API server must have seen it changed by the hub. Pods are counted apart: each at most once.
     [[nodiscard]] std::map<std::string, int> expected() const {
@@ -78,7 +78,11 @@ struct CrashWorld::Fault {
 };
 
 CrashWorld::CrashWorld(async::EventLoop& loop, CrashPlan plan)
-    : loop_(loop), plan_(std::move(plan)), random_(plan_.seed), port_(testing::free_port()), hub_(loop, random_, plan_.binary, folder_.path()),
+    : loop_(loop),
+      plan_(std::move(plan)),
+      random_(plan_.seed),
+      port_(testing::free_port()),
+      hub_(loop, random_, plan_.binary, folder_.path()),
       sender_(loop, port_, sender_token,
               [this] {
                   const auto soon = loop_.clock().steady() + Duration{static_cast<std::int64_t>(random_.next() % 30)};
@@ -90,8 +94,12 @@ CrashWorld::~CrashWorld() = default;
 
 void CrashWorld::write_configuration() {
     std::string text = configuration;
-    for (const auto& [what, with] : {std::pair<std::string, std::string>{"$PORT", std::to_string(port_)}, {"$STORE", store_url()},
-                                     {"$TOKEN", sender_token}, {"$READER", reader_token}, {"$CLUSTER", cluster_name}, {"$FOLDER", folder_.path()}}) {
+    for (const auto& [what, with] : {std::pair<std::string, std::string>{"$PORT", std::to_string(port_)},
+                                     {"$STORE", store_url()},
+                                     {"$TOKEN", sender_token},
+                                     {"$READER", reader_token},
+                                     {"$CLUSTER", cluster_name},
+                                     {"$FOLDER", folder_.path()}}) {
         text = replaced(text, what, with);
     }
     testing::write_file(folder_.path() + "/kubernaut.yaml", text);
@@ -111,10 +119,12 @@ async::Task<Result<>> CrashWorld::set_up() {
             hub_.event(is_dry_run(request) ? dry_run : write);
         };
     };
-    front_ = std::make_unique<app::SimFront>(loop_, cluster_->api(), "127.0.0.1:0", tls,
-                                             app::SimTap{tap(Doom::At::before_write, Doom::At::before_dry_run), tap(Doom::At::after_write, Doom::At::after_dry_run)});
+    front_ = std::make_unique<app::SimFront>(
+        loop_, cluster_->api(), "127.0.0.1:0", tls,
+        app::SimTap{tap(Doom::At::before_write, Doom::At::before_dry_run), tap(Doom::At::after_write, Doom::At::after_dry_run)});
     KN_CO_CHECK(front_->start());
-    testing::write_file(folder_.path() + "/kubeconfig", app::kubeconfig_of({{cluster_name, "https://127.0.0.1:" + std::to_string(front_->port()), token}}, tls.cert_pem));
+    testing::write_file(folder_.path() + "/kubeconfig",
+                        app::kubeconfig_of({{cluster_name, "https://127.0.0.1:" + std::to_string(front_->port()), token}}, tls.cert_pem));
     write_configuration();
 
     std::map<std::string, std::string> registry_of;
@@ -130,14 +140,16 @@ async::Task<Result<>> CrashWorld::set_up() {
             const bool fits = host == vars.end() || registry_of.try_emplace(vars.at("app"), host->second).first->second == host->second;
             if (fits) scenario.emplace(std::move(drawn));
         }
-        faults_.push_back(std::make_unique<Fault>(Fault{*std::move(scenario), false, false, {}}));
+        faults_.push_back(std::make_unique<Fault>(Fault{*std::move(scenario), false, false}));
     }
     async::TaskScope deploying(loop_.executor());
     for (auto& fault : faults_) deploying.spawn("deploy", deploy_in_scope(*fault));
     co_await deploying.join();
     if (!first_error_.empty()) co_return fail(ErrorCode::internal, first_error_);
     std::set<std::string> targets;
-    for (const auto& fault : faults_) targets.insert(fault->scenario.variables().at("ns") + "/" + (fault->scenario.variables().contains("app") ? fault->scenario.variables().at("app") : ""));
+    for (const auto& fault : faults_)
+        targets.insert(fault->scenario.variables().at("ns") + "/" +
+                       (fault->scenario.variables().contains("app") ? fault->scenario.variables().at("app") : ""));
     for (const auto* object : cluster_->api().peek_all(kube::resources::deployments)) {
         const std::string name = std::string(kube::namespace_of(*object)) + "/" + std::string(kube::name_of(*object));
         if (!targets.contains(name)) quiet_.push_back(name);
@@ -171,8 +183,10 @@ async::Task<> CrashWorld::watch_alerts() {
     sim::AlertFeed feed(cluster_->client(), cluster_->metrics(), cluster_name, 1s);
     while (true) {
         auto alerts = co_await feed.evaluate(loop_.clock().deadline_in(20s));
-        if (!alerts) first_error_ = "rules: " + alerts.error().describe();
-        else if (!alerts->empty()) sender_.send(*std::move(alerts));
+        if (!alerts)
+            first_error_ = "rules: " + alerts.error().describe();
+        else if (!alerts->empty())
+            sender_.send(*std::move(alerts));
         co_await async::sleep_for(loop_.clock(), 1s);
     }
 }
@@ -184,8 +198,16 @@ async::Task<> CrashWorld::make_noise() {
         for (int i = 0; i < 3; ++i) {
             const std::string& where = quiet_[random_.next() % quiet_.size()];
             const auto slash = where.find('/');
-            sim::Alert alert{.name = "KubeDeploymentReplicasMismatch", .labels = {}, .annotations = {{"summary", "noise"}}, .starts_at = loop_.clock().now(), .ends_at = {}};
-            alert.labels = {{"alertname", alert.name}, {"cluster", cluster_name}, {"severity", "warning"}, {"namespace", where.substr(0, slash)}, {"deployment", where.substr(slash + 1)}};
+            sim::Alert alert{.name = "KubeDeploymentReplicasMismatch",
+                             .labels = {},
+                             .annotations = {{"summary", "noise"}},
+                             .starts_at = loop_.clock().now(),
+                             .ends_at = {}};
+            alert.labels = {{"alertname", alert.name},
+                            {"cluster", cluster_name},
+                            {"severity", "warning"},
+                            {"namespace", where.substr(0, slash)},
+                            {"deployment", where.substr(slash + 1)}};
             if (i == 2) alert.labels["deployment"] += "-gone";
             batch.push_back(std::move(alert));
         }
@@ -201,12 +223,11 @@ async::Task<Result<bool>> CrashWorld::all_done(CrashReport& report) {
         if (fault->injected && !fault->cured) {
             KN_CO_TRY(const auto verdict, co_await fault->scenario.check(cluster_->stage(), loop_.clock().deadline_in(20s)));
             fault->cured = verdict.cured;
-            fault->missing = verdict.missing;
         }
         report.cured += fault->cured ? 1 : 0;
         done = done && fault->cured;
     }
-    co_return done && sender_.waiting() == 0;
+    co_return done&& sender_.waiting() == 0;
 }
 
 void CrashWorld::judge_effects(CrashReport& report) {
@@ -224,16 +245,22 @@ void CrashWorld::judge_effects(CrashReport& report) {
         for (const auto& [object, times] : fault->expected()) {
             known.insert(object);
             const int found = seen.contains(object) ? seen.at(object) : 0;
-            std::string line = fault->scenario.id() + ": " + object + " was changed " + std::to_string(found) + " times, not " + std::to_string(times);
-            for (const auto* write : records[object]) line += "\n      " + format_rfc3339(write->time) + " " + write->verb + " " + std::to_string(write->code) + " " + write->body.substr(0, 600);
-            if (found > times) report.doubled.push_back(line);
-            else if (found < times) report.lost.push_back(line);
+            std::string line =
+                fault->scenario.id() + ": " + object + " was changed " + std::to_string(found) + " times, not " + std::to_string(times);
+            for (const auto* write : records[object])
+                line += "\n      " + format_rfc3339(write->time) + " " + write->verb + " " + std::to_string(write->code) + " " +
+                        write->body.substr(0, 600);
+            if (found > times)
+                report.doubled.push_back(line);
+            else if (found < times)
+                report.lost.push_back(line);
         }
     }
     for (const auto& [object, times] : seen) {
         const bool pod = object.starts_with("pods ");
         if (pod && times > 1) report.doubled.push_back(object + " was deleted " + std::to_string(times) + " times");
-        if (!pod && !known.contains(object)) report.harmed.push_back(object + ": " + records[object][0]->verb + " " + records[object][0]->body.substr(0, 600));
+        if (!pod && !known.contains(object))
+            report.harmed.push_back(object + ": " + records[object][0]->verb + " " + records[object][0]->body.substr(0, 600));
     }
 }
 
@@ -260,10 +287,17 @@ async::Task<Result<CrashReport>> CrashWorld::run() {
     report.faults = static_cast<int>(faults_.size());
     report.posted = sender_.accepted().size();
     report.tries = static_cast<std::size_t>(sender_.tries());
+    report.cured = 0;
     for (const auto& fault : faults_) {
-        if (!fault->cured) report.lost.push_back(fault->scenario.id() + " " + fault->scenario.target() + " is not cured: " + (fault->missing.empty() ? "?" : fault->missing.front()));
+        // The world has the last word, not the look of some time ago.
         KN_CO_TRY(const auto verdict, co_await fault->scenario.check(cluster_->stage(), clock.deadline_in(20s)));
-        for (const auto& violation : verdict.violations) report.harmed.push_back(fault->scenario.id() + ": " + violation.object + " " + violation.what);
+        report.cured += verdict.cured ? 1 : 0;
+        if (!verdict.cured) {
+            report.lost.push_back(fault->scenario.id() + " " + fault->scenario.target() +
+                                  " is not cured: " + (verdict.missing.empty() ? "?" : verdict.missing.front()));
+        }
+        for (const auto& violation : verdict.violations)
+            report.harmed.push_back(fault->scenario.id() + ": " + violation.object + " " + violation.what);
     }
     for (const auto& refused : sender_.refused()) report.lost.push_back("the hub refused alerts: " + refused);
     judge_effects(report);

@@ -18,7 +18,7 @@ namespace kn::chaos {
 inline constexpr const char* reader_token = "the-reader";
 
 struct CrashPlan {
-    std::string binary, store_url;             ///< store_url "" = SQLite in a temporary folder
+    std::string binary, store_url;  ///< store_url "" = SQLite in a temporary folder
     std::uint64_t seed = 1;
     int kills = 100, faults = 32;
 };
@@ -29,11 +29,12 @@ struct CrashReport {
     std::size_t posted = 0, tries = 0;
     std::string causes, outcomes;
     std::vector<std::string> lost, doubled, harmed;
-    std::vector<std::string> escalated;      ///< told to people: shown with KN_CRASH_VERBOSE=1, no failure by itself
+    std::vector<std::string> escalated;  ///< told to people: shown with KN_CRASH_VERBOSE=1, no failure by itself
 };
 
-/// A simulated cluster behind HTTPS in this process, faults of the scenario files injected one after another, alerts posted all the time by a sender that
-/// repeats itself, and a real hub in a process of its own that is killed all the while. Truth is the API server's own log of writes and its state.
+/// A simulated cluster behind HTTPS in this process, faults of the scenario files injected one after another, alerts posted all the time by a sender
+/// that repeats itself, and a real hub in a process of its own that is killed all the while. Truth is the API server's own log of writes and its
+/// state.
 class CrashWorld {
 public:
     CrashWorld(async::EventLoop& loop, CrashPlan plan);
@@ -63,7 +64,7 @@ private:
     std::unique_ptr<sim::SimCluster> cluster_;
     std::unique_ptr<app::SimFront> front_;
     std::vector<std::unique_ptr<Fault>> faults_;
-    std::vector<std::string> quiet_;              ///< "namespace/name" of Deployments that nothing is wrong with
+    std::vector<std::string> quiet_;  ///< "namespace/name" of Deployments that nothing is wrong with
     MortalHub hub_;
     AlertSender sender_;
     std::string first_error_;

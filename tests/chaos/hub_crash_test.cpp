@@ -35,9 +35,11 @@ void play(const char* store, std::string url) {
     CrashWorld world(*loop, plan);
     const auto report = loop->block_on(world.run());
     ASSERT_TRUE(report) << report.error().describe() << "\n" << testing::read_file(world.log_file());
-    std::cout << store << ": " << report->kills << " kills (" << report->causes << "); " << report->posted << " alerts accepted in " << report->tries << " tries; " << report->incidents << " incidents ("
-              << report->outcomes << "); " << report->faults << " faults, " << report->cured << " cured, " << report->effects << " effects at the API server; " << report->lost.size() << " lost, "
-              << report->doubled.size() << " doubled\n" << std::flush;
+    std::cout << store << ": " << report->kills << " kills (" << report->causes << "); " << report->posted << " alerts accepted in " << report->tries
+              << " tries; " << report->incidents << " incidents (" << report->outcomes << "); " << report->faults << " faults, " << report->cured
+              << " cured, " << report->effects << " effects at the API server; " << report->lost.size() << " lost, " << report->doubled.size()
+              << " doubled\n"
+              << std::flush;
     if (number_from("KN_CRASH_VERBOSE", 0) != 0) std::cout << "escalated:" << lines(report->escalated) << "\n";
     EXPECT_GE(report->kills, plan.kills);
     EXPECT_TRUE(report->lost.empty()) << lines(report->lost);

@@ -9,13 +9,20 @@ constexpr Duration longest_life = 4s;
 
 const char* name_of(Doom::At at) {
     switch (at) {
-        case Doom::At::time: return "at a random time";
-        case Doom::At::before_write: return "before a write reached the cluster";
-        case Doom::At::after_write: return "after a write, before its answer";
-        case Doom::At::before_dry_run: return "before a dry run";
-        case Doom::At::after_dry_run: return "after a dry run, before its answer";
-        case Doom::At::during_post: return "while an alert was being posted";
-        case Doom::At::never: return "never";
+        case Doom::At::time:
+            return "at a random time";
+        case Doom::At::before_write:
+            return "before a write reached the cluster";
+        case Doom::At::after_write:
+            return "after a write, before its answer";
+        case Doom::At::before_dry_run:
+            return "before a dry run";
+        case Doom::At::after_dry_run:
+            return "after a dry run, before its answer";
+        case Doom::At::during_post:
+            return "while an alert was being posted";
+        case Doom::At::never:
+            return "never";
     }
     return "?";
 }
@@ -27,10 +34,12 @@ MortalHub::MortalHub(async::EventLoop& loop, SeededRandom& random, std::string b
 
 Doom MortalHub::draw() {
     const double kind = random_.unit();
-    const auto between = [this](Duration from, Duration to) { return from + Duration{static_cast<std::int64_t>(random_.unit() * static_cast<double>((to - from).count()))}; };
+    const auto between = [this](Duration from, Duration to) {
+        return from + Duration{static_cast<std::int64_t>(random_.unit() * static_cast<double>((to - from).count()))};
+    };
     const auto few = static_cast<int>(random_.next() % 3);
     if (kind < 0.45) return {.at = Doom::At::time, .after = between(300ms, 3500ms)};
-    if (kind < 0.50) return {.at = Doom::At::time, .after = between(0ms, 300ms)};   // while it starts
+    if (kind < 0.50) return {.at = Doom::At::time, .after = between(0ms, 300ms)};  // while it starts
     if (kind < 0.62) return {.at = Doom::At::before_write, .after = longest_life, .countdown = few};
     if (kind < 0.80) return {.at = Doom::At::after_write, .after = longest_life, .countdown = few};
     if (kind < 0.84) return {.at = Doom::At::before_dry_run, .after = longest_life, .countdown = few};
@@ -51,7 +60,8 @@ async::Task<Result<>> MortalHub::run(int lives) {
         KN_CO_CHECK(begin());
         const Deadline end = clock.deadline_in(doom_.after);
         while (!struck_ && !end.passed(clock.steady())) co_await died_.wait(clock, end);
-        if (!struck_ && !process_->running()) co_return fail(ErrorCode::internal, "the hub ended by itself with " + std::to_string(process_->exit_code()));
+        if (!struck_ && !process_->running())
+            co_return fail(ErrorCode::internal, "the hub ended by itself with " + std::to_string(process_->exit_code()));
         if (!struck_) strike(Doom::At::time);
     }
     doom_ = {.at = Doom::At::never};
@@ -65,7 +75,7 @@ void MortalHub::event(Doom::At at) {
 }
 
 void MortalHub::strike(Doom::At cause) {
-    if (!process_->running()) return;   // run() finds that out
+    if (!process_->running()) return;  // run() finds that out
     process_->kill();
     struck_ = true;
     ++kills_;

@@ -16,8 +16,8 @@ namespace kn::chaos {
 struct Doom {
     enum class At { time, before_write, after_write, before_dry_run, after_dry_run, during_post, never };
     At at = At::time;
-    Duration after{};          ///< time: this long after its start; else the latest moment
-    int countdown = 0;         ///< so many of the events are let through
+    Duration after{};   ///< time: this long after its start; else the latest moment
+    int countdown = 0;  ///< so many of the events are let through
 };
 
 /// The real `kubernaut serve`, killed (SIGKILL) again and again and started anew at once.

@@ -52,7 +52,9 @@ async::Task<Result<>> CrashWorld::judge_records(CrashReport& report) {
     report.incidents = static_cast<int>(incidents.size());
     KN_CO_TRY(const auto signals, co_await stores.signals.recent("", "", all_of_them, clock.deadline_in(30s)));
     std::map<std::string, const Signal*> by_alert;
-    const auto name_of = [](std::string_view fingerprint, Instant starts, bool resolved) { return std::string(fingerprint) + " " + std::to_string(to_millis(starts)) + (resolved ? " resolved" : " firing"); };
+    const auto name_of = [](std::string_view fingerprint, Instant starts, bool resolved) {
+        return std::string(fingerprint) + " " + std::to_string(to_millis(starts)) + (resolved ? " resolved" : " firing");
+    };
     for (const auto& signal : signals) by_alert.emplace(name_of(signal.alert_fp, signal.starts_at, signal.status == SignalStatus::resolved), &signal);
     std::map<std::string, int> outcomes;
     std::set<std::string> told;
@@ -60,24 +62,30 @@ async::Task<Result<>> CrashWorld::judge_records(CrashReport& report) {
         const json::Value document = alert.to_json();
         const std::string name = name_of(json::string_at(document, "fingerprint"), alert.starts_at, alert.ends_at.has_value());
         const auto found = by_alert.find(name);
-        const std::string what = alert.name + " of " + (alert.labels.contains("deployment") ? alert.labels.at("deployment") : alert.labels.contains("pod") ? alert.labels.at("pod") : "?") + " (" + name + ")";
+        const std::string what = alert.name + " of " +
+                                 (alert.labels.contains("deployment") ? alert.labels.at("deployment")
+                                  : alert.labels.contains("pod")      ? alert.labels.at("pod")
+                                                                      : "?") +
+                                 " (" + name + ")";
         if (found == by_alert.end()) {
             report.lost.push_back("accepted but not stored: " + what);
             continue;
         }
         const Signal& signal = *found->second;
-        if (signal.status == SignalStatus::resolved && signal.state != SignalState::pending) continue;   // it closes its firing twin
+        if (signal.status == SignalStatus::resolved && signal.state != SignalState::pending) continue;  // it closes its firing twin
         if (!signal.incident) {
             report.lost.push_back("without an incident, " + std::string(to_string(signal.state)) + " " + signal.error + ": " + what);
             continue;
         }
         const auto incident = incidents.find(signal.incident->str());
-        if (incident == incidents.end()) report.lost.push_back("its incident is not there: " + what);
+        if (incident == incidents.end())
+            report.lost.push_back("its incident is not there: " + what);
         else if (told.insert(incident->first).second && (!is_terminal(incident->second.state) || incident->second.outcome == Outcome::none)) {
             const Incident& open = incident->second;
             std::string story;
             for (const auto& entry : open.story) story += "\n      " + format_rfc3339(entry.at) + " " + entry.kind + ": " + entry.text;
-            report.lost.push_back("the incident of " + what + " is " + std::string(to_string(open.state)) + " with outcome " + std::string(to_string(open.outcome)) + ", " + open.state_reason + story);
+            report.lost.push_back("the incident of " + what + " is " + std::string(to_string(open.state)) + " with outcome " +
+                                  std::string(to_string(open.outcome)) + ", " + open.state_reason + story);
         }
     }
     for (const auto& [id, incident] : incidents) {
@@ -89,7 +97,9 @@ async::Task<Result<>> CrashWorld::judge_records(CrashReport& report) {
     }
     for (const auto& [outcome, count] : outcomes) report.outcomes += (report.outcomes.empty() ? "" : ", ") + std::to_string(count) + " " + outcome;
     KN_CO_TRY(const auto dead, co_await stores.executions.dead_letters(clock.deadline_in(30s)));
-    for (const auto& execution : dead) report.lost.push_back("given up as a dead letter: " + execution.plan.workflow + " on " + execution.plan.target.key.str() + ": " + execution.error);
+    for (const auto& execution : dead)
+        report.lost.push_back("given up as a dead letter: " + execution.plan.workflow + " on " + execution.plan.target.key.str() + ": " +
+                              execution.error);
     KN_CO_TRY(const auto chain, co_await stores.registry.verify_audit("", clock.deadline_in(60s)));
     if (!chain.intact) report.harmed.push_back("the audit chain is broken: " + chain.first_break);
     opened->stop();

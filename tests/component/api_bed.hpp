@@ -27,7 +27,8 @@ struct Answer {
 };
 
 /// A whole hub in virtual time over two simulated clusters (eu1, us1) and SQLite in memory, spoken to through its HTTP handler.
-/// People: ada (admin), vera (viewer in eu1/shop), olaf (operator in eu1/shop), vic (viewer in us1), abe (approver in eu1 up to medium), nobody (no role).
+/// People: ada (admin), vera (viewer in eu1/shop), olaf (operator in eu1/shop), vic (viewer in us1), abe (approver in eu1 up to medium), nobody (no
+/// role).
 class ApiBed {
 public:
     explicit ApiBed(Mode mode = Mode::approve) {
@@ -83,11 +84,20 @@ public:
         return answer;
     }
     Answer get(const std::string& target, const std::string& token = "ada") { return call("GET", target, token); }
-    Answer post(const std::string& target, const json::Value& body, const std::string& token = "ada") { return call("POST", target, token, json::dump(body)); }
+    Answer post(const std::string& target, const json::Value& body, const std::string& token = "ada") {
+        return call("POST", target, token, json::dump(body));
+    }
 
-    static json::Value alert(const std::string& cluster, const std::string& ns, const std::string& name, const std::string& started = "2026-03-01T09:00:00Z") {
-        return json::Object{{"status", "firing"}, {"startsAt", started}, {"annotations", json::Object{}},
-                            {"labels", json::Object{{"alertname", "KubeDeploymentReplicasMismatch"}, {"cluster", cluster}, {"namespace", ns}, {"deployment", name}, {"severity", "warning"}}}};
+    static json::Value alert(const std::string& cluster, const std::string& ns, const std::string& name,
+                             const std::string& started = "2026-03-01T09:00:00Z") {
+        return json::Object{{"status", "firing"},
+                            {"startsAt", started},
+                            {"annotations", json::Object{}},
+                            {"labels", json::Object{{"alertname", "KubeDeploymentReplicasMismatch"},
+                                                    {"cluster", cluster},
+                                                    {"namespace", ns},
+                                                    {"deployment", name},
+                                                    {"severity", "warning"}}}};
     }
     static json::Value batch(json::Array alerts) {
         return json::Object{{"version", "4"}, {"status", "firing"}, {"receiver", "kubernaut"}, {"groupKey", "{}"}, {"alerts", std::move(alerts)}};
@@ -116,13 +126,23 @@ private:
     void add_workload(sim::SimCluster& cluster, const std::string& ns) {
         const auto client = cluster.client();
         const Deadline soon = loop->clock().deadline_in(30s);
-        const auto create = [&](const kube::Resource& resource, json::Value object) { loop->block_on(client->create(resource, resource.namespaced ? ns : "", std::move(object), {}, soon)).value(); };
+        const auto create = [&](const kube::Resource& resource, json::Value object) {
+            loop->block_on(client->create(resource, resource.namespaced ? ns : "", std::move(object), {}, soon)).value();
+        };
         create(kube::resources::namespaces, json::Object{{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", json::Object{{"name", ns}}}});
         create(kube::resources::deployments,
-               json::Object{{"apiVersion", "apps/v1"}, {"kind", "Deployment"}, {"metadata", json::Object{{"name", "cart"}, {"namespace", ns}}},
-                            {"spec", json::Object{{"replicas", 2}, {"selector", json::Object{{"matchLabels", json::Object{{"app", "cart"}}}}},
-                                                  {"template", json::Object{{"metadata", json::Object{{"labels", json::Object{{"app", "cart"}}}}},
-                                                                            {"spec", json::Object{{"containers", json::Array{json::Object{{"name", "app"}, {"image", "registry.example/cart:1.0"}}}}}}}}}}});
+               json::Object{
+                   {"apiVersion", "apps/v1"},
+                   {"kind", "Deployment"},
+                   {"metadata", json::Object{{"name", "cart"}, {"namespace", ns}}},
+                   {"spec",
+                    json::Object{
+                        {"replicas", 2},
+                        {"selector", json::Object{{"matchLabels", json::Object{{"app", "cart"}}}}},
+                        {"template",
+                         json::Object{{"metadata", json::Object{{"labels", json::Object{{"app", "cart"}}}}},
+                                      {"spec", json::Object{{"containers", json::Array{json::Object{{"name", "app"},
+                                                                                                    {"image", "registry.example/cart:1.0"}}}}}}}}}}});
     }
 };
 

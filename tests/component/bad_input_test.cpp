@@ -21,7 +21,8 @@ protected:
 };
 
 TEST_F(BadInput, TextThatIsNoJsonIsRefusedWithTheReason) {
-    for (const char* body : {"", "{", "not json", "[1,2", "{\"alerts\": [}", "\xff\xfe\x00", "{\"alerts\":[{\"labels\":{\"a\":\"\x01\"}}]}", "null", "7", "\"text\"", "[]"}) {
+    for (const char* body : {"", "{", "not json", "[1,2", "{\"alerts\": [}", "\xff\xfe\x00", "{\"alerts\":[{\"labels\":{\"a\":\"\x01\"}}]}", "null",
+                             "7", "\"text\"", "[]"}) {
         const auto answer = send(body);
         EXPECT_EQ(answer.status, 400) << body << " → " << answer.text;
         EXPECT_FALSE(answer.error().empty()) << body;
@@ -33,8 +34,10 @@ TEST_F(BadInput, TextThatIsNoJsonIsRefusedWithTheReason) {
 TEST_F(BadInput, WrongTypesQuarantineTheAlertAndNotItsBatch) {
     json::Array alerts;
     alerts.push_back(ApiBed::alert("eu1", "shop", "good-one"));
-    for (const char* broken : {R"({"status":"firing","labels":7})", R"({"status":"burning","labels":{"alertname":"X","cluster":"eu1"}})", R"({"status":"firing","labels":{"alertname":["X"]}})",
-                               R"({"status":"firing","startsAt":"yesterday","labels":{"alertname":"X","cluster":"eu1"}})", R"("text")", R"(null)", R"({})"}) {
+    for (const char* broken :
+         {R"({"status":"firing","labels":7})", R"({"status":"burning","labels":{"alertname":"X","cluster":"eu1"}})",
+          R"({"status":"firing","labels":{"alertname":["X"]}})",
+          R"({"status":"firing","startsAt":"yesterday","labels":{"alertname":"X","cluster":"eu1"}})", R"("text")", R"(null)", R"({})"}) {
         alerts.push_back(json::parse(broken).value());
     }
     alerts.push_back(ApiBed::alert("eu1", "shop", "good-two"));
@@ -55,7 +58,8 @@ TEST_F(BadInput, AnAlertForAClusterThatNobodyKnowsIsKeptAndNeverActedOn) {
     bed.loop->run_for(30s);
     EXPECT_EQ(bed.get("/api/v1/executions").items(), 0U);
     bool shown = false;
-    for (const auto& signal : json::array_at(bed.get("/api/v1/signals").body, "items")) shown = shown || json::dump(signal).find("mars1") != std::string::npos;
+    for (const auto& signal : json::array_at(bed.get("/api/v1/signals").body, "items"))
+        shown = shown || json::dump(signal).find("mars1") != std::string::npos;
     EXPECT_TRUE(shown);
     // The same when the path names it: never taken for the cluster that is there.
     const auto by_path = bed.post("/api/v1/alerts/mars2", ApiBed::batch(json::Array{ApiBed::alert("eu1", "shop", "by-path")}), "am");
@@ -68,7 +72,9 @@ TEST_F(BadInput, AnAlertForAClusterThatNobodyKnowsIsKeptAndNeverActedOn) {
 }
 
 TEST_F(BadInput, AnAlertWithoutATargetEndsWithAWordForPeople) {
-    json::Value alert = json::Object{{"status", "firing"}, {"startsAt", "2026-03-01T09:00:00Z"}, {"labels", json::Object{{"alertname", "SomethingIsSlow"}, {"cluster", "eu1"}, {"severity", "critical"}}}};
+    json::Value alert = json::Object{{"status", "firing"},
+                                     {"startsAt", "2026-03-01T09:00:00Z"},
+                                     {"labels", json::Object{{"alertname", "SomethingIsSlow"}, {"cluster", "eu1"}, {"severity", "critical"}}}};
     const auto answer = bed.post("/api/v1/alerts", ApiBed::batch(json::Array{alert}), "am");
     ASSERT_EQ(answer.status, 200) << answer.text;
     bed.loop->run_for(15min);
@@ -81,14 +87,27 @@ TEST_F(BadInput, AnAlertWithoutATargetEndsWithAWordForPeople) {
 
 TEST_F(BadInput, HostileLabelValuesAreData) {
     json::Array alerts;
-    const std::vector<std::string> hostile{"'; DROP TABLE signals; --", "../../etc/passwd", "${jndi:ldap://x}", "<script>alert(1)</script>", "a/b/c/d", "{{ .Values }}", "%s%n%x", std::string(100'000, 'A'),
-                                           "line\nbreak", std::string("nul\0inside", 10), "\xE2\x80\xAEtxt.exe", "$(reboot)"};
+    const std::vector<std::string> hostile{"'; DROP TABLE signals; --",
+                                           "../../etc/passwd",
+                                           "${jndi:ldap://x}",
+                                           "<script>alert(1)</script>",
+                                           "a/b/c/d",
+                                           "{{ .Values }}",
+                                           "%s%n%x",
+                                           std::string(100'000, 'A'),
+                                           "line\nbreak",
+                                           std::string("nul\0inside", 10),
+                                           "\xE2\x80\xAEtxt.exe",
+                                           "$(reboot)"};
     for (const auto& value : hostile) alerts.push_back(ApiBed::alert("eu1", "shop", value));
     for (const auto& value : hostile) alerts.push_back(ApiBed::alert("eu1", value, "cart"));
     const auto count = static_cast<std::int64_t>(alerts.size());
     const auto answer = bed.post("/api/v1/alerts", ApiBed::batch(std::move(alerts)), "am");
     ASSERT_EQ(answer.status, 200) << answer.text;
-    EXPECT_EQ(json::int_at(answer.body, "accepted").value_or(0) + json::int_at(answer.body, "quarantined").value_or(0) + json::int_at(answer.body, "duplicates").value_or(0), count) << answer.text;
+    EXPECT_EQ(json::int_at(answer.body, "accepted").value_or(0) + json::int_at(answer.body, "quarantined").value_or(0) +
+                  json::int_at(answer.body, "duplicates").value_or(0),
+              count)
+        << answer.text;
     bed.loop->run_for(10min);
     EXPECT_EQ(bed.get("/api/v1/executions").items(), 0U);
     EXPECT_EQ(bed.get("/api/v1/incidents?limit=500").status, 200);
@@ -96,7 +115,8 @@ TEST_F(BadInput, HostileLabelValuesAreData) {
         EXPECT_EQ(bed.get("/api/v1/incidents/" + std::string(json::string_at(item, "id"))).status, 200);
     }
     for (const auto& cluster : bed.clusters) {
-        for (const auto& write : cluster->api().writes()) EXPECT_FALSE(write.user == "kubernaut" && write.changed && write.resource == "deployments.apps") << write.body;
+        for (const auto& write : cluster->api().writes())
+            EXPECT_FALSE(write.user == "kubernaut" && write.changed && write.resource == "deployments.apps") << write.body;
     }
 }
 
@@ -104,27 +124,34 @@ TEST_F(BadInput, ASenderMaySpeakOnlyForItsClusters) {
     EXPECT_EQ(bed.call("POST", "/api/v1/alerts", "", "{}").status, 401);
     EXPECT_EQ(bed.call("POST", "/api/v1/alerts", "wrong", "{}").status, 401);
     EXPECT_EQ(bed.call("GET", "/api/v1/alerts", "am").status, 405);
-    const auto answer = bed.post("/api/v1/alerts", ApiBed::batch(json::Array{ApiBed::alert("eu1", "shop", "cart"), ApiBed::alert("us1", "shop", "cart")}), "am-us");
+    const auto answer =
+        bed.post("/api/v1/alerts", ApiBed::batch(json::Array{ApiBed::alert("eu1", "shop", "cart"), ApiBed::alert("us1", "shop", "cart")}), "am-us");
     bed.loop->run_for(20s);
-    for (const auto& item : json::array_at(bed.get("/api/v1/incidents").body, "items")) EXPECT_EQ(json::string_at(item, "cluster"), "us1") << answer.text;
+    for (const auto& item : json::array_at(bed.get("/api/v1/incidents").body, "items"))
+        EXPECT_EQ(json::string_at(item, "cluster"), "us1") << answer.text;
 }
 
 TEST_F(BadInput, BodiesOfTheApiAreChecked) {
-    for (const char* body : {"{", "[]", "7", "{\"scope\": 7}", "{\"scope\": \"galaxy\"}", "{\"scope\":\"namespace\",\"cluster\":\"eu1\"}", "{\"scope\":\"cluster\",\"cluster\":\"mars1\"}",
-                             "{\"scope\":\"fleet\",\"for\":\"a while\"}"}) {
+    for (const char* body : {"{", "[]", "7", "{\"scope\": 7}", "{\"scope\": \"galaxy\"}", "{\"scope\":\"namespace\",\"cluster\":\"eu1\"}",
+                             "{\"scope\":\"cluster\",\"cluster\":\"mars1\"}", "{\"scope\":\"fleet\",\"for\":\"a while\"}"}) {
         const auto answer = bed.call("POST", "/api/v1/pauses", "ada", body);
         EXPECT_EQ(answer.status, 400) << body << " → " << answer.text;
         EXPECT_FALSE(answer.error().empty()) << body;
     }
     EXPECT_EQ(bed.get("/api/v1/pauses").items(), 0U);
-    for (const char* body : {R"({"workflow":"no-such","target":"eu1/shop/Deployment.apps/cart"})", R"({"workflow":"graceful-restart","target":"cart"})", R"({"workflow":"graceful-restart","target":"mars1/shop/Deployment.apps/cart"})",
-                             R"({"workflow":"graceful-restart","target":"eu1/shop/Service/cart"})", R"({"workflow":"raise-memory","target":"eu1/shop/Deployment.apps/cart","params":{"factor":"much"}})",
-                             R"({"workflow":"raise-memory","target":"eu1/shop/Deployment.apps/cart","params":{"factor":100}})", R"({"workflow":"raise-memory","target":"eu1/shop/Deployment.apps/cart","params":{"colour":"red"}})"}) {
+    for (const char* body :
+         {R"({"workflow":"no-such","target":"eu1/shop/Deployment.apps/cart"})", R"({"workflow":"graceful-restart","target":"cart"})",
+          R"({"workflow":"graceful-restart","target":"mars1/shop/Deployment.apps/cart"})",
+          R"({"workflow":"graceful-restart","target":"eu1/shop/Service/cart"})",
+          R"({"workflow":"raise-memory","target":"eu1/shop/Deployment.apps/cart","params":{"factor":"much"}})",
+          R"({"workflow":"raise-memory","target":"eu1/shop/Deployment.apps/cart","params":{"factor":100}})",
+          R"({"workflow":"raise-memory","target":"eu1/shop/Deployment.apps/cart","params":{"colour":"red"}})"}) {
         const auto answer = bed.call("POST", "/api/v1/executions", "ada", body);
         EXPECT_EQ(answer.status, 400) << body << " → " << answer.text;
         EXPECT_FALSE(answer.error("field").empty()) << body << " → " << answer.text;
     }
-    EXPECT_EQ(bed.post("/api/v1/executions", json::Object{{"workflow", "graceful-restart"}, {"target", "eu1/shop/Deployment.apps/absent"}}).status, 404);
+    EXPECT_EQ(bed.post("/api/v1/executions", json::Object{{"workflow", "graceful-restart"}, {"target", "eu1/shop/Deployment.apps/absent"}}).status,
+              404);
     EXPECT_EQ(bed.get("/api/v1/executions").items(), 0U);
 }
 

@@ -83,7 +83,8 @@ TEST_F(HttpApi, TheOpenApiDocumentNamesEveryRouteAndEveryNamedRouteAnswers) {
             // Every parameter in braces is declared, and nothing else is a path parameter.
             std::set<std::string> in_braces, declared;
             const std::string_view text(path.data(), path.size());
-            for (auto open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) in_braces.insert(std::string(text.substr(open + 1, text.find('}', open) - open - 1)));
+            for (auto open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1))
+                in_braces.insert(std::string(text.substr(open + 1, text.find('}', open) - open - 1)));
             for (const auto& parameter : json::array_at(operation, "parameters")) {
                 if (json::string_at(parameter, "in") == "path") declared.insert(std::string(json::string_at(parameter, "name")));
             }
@@ -96,7 +97,8 @@ TEST_F(HttpApi, TheOpenApiDocumentNamesEveryRouteAndEveryNamedRouteAnswers) {
         std::string path = route.substr(space + 1);
         for (auto open = path.find('{'); open != std::string::npos; open = path.find('{')) path.replace(open, path.find('}') - open + 1, "absent");
         if (path == "/api/v1/stream") continue;
-        const auto answer = bed.call(method, path, path.starts_with("/api/v1/alerts") || path == "/api/v1/events" ? "am" : "ada", method == "POST" ? "{}" : "");
+        const auto answer =
+            bed.call(method, path, path.starts_with("/api/v1/alerts") || path == "/api/v1/events" ? "am" : "ada", method == "POST" ? "{}" : "");
         EXPECT_NE(answer.status, 405) << route;
         EXPECT_LT(answer.status, 500) << route << " " << answer.text;
         if (answer.status == 404) EXPECT_TRUE(answer.error().starts_with("no ")) << route << " " << answer.text;
@@ -115,7 +117,10 @@ TEST_F(HttpApi, EveryDocumentedQueryParameterIsAccepted) {
         if (!operations.get_object().contains("get") || text.find('{') != std::string_view::npos) continue;
         for (const auto& parameter : json::array_at(operations.get_object().at("get"), "parameters")) {
             const std::string name(json::string_at(parameter, "name"));
-            const std::string value = name == "limit" ? "5" : name == "since" || name == "until" ? "2026-03-01T00:00:00Z" : name == "cluster" ? "eu1" : "";
+            const std::string value = name == "limit"                      ? "5"
+                                      : name == "since" || name == "until" ? "2026-03-01T00:00:00Z"
+                                      : name == "cluster"                  ? "eu1"
+                                                                           : "";
             const auto answer = bed.get(std::string(text) + "?" + name + "=" + value);
             EXPECT_EQ(answer.status, 200) << text << "?" << name << "=" << value << " " << answer.text;
         }
@@ -129,7 +134,8 @@ TEST_F(HttpApi, WithoutCredentialsOrRolesNothingIsShown) {
         EXPECT_EQ(bed.get(path, "").status, 401) << path;
         EXPECT_EQ(bed.get(path, "stranger").status, 401) << path;
     }
-    for (const char* path : {"/api/v1/incidents", "/api/v1/executions", "/api/v1/clusters", "/api/v1/workflows", "/api/v1/history", "/api/v1/audit", "/api/v1/stream"}) {
+    for (const char* path :
+         {"/api/v1/incidents", "/api/v1/executions", "/api/v1/clusters", "/api/v1/workflows", "/api/v1/history", "/api/v1/audit", "/api/v1/stream"}) {
         EXPECT_EQ(bed.get(path, "nobody").status, 403) << path;
     }
     EXPECT_EQ(bed.get("/livez", "").status, 200);
@@ -166,7 +172,9 @@ TEST_F(HttpApi, RolesEndAtTheirClusterAndNamespace) {
     for (const auto& signal : json::array_at(bed.get("/api/v1/signals", "vera").body, "items")) EXPECT_EQ(json::string_at(signal, "cluster"), "eu1");
 
     // olaf pauses his namespace and no other; only an admin pauses the fleet.
-    const auto pause = [](const char* scope, const char* cluster, const char* ns) { return json::Object{{"scope", scope}, {"cluster", cluster}, {"namespace", ns}, {"reason", "test"}}; };
+    const auto pause = [](const char* scope, const char* cluster, const char* ns) {
+        return json::Object{{"scope", scope}, {"cluster", cluster}, {"namespace", ns}, {"reason", "test"}};
+    };
     EXPECT_EQ(bed.post("/api/v1/pauses", pause("namespace", "eu1", "shop"), "olaf").status, 200);
     EXPECT_EQ(bed.get("/api/v1/pauses", "vera").items(), 1U);
     EXPECT_EQ(bed.get("/api/v1/pauses", "vic").items(), 0U) << "another cluster's pause";
@@ -190,7 +198,10 @@ TEST_F(HttpApi, RolesEndAtTheirClusterAndNamespace) {
 
 TEST_F(HttpApi, WhatAPersonDoesIsInTheAuditUnderTheirName) {
     ApiBed bed;
-    ASSERT_EQ(bed.post("/api/v1/pauses", json::Object{{"scope", "namespace"}, {"cluster", "eu1"}, {"namespace", "shop"}, {"reason", "release"}}, "olaf").status, 200);
+    ASSERT_EQ(
+        bed.post("/api/v1/pauses", json::Object{{"scope", "namespace"}, {"cluster", "eu1"}, {"namespace", "shop"}, {"reason", "release"}}, "olaf")
+            .status,
+        200);
     const auto audit = bed.get("/api/v1/audit?actor=olaf");
     ASSERT_EQ(audit.items(), 1U) << audit.text;
     const auto& record = json::array_at(audit.body, "items")[0];
@@ -234,7 +245,7 @@ TEST_F(HttpApi, AReaderOfTheStreamThatComesBackGetsWhatItMissed) {
     before += read_until(bed, *stream, "/first\"");
     const std::string last = last_id(before);
     ASSERT_FALSE(last.empty()) << before;
-    stream.reset();   // the connection breaks
+    stream.reset();  // the connection breaks
     bed.raise({"eu1/shop/second"});
     stream = open_stream(bed, "ada", last);
     const std::string after = read_until(bed, *stream, "/second\"");

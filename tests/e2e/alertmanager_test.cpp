@@ -1,5 +1,5 @@
-// The real Prometheus and the real Alertmanager before the real hub: a rule fires on scraped metrics of a simulated cluster, Alertmanager posts it with a
-// bearer token, the hub fixes the fault, the rule's end is posted as well, and the incident is resolved.
+// The real Prometheus and the real Alertmanager before the real hub: a rule fires on scraped metrics of a simulated cluster, Alertmanager posts it
+// with a bearer token, the hub fixes the fault, the rule's end is posted as well, and the incident is resolved.
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -26,10 +26,11 @@ std::string program(const char* name) {
 }
 
 std::string hub_configuration(int port, int prometheus, const std::string& folder) {
-    return "http: {listen: \"127.0.0.1:" + std::to_string(port) + "\"}\nlog: {level: info, format: text}\nstore: {url: \"sqlite://" + folder + "/hub.db\"}\n" +
-           "auth: {tokens: [{name: reader, token: " + reader_token + "}], bindings: [{subject: reader, role: viewer}]}\n" +
+    return "http: {listen: \"127.0.0.1:" + std::to_string(port) + "\"}\nlog: {level: info, format: text}\nstore: {url: \"sqlite://" + folder +
+           "/hub.db\"}\n" + "auth: {tokens: [{name: reader, token: " + reader_token + "}], bindings: [{subject: reader, role: viewer}]}\n" +
            "intake: {watch: false, sources: [{name: alertmanager, auth: bearer, token: " + sender_token + ", clusters: [sim1]}]}\n" +
-           "decision: {correlate: 500ms, ages: {good_revision: 3s}, waits: {look_every: 1s, evidence_gone: 2s}}\nactions: {waits: {rollout_quiet: 1s}}\n" +
+           "decision: {correlate: 500ms, ages: {good_revision: 3s}, waits: {look_every: 1s, evidence_gone: 2s}}\nactions: {waits: {rollout_quiet: "
+           "1s}}\n" +
            "prometheus: {url: \"http://127.0.0.1:" + std::to_string(prometheus) + "\"}\n" +
            "clusters: [{id: sim1, kind: simulated, environment: dev, mode: auto, kubeconfig: \"" + folder + "/kubeconfig\"}]\n";
 }
@@ -37,8 +38,12 @@ std::string hub_configuration(int port, int prometheus, const std::string& folde
 std::string prometheus_configuration(int api_port, int alertmanager) {
     return "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s, external_labels: {cluster: sim1}}\n"
            "rule_files: [rules.yml]\n"
-           "alerting: {alertmanagers: [{static_configs: [{targets: [\"127.0.0.1:" + std::to_string(alertmanager) + "\"]}]}]}\n"
-           "scrape_configs:\n  - {job_name: cluster, scheme: https, tls_config: {insecure_skip_verify: true}, honor_labels: true, static_configs: [{targets: [\"127.0.0.1:" + std::to_string(api_port) + "\"]}]}\n";
+           "alerting: {alertmanagers: [{static_configs: [{targets: [\"127.0.0.1:" +
+           std::to_string(alertmanager) +
+           "\"]}]}]}\n"
+           "scrape_configs:\n  - {job_name: cluster, scheme: https, tls_config: {insecure_skip_verify: true}, honor_labels: true, static_configs: "
+           "[{targets: [\"127.0.0.1:" +
+           std::to_string(api_port) + "\"]}]}\n";
 }
 
 /// kubernetes-mixin looks at 5 minutes; the simulated kubelet's back-off is sixty times shorter.
@@ -53,8 +58,9 @@ constexpr const char* rules = R"(groups:
 
 std::string alertmanager_configuration(int hub) {
     return "route: {receiver: kubernaut, group_by: [alertname, namespace], group_wait: 1s, group_interval: 2s, repeat_interval: 1m}\n"
-           "receivers:\n  - name: kubernaut\n    webhook_configs:\n      - {url: \"http://127.0.0.1:" + std::to_string(hub) +
-           "/api/v1/alerts\", send_resolved: true, http_config: {authorization: {type: Bearer, credentials: " + sender_token + "}}}\n";
+           "receivers:\n  - name: kubernaut\n    webhook_configs:\n      - {url: \"http://127.0.0.1:" +
+           std::to_string(hub) + "/api/v1/alerts\", send_resolved: true, http_config: {authorization: {type: Bearer, credentials: " + sender_token +
+           "}}}\n";
 }
 
 struct Bed {
@@ -74,9 +80,11 @@ struct Bed {
         cluster->api().add_token("hub-token", {.user = "kubernaut", .groups = {"system:masters"}});
         KN_CHECK(loop->block_on(cluster->start()));
         KN_TRY(const auto tls, app::self_signed());
-        front = std::make_unique<app::SimFront>(*loop, cluster->api(), "127.0.0.1:0", tls, app::SimTap{.metrics = [this] { return cluster->metrics()->text(loop->clock().now()); }});
+        front = std::make_unique<app::SimFront>(*loop, cluster->api(), "127.0.0.1:0", tls,
+                                                app::SimTap{.metrics = [this] { return cluster->metrics()->text(loop->clock().now()); }});
         KN_CHECK(front->start());
-        testing::write_file(path("kubeconfig"), app::kubeconfig_of({{"sim1", "https://127.0.0.1:" + std::to_string(front->port()), "hub-token"}}, tls.cert_pem));
+        testing::write_file(path("kubeconfig"),
+                            app::kubeconfig_of({{"sim1", "https://127.0.0.1:" + std::to_string(front->port()), "hub-token"}}, tls.cert_pem));
         return {};
     }
     [[nodiscard]] std::string path(const std::string& name) const { return folder.path() + "/" + name; }
@@ -87,7 +95,8 @@ struct Bed {
     }
     Result<json::Value> get(const std::string& target, kube::Transport& from) {
         kube::Request request{.method = kube::Method::get, .path = target.substr(0, target.find('?'))};
-        if (const auto query = target.find('?'); query != std::string::npos) request.query = {{target.substr(query + 1, target.find('=') - query - 1), target.substr(target.find('=') + 1)}};
+        if (const auto query = target.find('?'); query != std::string::npos)
+            request.query = {{target.substr(query + 1, target.find('=') - query - 1), target.substr(target.find('=') + 1)}};
         request.headers = {{"Authorization", std::string("Bearer ") + reader_token}};
         KN_TRY(const auto answer, loop->block_on(from.send(std::move(request), loop->clock().deadline_in(5s))));
         if (answer.status != 200) return fail(ErrorCode::internal, target + ": " + std::to_string(answer.status) + " " + answer.body);
@@ -109,7 +118,8 @@ struct Bed {
     }
     [[nodiscard]] std::string logs() const {
         std::string all;
-        for (const char* name : {"hub", "prometheus", "alertmanager"}) all += std::string("--- ") + name + "\n" + testing::read_file(path(std::string(name) + ".log"));
+        for (const char* name : {"hub", "prometheus", "alertmanager"})
+            all += std::string("--- ") + name + "\n" + testing::read_file(path(std::string(name) + ".log"));
         return all;
     }
     ~Bed() {
@@ -139,9 +149,12 @@ TEST(RealAlertmanager, ARuleThatFiresIsFixedAndItsEndResolvesTheIncident) {
     testing::write_file(bed.path("alertmanager.yml"), alertmanager_configuration(bed.hub_port));
     const auto address = [](int port) { return "127.0.0.1:" + std::to_string(port); };
     ASSERT_TRUE(bed.launch({testing::kubernaut_binary(KN_BINARY), "serve", "-c", bed.path("kubernaut.yaml")}, "hub"));
-    ASSERT_TRUE(bed.launch({prometheus, "--config.file=" + bed.path("prometheus.yml"), "--storage.tsdb.path=" + bed.path("prometheus"), "--web.listen-address=" + address(bed.prometheus_port)}, "prometheus"));
-    ASSERT_TRUE(bed.launch({alertmanager, "--config.file=" + bed.path("alertmanager.yml"), "--storage.path=" + bed.path("alertmanager"), "--web.listen-address=" + address(bed.alertmanager_port),
-                            "--cluster.listen-address="}, "alertmanager"));
+    ASSERT_TRUE(bed.launch({prometheus, "--config.file=" + bed.path("prometheus.yml"), "--storage.tsdb.path=" + bed.path("prometheus"),
+                            "--web.listen-address=" + address(bed.prometheus_port)},
+                           "prometheus"));
+    ASSERT_TRUE(bed.launch({alertmanager, "--config.file=" + bed.path("alertmanager.yml"), "--storage.path=" + bed.path("alertmanager"),
+                            "--web.listen-address=" + address(bed.alertmanager_port), "--cluster.listen-address="},
+                           "alertmanager"));
     bed.hub = bed.transport_to(bed.hub_port);
     const auto rule_engine = bed.transport_to(bed.prometheus_port);
     const bool scraped = bed.until(60s, [&] {
@@ -179,7 +192,8 @@ TEST(RealAlertmanager, ARuleThatFiresIsFixedAndItsEndResolvesTheIncident) {
     EXPECT_TRUE(verdict->cured) << (verdict->missing.empty() ? "" : verdict->missing[0]);
     for (const auto& violation : verdict->violations) ADD_FAILURE() << violation.object << " " << violation.what;
     int changes = 0;
-    for (const auto& write : bed.cluster->api().writes()) changes += write.user == "kubernaut" && write.changed && !write.dry_run && write.resource == "deployments.apps" ? 1 : 0;
+    for (const auto& write : bed.cluster->api().writes())
+        changes += write.user == "kubernaut" && write.changed && !write.dry_run && write.resource == "deployments.apps" ? 1 : 0;
     EXPECT_EQ(changes, 1);
 
     for (auto& each : bed.programs) each.signal(SIGTERM);

@@ -27,21 +27,27 @@ protected:
         auto started = testing::Process::start({binary, "serve", "-c", path("kubernaut.yaml")}, {.output = path("hub.log")});
         ASSERT_TRUE(started) << started.error().describe();
         hub = std::make_unique<testing::Process>(*std::move(started));
-        ASSERT_TRUE(until(30s, [] { return kubernaut({"get", "clusters"}).out.find("healthy") != std::string::npos; })) << testing::read_file(path("hub.log"));
+        ASSERT_TRUE(until(30s, [] { return kubernaut({"get", "clusters"}).out.find("healthy") != std::string::npos; }))
+            << testing::read_file(path("hub.log"));
     }
     static void SetUpTestSuite() {
         folder = std::make_unique<testing::TempDir>();
         port = testing::free_port();
-        auto started = testing::Process::start({binary, "sim", "--hurry", "60", "--scenario", "S01,X07", "--seed", "5", "--kubeconfig", path("kubeconfig")}, {.output = path("sim.log")});
+        auto started =
+            testing::Process::start({binary, "sim", "--hurry", "60", "--scenario", "S01,X07", "--seed", "5", "--kubeconfig", path("kubeconfig")},
+                                    {.output = path("sim.log")});
         ASSERT_TRUE(started) << started.error().describe();
         sim = std::make_unique<testing::Process>(*std::move(started));
         ASSERT_TRUE(until(30s, [] { return testing::read_file(path("sim.log")).find("Ctrl-C") != std::string::npos; }));
-        testing::write_file(path("kubernaut.yaml"),
-                            "http: {listen: \"127.0.0.1:" + std::to_string(port) + "\"}\nlog: {format: text}\nstore: {url: \"sqlite://" + path("hub.db") + "\"}\n" +
-                                "auth: {tokens: [{name: ann, token: ann-token}, {name: bob, token: bob-token}], bindings: [{subject: ann, role: admin}, {subject: bob, role: viewer}]}\n" +
-                                "decision: {correlate: 500ms, ages: {good_revision: 3s}, waits: {confirm: 500ms, look_every: 1s, evidence_gone: 2s, settle: 3s}}\nactions: {waits: {rollout_quiet: 1s}}\n" +
-                                "guard: {cooldown: {ok: 1s, bad: 1s, max: 1s}}\nassess: {settle: 1s, final: 1s, give_up: 3s}\n" +
-                                "clusters: [{id: sim1, kind: simulated, environment: staging, mode: approve, kubeconfig: \"" + path("kubeconfig") + "\"}]\n");
+        testing::write_file(
+            path("kubernaut.yaml"),
+            "http: {listen: \"127.0.0.1:" + std::to_string(port) + "\"}\nlog: {format: text}\nstore: {url: \"sqlite://" + path("hub.db") + "\"}\n" +
+                "auth: {tokens: [{name: ann, token: ann-token}, {name: bob, token: bob-token}], bindings: [{subject: ann, role: admin}, {subject: "
+                "bob, role: viewer}]}\n" +
+                "decision: {correlate: 500ms, ages: {good_revision: 3s}, waits: {confirm: 500ms, look_every: 1s, evidence_gone: 2s, settle: "
+                "3s}}\nactions: {waits: {rollout_quiet: 1s}}\n" +
+                "guard: {cooldown: {ok: 1s, bad: 1s, max: 1s}}\nassess: {settle: 1s, final: 1s, give_up: 3s}\n" +
+                "clusters: [{id: sim1, kind: simulated, environment: staging, mode: approve, kubeconfig: \"" + path("kubeconfig") + "\"}]\n");
         start_hub();
     }
     static void TearDownTestSuite() {
@@ -51,7 +57,8 @@ protected:
     }
     static Finished kubernaut(std::vector<std::string> words, const std::string& token = "ann-token") {
         words.insert(words.begin(), binary);
-        auto finished = testing::run(std::move(words), {{"KUBERNAUT_SERVER", "http://127.0.0.1:" + std::to_string(port)}, {"KUBERNAUT_TOKEN", token}, {"NO_COLOR", "1"}});
+        auto finished = testing::run(
+            std::move(words), {{"KUBERNAUT_SERVER", "http://127.0.0.1:" + std::to_string(port)}, {"KUBERNAUT_TOKEN", token}, {"NO_COLOR", "1"}});
         return finished ? *std::move(finished) : Finished{-1, "", finished.error().describe()};
     }
     static json::Value as_json(std::vector<std::string> words) {
@@ -64,7 +71,7 @@ protected:
         const auto end = std::chrono::steady_clock::now() + limit;
         while (!done()) {
             if (std::chrono::steady_clock::now() > end) return false;
-            std::this_thread::yield();   // every look starts a program: that is pause enough
+            std::this_thread::yield();  // every look starts a program: that is pause enough
         }
         return true;
     }
@@ -80,7 +87,8 @@ protected:
 };
 
 TEST_F(Client, ListsEveryKindInEveryForm) {
-    for (const char* kind : {"incidents", "executions", "clusters", "workflows", "actions", "assessments", "approvals", "signals", "history", "pauses"}) {
+    for (const char* kind :
+         {"incidents", "executions", "clusters", "workflows", "actions", "assessments", "approvals", "signals", "history", "pauses"}) {
         for (const char* form : {"table", "wide", "json", "yaml"}) {
             const auto shown = kubernaut({"get", kind, "-o", form});
             EXPECT_EQ(shown.exit_code, 0) << kind << " " << form << ": " << shown.err;
@@ -90,7 +98,8 @@ TEST_F(Client, ListsEveryKindInEveryForm) {
     }
     EXPECT_GE(json::array_at(as_json({"get", "workflows"}), "items").size(), 14U);
     EXPECT_GE(json::array_at(as_json({"get", "actions"}), "items").size(), 16U);
-    const auto table = kubernaut({"get", "clusters"}), wide = kubernaut({"get", "clusters", "-o", "wide"}), bare = kubernaut({"get", "clusters", "--no-headers"});
+    const auto table = kubernaut({"get", "clusters"}), wide = kubernaut({"get", "clusters", "-o", "wide"}),
+               bare = kubernaut({"get", "clusters", "--no-headers"});
     EXPECT_EQ(table.out.find("sim1"), table.out.find('\n') + 1) << table.out;
     EXPECT_GT(wide.out.find('\n'), table.out.find('\n')) << "wide has more columns";
     EXPECT_TRUE(bare.out.starts_with("sim1")) << bare.out;
@@ -99,7 +108,9 @@ TEST_F(Client, ListsEveryKindInEveryForm) {
 }
 
 TEST_F(Client, AFaultIsWatchedExplainedApprovedAndCured) {
-    auto watch = testing::Process::start({binary, "get", "incidents", "--watch", "--all", "--server", "http://127.0.0.1:" + std::to_string(port), "--token", "ann-token"}, {.output = path("watch.log")});
+    auto watch = testing::Process::start(
+        {binary, "get", "incidents", "--watch", "--all", "--server", "http://127.0.0.1:" + std::to_string(port), "--token", "ann-token"},
+        {.output = path("watch.log")});
     ASSERT_TRUE(watch);
     const std::string approval = first_pending();
     ASSERT_FALSE(approval.empty()) << kubernaut({"get", "incidents", "--all"}).out << testing::read_file(path("hub.log"));
@@ -110,7 +121,8 @@ TEST_F(Client, AFaultIsWatchedExplainedApprovedAndCured) {
     EXPECT_NE(kubernaut({"get", "incidents"}).out.find(incident), std::string::npos);
     EXPECT_NE(kubernaut({"describe", "incident", incident}).out.find("awaiting_approval"), std::string::npos);
     const auto why = kubernaut({"why", incident});
-    for (const char* part : {"What happened", "What was it taken for", "The evidence", "What was decided", "rollback-deployment"}) EXPECT_NE(why.out.find(part), std::string::npos) << part << "\n" << why.out;
+    for (const char* part : {"What happened", "What was it taken for", "The evidence", "What was decided", "rollback-deployment"})
+        EXPECT_NE(why.out.find(part), std::string::npos) << part << "\n" << why.out;
 
     const auto viewer = kubernaut({"approve", approval}, "bob-token");
     EXPECT_EQ(viewer.exit_code, 1);
@@ -118,12 +130,14 @@ TEST_F(Client, AFaultIsWatchedExplainedApprovedAndCured) {
     const auto approved = kubernaut({"approve", approval, "--comment", "looks right"});
     EXPECT_EQ(approved.exit_code, 0) << approved.err;
     EXPECT_NE(kubernaut({"approve", approval}).exit_code, 0) << "it is settled";
-    ASSERT_TRUE(until(90s, [&] { return json::string_at(as_json({"get", "incidents", incident}), "outcome") == "remediated"; })) << kubernaut({"why", incident}).out;
+    ASSERT_TRUE(until(90s, [&] { return json::string_at(as_json({"get", "incidents", incident}), "outcome") == "remediated"; }))
+        << kubernaut({"why", incident}).out;
     EXPECT_NE(kubernaut({"get", "history", "-o", "json"}).out.find("rollback_deployment"), std::string::npos);
     std::string execution;
     for (const auto& each : json::array_at(as_json({"get", "executions"}), "items")) execution = json::string_at(each, "id");
     EXPECT_NE(kubernaut({"describe", "execution", execution}).out.find("steps:"), std::string::npos);
-    ASSERT_TRUE(until(60s, [&] { return testing::read_file(path("watch.log")).find("resolved") != std::string::npos; })) << testing::read_file(path("watch.log"));
+    ASSERT_TRUE(until(60s, [&] { return testing::read_file(path("watch.log")).find("resolved") != std::string::npos; }))
+        << testing::read_file(path("watch.log"));
     EXPECT_NE(testing::read_file(path("watch.log")).find(incident), std::string::npos);
 
     // The other one is refused: nothing is done, and that is told.
@@ -226,7 +240,8 @@ TEST_F(Client, TheAuditChainTellsThatSomebodyChangedIt) {
     // Whoever owns the file can change it, but not unseen.
     hub->signal(SIGTERM);
     ASSERT_TRUE(hub->wait(30s));
-    const auto tampered = testing::run({sqlite, path("hub.db"), "UPDATE audit_log SET doc = replace(doc, 'evidence', 'nothing') WHERE doc LIKE '%evidence%'; SELECT changes();"});
+    const auto tampered = testing::run(
+        {sqlite, path("hub.db"), "UPDATE audit_log SET doc = replace(doc, 'evidence', 'nothing') WHERE doc LIKE '%evidence%'; SELECT changes();"});
     ASSERT_TRUE(tampered);
     ASSERT_EQ(tampered->exit_code, 0) << tampered->err;
     ASSERT_NE(tampered->out, "0\n");

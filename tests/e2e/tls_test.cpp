@@ -10,7 +10,8 @@
 namespace kn::e2e {
 namespace {
 
-constexpr const char* alert = R"({"version":"4","status":"firing","alerts":[{"status":"firing","startsAt":"2026-03-01T09:00:00Z","labels":{"alertname":"KubePodNotReady","cluster":"dark1","namespace":"shop","pod":"cart-1"}}]})";
+constexpr const char* alert =
+    R"({"version":"4","status":"firing","alerts":[{"status":"firing","startsAt":"2026-03-01T09:00:00Z","labels":{"alertname":"KubePodNotReady","cluster":"dark1","namespace":"shop","pod":"cart-1"}}]})";
 
 TEST(Tls, AClientCertificateIsACredentialForAlertsAndForPeople) {
     log::configure(log::Level::off, log::Format::text);
@@ -24,9 +25,12 @@ TEST(Tls, AClientCertificateIsACredentialForAlertsAndForPeople) {
     testing::write_file(path("server.crt"), server->cert_pem);
     testing::write_file(path("server.key"), server->key_pem);
     testing::write_file(path("client-ca.crt"), client->cert_pem);
-    testing::write_file(path("kubernaut.yaml"), "http: {listen: \"127.0.0.1:" + std::to_string(port) + "\", tls: {cert: \"" + path("server.crt") + "\", key: \"" + path("server.key") + "\", client_ca: \"" + path("client-ca.crt") +
-                                                    "\"}}\nlog: {format: text}\nstore: {url: \"sqlite://" + path("hub.db") + "\"}\nauth: {mtls: {kubernaut-sim: ann}, bindings: [{subject: ann, role: viewer}]}\n" +
-                                                    "intake: {sources: [{name: kubernaut-sim, auth: mtls}]}\nclusters: [{id: dark1, environment: dev, server: \"https://127.0.0.1:1\", token: x}]\n");
+    testing::write_file(path("kubernaut.yaml"), "http: {listen: \"127.0.0.1:" + std::to_string(port) + "\", tls: {cert: \"" + path("server.crt") +
+                                                    "\", key: \"" + path("server.key") + "\", client_ca: \"" + path("client-ca.crt") +
+                                                    "\"}}\nlog: {format: text}\nstore: {url: \"sqlite://" + path("hub.db") +
+                                                    "\"}\nauth: {mtls: {kubernaut-sim: ann}, bindings: [{subject: ann, role: viewer}]}\n" +
+                                                    "intake: {sources: [{name: kubernaut-sim, auth: mtls}]}\nclusters: [{id: dark1, environment: "
+                                                    "dev, server: \"https://127.0.0.1:1\", token: x}]\n");
     auto hub = testing::Process::start({testing::kubernaut_binary(KN_BINARY), "serve", "-c", path("kubernaut.yaml")}, {.output = path("hub.log")});
     ASSERT_TRUE(hub) << hub.error().describe();
 

@@ -1,4 +1,5 @@
-// What is broken around the hub: its settings, its workflows, its database, its clusters, their certificates. A clear word, nothing lost, the process lives.
+// What is broken around the hub: its settings, its workflows, its database, its clusters, their certificates. A clear word, nothing lost, the process
+// lives.
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -27,7 +28,8 @@ protected:
 
     [[nodiscard]] std::string path(const std::string& name) const { return folder.path() + "/" + name; }
     [[nodiscard]] std::string settings(const std::string& more) const {
-        return "http: {listen: \"127.0.0.1:" + std::to_string(port) + "\"}\nlog: {format: text}\nauth: {tokens: [{name: ann, token: ann-token}], bindings: [{subject: ann, role: admin}]}\n" + more;
+        return "http: {listen: \"127.0.0.1:" + std::to_string(port) +
+               "\"}\nlog: {format: text}\nauth: {tokens: [{name: ann, token: ann-token}], bindings: [{subject: ann, role: admin}]}\n" + more;
     }
     void start(const std::string& more) {
         testing::write_file(path("kubernaut.yaml"), settings(more));
@@ -53,8 +55,11 @@ protected:
     }
     Answer get(const std::string& target) { return call(kube::Method::get, target); }
     Answer post_alert(const std::string& cluster, const std::string& name) {
-        return call_without_token("/api/v1/alerts", "{\"version\":\"4\",\"status\":\"firing\",\"alerts\":[{\"status\":\"firing\",\"startsAt\":\"2026-03-01T09:00:00Z\",\"labels\":{\"alertname\":\"KubeDeploymentReplicasMismatch\","
-                                                    "\"cluster\":\"" + cluster + "\",\"namespace\":\"shop\",\"deployment\":\"" + name + "\"}}]}");
+        return call_without_token("/api/v1/alerts",
+                                  "{\"version\":\"4\",\"status\":\"firing\",\"alerts\":[{\"status\":\"firing\",\"startsAt\":\"2026-03-01T09:00:00Z\","
+                                  "\"labels\":{\"alertname\":\"KubeDeploymentReplicasMismatch\","
+                                  "\"cluster\":\"" +
+                                      cluster + "\",\"namespace\":\"shop\",\"deployment\":\"" + name + "\"}}]}");
     }
     Answer call_without_token(const std::string& target, std::string body) {
         kube::ConnectionConfig config;
@@ -75,18 +80,23 @@ protected:
         }
         return true;
     }
-    bool ready() { return until(30s, [this] { return get("/readyz").status == 200; }); }
+    bool ready() {
+        return until(30s, [this] { return get("/readyz").status == 200; });
+    }
     std::string hub_log() { return testing::read_file(path("hub.log")); }
 };
 
 constexpr const char* unreachable = "clusters: [{id: dark1, environment: dev, mode: auto, server: \"https://127.0.0.1:1\", token: x}]\n";
 
 TEST_F(Trouble, BrokenSettingsAreToldAllAtOnceWithLineAndPath) {
-    testing::write_file(path("bad.yaml"), "http: {listen: 7}\nguard:\n  mode: sometimes\n  colour: red\nengine:\n  lease: soon\nclusters:\n  - {id: Not_A_Label}\n");
+    testing::write_file(path("bad.yaml"),
+                        "http: {listen: 7}\nguard:\n  mode: sometimes\n  colour: red\nengine:\n  lease: soon\nclusters:\n  - {id: Not_A_Label}\n");
     const auto checked = testing::run({binary, "config", "check", path("bad.yaml")});
     ASSERT_TRUE(checked);
     EXPECT_EQ(checked->exit_code, 1);
-    for (const char* part : {"line 1", "http.listen", "line 3", "guard.mode", "line 4", "guard.colour", "line 6", "engine.lease", "line 8", "clusters"}) EXPECT_NE(checked->err.find(part), std::string::npos) << part << "\n" << checked->err;
+    for (const char* part :
+         {"line 1", "http.listen", "line 3", "guard.mode", "line 4", "guard.colour", "line 6", "engine.lease", "line 8", "clusters"})
+        EXPECT_NE(checked->err.find(part), std::string::npos) << part << "\n" << checked->err;
     const auto served = testing::run({binary, "serve", "-c", path("bad.yaml")});
     ASSERT_TRUE(served);
     EXPECT_EQ(served->exit_code, 2);
@@ -103,14 +113,19 @@ TEST_F(Trouble, BrokenSettingsAreToldAllAtOnceWithLineAndPath) {
 
 TEST_F(Trouble, BrokenWorkflowsAreToldAllAtOnceWithFileLineAndPath) {
     std::filesystem::create_directories(path("catalog"));
-    testing::write_file(path("catalog/first.yaml"), "id: first\nversion: 1\ndescription: x\nrisk: enormous\nfault_classes: [no.such.class]\nsteps:\n  - id: a\n    action: no_such_action\n  - id: b\n    action: restart_workload\n    with: {colour: red}\n");
+    testing::write_file(path("catalog/first.yaml"),
+                        "id: first\nversion: 1\ndescription: x\nrisk: enormous\nfault_classes: [no.such.class]\nsteps:\n  - id: a\n    action: "
+                        "no_such_action\n  - id: b\n    action: restart_workload\n    with: {colour: red}\n");
     testing::write_file(path("catalog/second.yaml"), "id: second\nversion: one\nsteps: {}\n");
     testing::write_file(path("catalog/third.yaml"), "id: [third\n");
-    testing::write_file(path("kubernaut.yaml"), settings("store: {url: \"sqlite://" + path("hub.db") + "\"}\ndecision: {catalog: [builtin, " + path("catalog") + "]}\n" + unreachable));
+    testing::write_file(path("kubernaut.yaml"), settings("store: {url: \"sqlite://" + path("hub.db") + "\"}\ndecision: {catalog: [builtin, " +
+                                                         path("catalog") + "]}\n" + unreachable));
     const auto served = testing::run({binary, "serve", "-c", path("kubernaut.yaml")});
     ASSERT_TRUE(served) << served.error().describe();
     EXPECT_EQ(served->exit_code, 1);
-    for (const char* part : {"first.yaml", "second.yaml", "third.yaml", "risk", "no.such.class", "no_such_action", "colour", "first.yaml:8", "second.yaml:3"}) EXPECT_NE(served->err.find(part), std::string::npos) << part << "\n" << served->err;
+    for (const char* part :
+         {"first.yaml", "second.yaml", "third.yaml", "risk", "no.such.class", "no_such_action", "colour", "first.yaml:8", "second.yaml:3"})
+        EXPECT_NE(served->err.find(part), std::string::npos) << part << "\n" << served->err;
 }
 
 TEST_F(Trouble, ADatabaseThatIsNotThereAtTheStartIsNamed) {
@@ -162,7 +177,8 @@ TEST_F(Trouble, OversizedBodiesAre413AndTheConnectionIsOver) {
     EXPECT_EQ(*refused, 2) << "http2 is no setting";
     start("store: {url: \"sqlite://" + path("hub.db") + "\"}\n" + unreachable);
     ASSERT_TRUE(ready()) << hub_log();
-    const auto answer = call_without_token("/api/v1/alerts", "{\"version\":\"4\",\"alerts\":[],\"padding\":\"" + std::string(11U << 20U, 'x') + "\"}");
+    const auto answer =
+        call_without_token("/api/v1/alerts", "{\"version\":\"4\",\"alerts\":[],\"padding\":\"" + std::string(11U << 20U, 'x') + "\"}");
     EXPECT_TRUE(answer.status == 413 || answer.status == 0) << answer.status << answer.body.substr(0, 200);
     EXPECT_EQ(post_alert("dark1", "after").status, 200);
 }
@@ -183,15 +199,24 @@ TEST_F(Trouble, DeadClustersAndExpiredCertificatesConcernNobodyElse) {
     const auto server = [](const app::SimFront& front) { return "https://127.0.0.1:" + std::to_string(front.port()); };
     testing::write_file(path("good"), app::kubeconfig_of({{"good1", server(good_front), "hub-token"}}, valid->cert_pem));
     testing::write_file(path("stale"), app::kubeconfig_of({{"stale1", server(stale_front), "hub-token"}}, expired->cert_pem));
-    start("store: {url: \"sqlite://" + path("hub.db") + "\"}\nclusters:\n  - {id: dark1, environment: dev, mode: auto, server: \"https://127.0.0.1:1\", token: x}\n" +
-          "  - {id: good1, environment: dev, mode: auto, kubeconfig: \"" + path("good") + "\"}\n  - {id: stale1, environment: dev, mode: auto, kubeconfig: \"" + path("stale") + "\"}\n");
+    start("store: {url: \"sqlite://" + path("hub.db") +
+          "\"}\nclusters:\n  - {id: dark1, environment: dev, mode: auto, server: \"https://127.0.0.1:1\", token: x}\n" +
+          "  - {id: good1, environment: dev, mode: auto, kubeconfig: \"" + path("good") +
+          "\"}\n  - {id: stale1, environment: dev, mode: auto, kubeconfig: \"" + path("stale") + "\"}\n");
     ASSERT_TRUE(ready()) << hub_log();
     const auto verdict = [this](const std::string& id) {
         const auto body = json::parse(get("/api/v1/clusters/" + id).body);
         return body ? std::string(json::string_at(*body, "verdict")) + ": " + std::string(json::string_at(*body, "verdict_reason")) : std::string();
     };
-    EXPECT_TRUE(until(40s, [&] { return verdict("good1").starts_with("healthy") && !verdict("dark1").starts_with("healthy") && verdict("stale1").find("certificate") != std::string::npos; }))
-        << verdict("good1") << "\n" << verdict("dark1") << "\n" << verdict("stale1") << "\n" << hub_log();
+    EXPECT_TRUE(until(40s,
+                      [&] {
+                          return verdict("good1").starts_with("healthy") && !verdict("dark1").starts_with("healthy") &&
+                                 verdict("stale1").find("certificate") != std::string::npos;
+                      }))
+        << verdict("good1") << "\n"
+        << verdict("dark1") << "\n"
+        << verdict("stale1") << "\n"
+        << hub_log();
     EXPECT_FALSE(verdict("stale1").starts_with("healthy"));
     for (const char* id : {"good1", "dark1", "stale1"}) EXPECT_EQ(post_alert(id, "absent").status, 200) << id;
     EXPECT_TRUE(until(40s, [&] {

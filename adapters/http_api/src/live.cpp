@@ -32,9 +32,9 @@ struct LiveLog::State {
     State(ports::LiveFeed& f, async::Clock& c) : feed(f), clock(c) {}
     ports::LiveFeed& feed;
     async::Clock& clock;
-    std::string life;                    ///< of this process: numbers of another one mean nothing here
+    std::string life;  ///< of this process: numbers of another one mean nothing here
     std::deque<Event> events;
-    std::uint64_t first = 1;             ///< number of events.front()
+    std::uint64_t first = 1;  ///< number of events.front()
     std::size_t bytes = 0;
     std::optional<std::size_t> listening;
     std::set<async::Signal*> readers;
@@ -87,7 +87,7 @@ public:
             co_return (missed_ ? "event: reset\ndata: {}\n" : ": hello\n") + ("id: " + state_->id(position_ - 1)) + "\n\n";
         }
         while (true) {
-            if (position_ < state_->first) co_return std::nullopt;   // too slow: it comes back and is told to read the lists
+            if (position_ < state_->first) co_return std::nullopt;  // too slow: it comes back and is told to read the lists
             std::string piece;
             for (; position_ < state_->next() && piece.size() < most_in_one_piece; ++position_) {
                 const auto& event = state_->events[position_ - state_->first];
@@ -101,7 +101,7 @@ public:
 private:
     std::shared_ptr<State> state_;
     Person person_;
-    std::uint64_t position_;             ///< the next one to give
+    std::uint64_t position_;  ///< the next one to give
     bool missed_, first_ = true;
     async::Signal ready_;
 };
@@ -128,7 +128,8 @@ std::unique_ptr<net::BodyStream> LiveLog::open(Person person, std::string_view l
         const std::string prefix = state.life + "-";
         const auto number = last_event_id.starts_with(prefix) ? last_event_id.substr(prefix.size()) : std::string_view();
         const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), seen);
-        const bool known = !number.empty() && error == std::errc() && end == number.data() + number.size() && seen + 1 >= state.first && seen < state.next();
+        const bool known =
+            !number.empty() && error == std::errc() && end == number.data() + number.size() && seen + 1 >= state.first && seen < state.next();
         if (known) position = seen + 1;
         missed = !known;
     }

@@ -12,8 +12,8 @@
 namespace kn::http_api {
 
 /// The newest changes of the live feed as server-sent events. Every event has an id, and a reader that comes back with the last one it saw
-/// (Last-Event-ID) gets what it missed; when that is not kept any more, or was of another process, it gets `event: reset` and should read the lists again.
-/// Nothing is listened to while nobody reads and for `linger` after the last reader has gone. A reader sees only what its roles let it read.
+/// (Last-Event-ID) gets what it missed; when that is not kept any more, or was of another process, it gets `event: reset` and should read the lists
+/// again. Nothing is listened to while nobody reads and for `linger` after the last reader has gone. A reader sees only what its roles let it read.
 class LiveLog {
 public:
     static constexpr std::size_t most_events = 2'000, most_bytes = 8U << 20U;

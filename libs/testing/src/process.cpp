@@ -27,7 +27,8 @@ struct Outputs {
     std::string out, err;
 };
 
-Result<pid_t> spawn(const std::vector<std::string>& words, const Outputs& outputs, const std::string& folder, const std::map<std::string, std::string>& extra) {
+Result<pid_t> spawn(const std::vector<std::string>& words, const Outputs& outputs, const std::string& folder,
+                    const std::map<std::string, std::string>& extra) {
     // Everything is made before the fork: the child of a program with threads may not allocate.
     std::vector<std::string> variables;
     for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -40,7 +41,9 @@ Result<pid_t> spawn(const std::vector<std::string>& words, const Outputs& output
     for (const auto& variable : variables) envp.push_back(const_cast<char*>(variable.c_str()));
     argv.push_back(nullptr);
     envp.push_back(nullptr);
-    const auto open_output = [](const std::string& path) { return ::open(path.empty() ? "/dev/null" : path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644); };
+    const auto open_output = [](const std::string& path) {
+        return ::open(path.empty() ? "/dev/null" : path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    };
     const int out = open_output(outputs.out), err = open_output(outputs.err), in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (access(words[0].c_str(), X_OK) != 0) return fail(ErrorCode::not_found, "there is no program " + words[0]);
     const pid_t pid = fork();
@@ -135,7 +138,8 @@ int free_port() {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t length = sizeof address;
-    const bool ok = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
+    const bool ok =
+        bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
     ::close(fd);
     return ok ? ntohs(address.sin_port) : 0;
 }
