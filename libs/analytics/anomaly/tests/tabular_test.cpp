@@ -10,6 +10,7 @@
 #include "kubernaut/analytics/anomaly/isolation_forest.hpp"
 #include "kubernaut/analytics/anomaly/neighbours.hpp"
 #include "kubernaut/analytics/anomaly/robust_pca.hpp"
+#include "kubernaut/analytics/anomaly/tabular_detector.hpp"
 #include "kubernaut/analytics/numerics/random.hpp"
 
 namespace kn::analytics {
@@ -119,6 +120,32 @@ TEST(RobustPca, FindsBrokenCorrelationsAmongATenthOfOutliers) {
     EXPECT_NEAR(far[500] > 0 ? 1 : 0, 1, 0);
 }
 
+TEST(TabularDetector, FindsAGroupOfAnomaliesAmongItsOwnRowsAndSaysWhichColumnsTheyAreIn) {
+    Rng rng(10);
+    auto rows = correlated(600, 10);
+    for (std::size_t r = 10; r < 30; ++r) rows.at(r, 2) = 9 + 0.2 * rng.normal();  // a group that vouches for itself
+    const auto fitted = TabularDetector::fit(rows, {.clean_baseline = false, .threads = 2});
+    ASSERT_TRUE(fitted);
+    EXPECT_EQ(fitted->own().scores, TabularDetector::fit(rows, {.clean_baseline = false, .threads = 1})->own().scores);
+    for (std::size_t r = 10; r < 30; ++r) EXPECT_LT(rank_of(fitted->own().scores, r), 40U);
+    const auto parts = *fitted->contributions(rows);
+    EXPECT_GT(parts.at(12, 2), 0.5);
+    EXPECT_NEAR(parts.at(12, 0) + parts.at(12, 1) + parts.at(12, 2), 1, 1e-9);
+}
+
+TEST(TabularDetector, HoldsTheAskedRateOnACleanBaseline) {
+    auto baseline = correlated(3000, 11);
+    const auto fresh = correlated(3000, 12);
+    for (const std::size_t r : {0U, 1U}) std::ranges::copy(baseline.row(r + 2), baseline.row(r).begin());  // clean: without the planted ones
+    const auto fitted = TabularDetector::fit(baseline, {});
+    ASSERT_TRUE(fitted);
+    const auto scored = *fitted->score(fresh);
+    const auto flagged = static_cast<double>(std::ranges::count_if(scored.p_values, [](double p) { return p <= 0.02; })) / 3000;
+    EXPECT_NEAR(flagged, 0.02, 0.012);
+    EXPECT_LT(scored.p_values[0], 0.002) << "the broken correlation";
+    EXPECT_LT(scored.p_values[1], 0.001) << "the far row";
+}
+
 TEST(TabularDetectors, DegenerateInputHasADefinedAnswerOrAClearError) {
     const Matrix same(50, 2, 3.0);
     for (const double s : *IsolationForest::fit(same, {})->score(same, 1)) EXPECT_TRUE(std::isfinite(s));
@@ -133,6 +160,12 @@ TEST(TabularDetectors, DegenerateInputHasADefinedAnswerOrAClearError) {
     for (const double s : *FairCutForest::fit(holes, {})->score(holes, 1)) EXPECT_TRUE(std::isfinite(s));
     for (const double s : NeighbourDistance::fit(holes, 5, 1)->score_own(1)) EXPECT_TRUE(std::isfinite(s));
     for (const double s : *RobustPca::fit(holes, {})->distances(holes)) EXPECT_TRUE(std::isfinite(s));
+    for (const bool clean : {true, false}) {
+        for (const double s : TabularDetector::fit(same, {.clean_baseline = clean})->own().scores) EXPECT_TRUE(std::isfinite(s));
+        for (const double s : TabularDetector::fit(holes, {.clean_baseline = clean})->score(holes)->scores) EXPECT_TRUE(std::isfinite(s));
+        EXPECT_TRUE(TabularDetector::fit(Matrix(2, 1), {.clean_baseline = clean})) << "two rows";
+        EXPECT_FALSE(TabularDetector::fit(Matrix(1, 1), {.clean_baseline = clean}));
+    }
     const Matrix one(1, 2, 1.0);
     EXPECT_FALSE(IsolationForest::fit(one, {}));
     EXPECT_FALSE(FairCutForest::fit(one, {}));
