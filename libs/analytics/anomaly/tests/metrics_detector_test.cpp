@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -82,6 +83,19 @@ TEST(MetricsDetector, AnswersForTooLittleAndForMissingValues) {
     ASSERT_TRUE(judged);
     for (const double s : judged->score) EXPECT_TRUE(std::isfinite(s));
     EXPECT_FALSE(detector->judge(Matrix(10, 2)));
+}
+
+TEST(SurpriseAmongNeighbours, RanksAShortFaultFirstWithoutTrainingRows) {
+    Matrix rows = server(600, 11);
+    for (std::size_t r = 400; r < 405; ++r)
+        for (std::size_t c = 0; c < 5; ++c) rows.at(r, c) += 80;
+    rows.at(100, 0) = std::numeric_limits<double>::quiet_NaN();
+    const auto scores = surprise_among_neighbours(rows);
+    for (std::size_t r = 0; r < 600; ++r) EXPECT_TRUE(std::isfinite(scores[r]));
+    const auto highest = static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin());
+    EXPECT_GE(highest, 400U);
+    EXPECT_LT(highest, 405U);
+    EXPECT_TRUE(surprise_among_neighbours(Matrix{}).empty());
 }
 
 }  // namespace

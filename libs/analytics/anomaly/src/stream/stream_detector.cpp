@@ -166,7 +166,10 @@ StreamVerdict StreamDetector::add(std::int64_t time, double raw) {
 
 std::string StreamDetector::state() const {
     StateWriter out(kind, version);
-    out.put(options_);
+    // Field by field: the bytes between fields are anything.
+    out.put(options_.kind);
+    out.put(options_.utc_offset_seconds);
+    out.put(std::array<double, 4>{options_.false_positive_rate, options_.repeat_share, options_.repeat_notice, options_.memory});
     out.put(last_time_);
     out.put(count_);
     out.put(rows_);
@@ -187,7 +190,11 @@ std::string StreamDetector::state() const {
 Result<StreamDetector> StreamDetector::resume(std::string_view state) {
     KN_TRY(StateReader in, StateReader::open(state, kind, version));
     StreamDetector detector;
-    in.get_into(detector.options_);
+    in.get_into(detector.options_.kind);
+    in.get_into(detector.options_.utc_offset_seconds);
+    const auto settings = in.get<std::array<double, 4>>();
+    detector.options_.false_positive_rate = settings[0], detector.options_.repeat_share = settings[1];
+    detector.options_.repeat_notice = settings[2], detector.options_.memory = settings[3];
     in.get_into(detector.last_time_);
     in.get_into(detector.count_);
     in.get_into(detector.rows_);

@@ -75,4 +75,9 @@ private:
     std::vector<ScoreCalibration> calibration_;
 };
 
+/// How odd each row is among its own surroundings, where no training stretch is known: each metric's distance from its median over the
+/// `around` rows about it, as -log10 of its empirical p-value in the whole stretch (Pareto beyond), then the mean over the `strongest`
+/// metrics of the row. What lasts longer than half of `around` passes for normal. Missing values count for nothing. O(n d around).
+std::vector<double> surprise_among_neighbours(MatrixView rows, std::size_t around = 61, std::size_t strongest = 5);
+
 }  // namespace kn::analytics
