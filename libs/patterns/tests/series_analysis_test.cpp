@@ -100,6 +100,14 @@ TEST(SeriesAnalysis, TellsWhenALimitWillBeReached) {
     EXPECT_LT(far.exhaustion->chance, 0.1);
 }
 
+TEST(SeriesAnalysis, DoesNotLetATrendFadeThatNeverDid) {
+    auto made = hourly(24 * 28, 1.44, 1.5, 0, 0.4, 11);  // 100 to 140, with 1.44 a day
+    const auto a = analyze(made, {.horizon = 24 * 14, .limit = 150});
+    ASSERT_TRUE(a.exhaustion && a.exhaustion->expected);
+    EXPECT_NEAR((*a.exhaustion->expected - made.times.back()) / 86'400, 6.4, 1.2);
+    EXPECT_GT(a.exhaustion->chance, 0.9);
+}
+
 TEST(SeriesAnalysis, DoesNotDependOnScaleOrShift) {
     const auto seed = std::random_device{}();
     SCOPED_TRACE("seed " + std::to_string(seed));

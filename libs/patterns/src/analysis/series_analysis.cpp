@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "analysis/line_outlook.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/regular.hpp"
 
@@ -115,6 +116,23 @@ FoundSeason describe(const series::Season& season, const Grid& grid, const serie
     return found;
 }
 
+/// Where there is a strong trend, both kinds of outlook are held against the end of the series, as long as the horizon or a quarter of it.
+bool line_is_better(const LineOutlook& line, std::span<const double> points, std::span<const double> calm, std::span<const double> times, const std::vector<std::size_t>& periods, std::size_t horizon) {
+    const auto trend = find_trend(times, calm);
+    if (!trend || !trend->significant() || trend->r2 < 0.5) return false;
+    const std::size_t steps = std::min(horizon, points.size() / 4);
+    const auto by_line = line.past_error(steps);
+    if (!by_line) return false;
+    const std::size_t origin = points.size() - steps;
+    const auto smooth = series::forecast(points.first(origin), {.horizon = steps, .periods = periods, .coverage = 0.8});
+    if (!smooth) return true;
+    double sum = 0;
+    std::size_t count = 0;
+    for (std::size_t h = 0; h < steps; ++h)
+        if (std::isfinite(points[origin + h])) sum += std::abs(points[origin + h] - smooth->values[h]), ++count;
+    return count > 0 && *by_line < 0.9 * sum / static_cast<double>(count);
+}
+
 void look_ahead(SeriesAnalysis& a, const AnalysisOptions& options, const std::vector<std::size_t>& periods) {
     const std::span<const double> points(a.grid.values);
     const std::size_t longest = periods.empty() ? 1 : periods.back();
@@ -125,9 +143,15 @@ void look_ahead(SeriesAnalysis& a, const AnalysisOptions& options, const std::ve
     double last = a.summary.median;
     for (const double v : points)
         if (std::isfinite(v)) last = v;
+    const auto calm = a.parts.deseasonalized(points);
+    std::vector<double> season(points.size(), 0);
+    for (const auto& one : a.parts.seasonal)
+        for (std::size_t i = 0; i < season.size(); ++i) season[i] += one[i];
+    const LineOutlook line(a.grid.times, calm, season, longest);
+    const bool straight = line_is_better(line, points, calm, a.grid.times, periods, horizon);
     double widest = 0;
     for (const double level : levels) {
-        const auto said = series::forecast(points, {.horizon = horizon, .periods = periods, .coverage = level});
+        const auto said = straight ? Result<series::Forecast>(line.ahead(horizon, level)) : series::forecast(points, {.horizon = horizon, .periods = periods, .coverage = level});
         if (!said) {
             a.said.push_back("no forecast: " + said.error().message);
             return;

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <vector>
+
+#include "kubernaut/base/result.hpp"
+#include "kubernaut/patterns/discovery/history.hpp"
+#include "kubernaut/patterns/pattern.hpp"
+
+namespace kn::patterns {
+
+/// What all analyzers are given. Every analyzer is pure and deterministic; it holds false discoveries over all the hypotheses it tries
+/// (Benjamini, Hochberg 1995) below `false_discovery_rate`.
+struct Question {
+    const History& history;
+    Instant now{};                       ///< nothing later is in the history
+    double false_discovery_rate = 0.01;
+};
+using Found = Result<std::vector<Pattern>>;
+
+Found find_series_patterns(const Question& question);  ///< trend, season, change_point, forecast (with a limit), anomaly
+Found find_recurrences(const Question& question);      ///< incidents that come at an hour, on a weekday, at an interval
+Found find_bursts(const Question& question);           ///< many incidents in a short time
+Found find_chains(const Question& question);           ///< one fault class follows another on the same cluster
+Found find_families(const Question& question);         ///< executions that are alike, and the workflow that worked best for them
+Found find_duration_drifts(const Question& question);  ///< workflows that take longer, or less long, than before
+/// Counts and rates, for when the others are off: marked as basic.
+Found find_basics(const Question& question);
+
+/// Whether a pattern found at `found_at` came true in what is known by now; nothing when it cannot be told yet.
+std::optional<bool> came_true(const Pattern& pattern, Instant found_at, const History& history, Instant now);
+
+}  // namespace kn::patterns

@@ -1,0 +1,105 @@
+#include "discovery/common.hpp"
+
+#include <cmath>
+#include <tuple>
+
+#include "kubernaut/base/hash.hpp"
+
+namespace kn::patterns {
+
+std::string_view to_string(PatternKind kind) {
+    constexpr std::array<std::string_view, 12> names{"trend", "change_point", "season", "forecast", "burst", "recurrence", "correlation", "chain", "family", "anomaly", "duration", "rate"};
+    return names[static_cast<std::size_t>(kind)];
+}
+std::string_view to_string(PatternStatus status) {
+    constexpr std::array<std::string_view, 3> names{"candidate", "active", "retired"};
+    return names[static_cast<std::size_t>(status)];
+}
+
+json::Value to_json(const Pattern& p) {
+    json::Array evidence;
+    for (const auto& id : p.evidence) evidence.push_back(json::Value(id));
+    json::Object out{{"id", p.id}, {"kind", to_string(p.kind)}, {"scope", p.scope}, {"subject", p.subject}, {"claim", p.claim}, {"confidence", p.confidence}, {"calibrated", p.calibrated}, {"support", p.support},
+                     {"first_seen", format_rfc3339(p.first_seen)}, {"last_seen", format_rfc3339(p.last_seen)}, {"status", to_string(p.status)}, {"evidence", std::move(evidence)},
+                     {"provenance", json::Object{{"analyzer", p.provenance.analyzer}, {"version", p.provenance.version}, {"mode", p.provenance.basic ? "basic" : "full"}}}, {"detail", p.detail}};
+    out["next_expected"] = p.next_expected ? json::Value(json::Object{{"from", format_rfc3339(p.next_expected->from)}, {"to", format_rfc3339(p.next_expected->to)}}) : json::Value(nullptr);
+    return out;
+}
+
+History History::until(Instant then) const {
+    History out;
+    for (const auto& one : incidents)
+        if (one.opened <= then) out.incidents.push_back(one);
+    for (const auto& one : executions)
+        if (one.started + Duration(static_cast<std::int64_t>(one.seconds * 1000)) <= then) out.executions.push_back(one);
+    const double limit = seconds_of(then);
+    for (const auto& one : series) {
+        const auto count = std::upper_bound(one.times.begin(), one.times.end(), limit) - one.times.begin();
+        if (count == 0) continue;
+        out.series.push_back({.name = one.name, .cluster = one.cluster, .environment = one.environment, .times = {one.times.begin(), one.times.begin() + count}, .values = {one.values.begin(), one.values.begin() + count}, .limit = one.limit});
+    }
+    return out;
+}
+
+double poisson_tail(double mean, std::size_t k) {
+    if (k == 0) return 1;
+    if (mean <= 0) return 0;
+    double term = std::exp(static_cast<double>(k) * std::log(mean) - mean - std::lgamma(static_cast<double>(k) + 1)), sum = 0;
+    for (std::size_t i = k; i < k + 2000; ++i) {
+        sum += term;
+        term *= mean / static_cast<double>(i + 1);
+        if (term < sum * 1e-12 && static_cast<double>(i) > mean) break;
+    }
+    return std::min(1.0, sum);
+}
+
+double binomial_tail(std::size_t n, double p, std::size_t k) {
+    if (k == 0) return 1;
+    if (p <= 0) return 0;
+    if (p >= 1) return 1;
+    double sum = 0;
+    for (std::size_t i = k; i <= n; ++i)
+        sum += std::exp(std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(i) + 1) - std::lgamma(static_cast<double>(n - i) + 1) + static_cast<double>(i) * std::log(p) +
+                        static_cast<double>(n - i) * std::log1p(-p));
+    return std::min(1.0, sum);
+}
+
+std::vector<EventList> by_subject(const History& history, std::size_t least) {
+    std::map<std::tuple<std::string, std::string, std::string>, std::vector<const IncidentRow*>> lists;
+    for (const auto& one : history.incidents) lists[{one.cluster, one.subject, one.fault_class}].push_back(&one);
+    std::vector<EventList> out;
+    for (auto& [name, rows] : lists) {
+        if (rows.size() < least) continue;
+        std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return std::tie(a->opened, a->id) < std::tie(b->opened, b->id); });
+        EventList list{.cluster = std::get<0>(name), .subject = std::get<1>(name), .fault_class = std::get<2>(name), .times = {}, .ids = {}};
+        for (const auto* row : rows) list.times.push_back(seconds_of(row->opened)), list.ids.push_back(row->id);
+        out.push_back(std::move(list));
+    }
+    return out;
+}
+
+Pattern make_pattern(PatternKind kind, const std::string& analyzer, std::string cluster, std::string subject, std::string key, std::string claim) {
+    Pattern p;
+    p.kind = kind;
+    p.scope = cluster.empty() ? "fleet" : "cluster/" + cluster;
+    p.subject = std::move(subject);
+    p.key = std::move(key);
+    p.claim = std::move(claim);
+    p.id = pattern_id(kind, p.scope, p.subject, p.key);
+    p.provenance.analyzer = analyzer;
+    return p;
+}
+
+std::vector<std::string> evidence_of(std::span<const std::string> ids) {
+    constexpr std::size_t most = 20;
+    const auto last = ids.last(std::min(ids.size(), most));
+    return {last.begin(), last.end()};
+}
+
+}  // namespace kn::patterns
+
+namespace kn::patterns {
+std::string pattern_id(PatternKind kind, std::string_view scope, std::string_view subject, std::string_view key) {
+    return to_hex(sha256_parts({to_string(kind), scope, subject, key})).substr(0, 16);
+}
+}  // namespace kn::patterns
