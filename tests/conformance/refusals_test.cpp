@@ -89,6 +89,7 @@ TEST_P(Conformance, AnotherUidInAPatchIsRefused) {
     const auto other = merge(core("configmaps/c"), R"({"metadata":{"uid":"00000000-0000-0000-0000-000000000000"},"data":{"a":"3"}})");
     EXPECT_EQ(other.code, 422) << "in a PUT it would be a conflict: " << other.raw.body;
     EXPECT_EQ(other.field(), "metadata.uid");
+    EXPECT_EQ(merge(core("configmaps/c"), R"({"metadata":{"uid":"00000000-0000-0000-0000-000000000000","resourceVersion":"1"},"data":{"a":"3"}})").code, 409) << "with a stale version it is a conflict";
     auto put_body = get(core("configmaps/c")).body;
     json::make_at(put_body, "metadata", "uid") = "00000000-0000-0000-0000-000000000000";
     EXPECT_EQ(put(core("configmaps/c"), json::dump(put_body)).code, 409);

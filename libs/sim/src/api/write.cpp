@@ -342,10 +342,11 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
     const Value& old = old_object->value();
     const auto name = kube::name_of(old);
     if (!object.is_object()) return bad_request("the object provided is no object");
-    if (const auto uid = kube::uid_of(object); !uid.empty() && uid != kube::uid_of(old)) {
-        if (context.info->verb == "patch" && applied == nullptr) {
-            return invalid(type.resource.group, type.resource.kind, name, {invalid_value("metadata.uid", Value(uid), "field is immutable")});
-        }
+    const auto uid = kube::uid_of(object);
+    const bool other_uid = !uid.empty() && uid != kube::uid_of(old);
+    // A patch has no precondition on the uid: there it is a field that may not change, looked at after the version.
+    const bool patching = context.info->verb == "patch" && applied == nullptr;
+    if (other_uid && !patching) {
         return conflict(type.resource, name, "Precondition failed: UID in precondition: " + std::string(uid) + ", UID in object meta: " + std::string(kube::uid_of(old)));
     }
     const auto version = kube::resource_version_of(object);
@@ -356,6 +357,7 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
     } else if (version != kube::resource_version_of(old)) {
         return conflict(type.resource, name);
     }
+    if (other_uid) return invalid(type.resource.group, type.resource.kind, name, {invalid_value("metadata.uid", Value(uid), "field is immutable")});
     if (!at(object, "metadata") || !at(object, "metadata")->is_object()) object.as_object()["metadata"] = Object{};
     if (part != UpdatePart::status) KN_CHECK(field_validation(context, object));
     normalize(type.custom ? type : *types.by_storage(type.storage), object);
