@@ -12,8 +12,11 @@
 #include <thread>
 
 #include "kubernaut/analytics/anomaly/isolation_forest.hpp"
+#include "kubernaut/analytics/anomaly/stream/stream_detector.hpp"
 #include "kubernaut/analytics/clustering/density.hpp"
 #include "kubernaut/analytics/clustering/k_means.hpp"
+#include "kubernaut/analytics/judging/anomaly_rows.hpp"
+#include "kubernaut/analytics/judging/clustering_rows.hpp"
 #include "kubernaut/analytics/judging/forecast_scores.hpp"
 #include "kubernaut/analytics/judging/row.hpp"
 #include "kubernaut/analytics/judging/season_scores.hpp"
@@ -54,6 +57,12 @@ std::vector<QualitySet> quality_sets() {
         {"SeasonLength", "SeasonLength", [](const Path& data, unsigned) { return judging::season_rows(data); }},
         {"TCPD", "TCPD", [](const Path& data, unsigned) { return judging::tcpd_rows(data); }},
         {"M4", "M4", [](const Path& data, unsigned threads) { return judging::m4_rows(data, threads); }},
+        {"NAB", "NAB", [](const Path& data, unsigned) { return judging::nab_rows(data); }},
+        {"servers", "SMD", [](const Path& data, unsigned) { return judging::server_rows(data); }},
+        {"Nezha_k8s", "Nezha_k8s", [](const Path& data, unsigned) { return judging::pod_rows(data); }},
+        {"ADBench", "ADBench_classical", [](const Path& data, unsigned threads) { return judging::adbench_rows(data, 10'000, threads); }},
+        {"clustering", "clustering", [](const Path& data, unsigned threads) { return judging::clustering_rows(data, threads); }},
+        {"WfInstances", "WfInstances", [](const Path& data, unsigned threads) { return judging::executions_rows(data, threads); }},
         {"M3", "M3", [](const Path& data, unsigned threads) { return judging::m3_rows(data, threads); }},
     };
 }
@@ -146,6 +155,22 @@ Result<Row> analysis_speed(const Options&) {
     return row;
 }
 
+Result<Row> stream_speed(const Options&) {
+    constexpr std::size_t points = 500'000;
+    std::vector<double> values(points);
+    analytics::Rng random(5);
+    for (std::size_t i = 0; i < points; ++i) values[i] = 50 + 10 * std::sin(2 * M_PI * static_cast<double>(i) / 1440) + random.normal();
+    std::size_t told = 0;
+    const double taken = best_of(3, [&] {
+        analytics::StreamDetector detector;
+        told = 0;
+        for (std::size_t i = 0; i < points; ++i) told += detector.add(static_cast<std::int64_t>(60 * i), values[i]).told ? 1 : 0;
+    });
+    Row row = speed_row("anomalies in a stream (points/s, one core)", static_cast<double>(points) / taken, 1e6, std::nullopt, true);
+    row.note = std::to_string(told) + " told of " + thousands(points) + " ordinary points; " + std::to_string(sizeof(analytics::StreamDetector)) + " bytes a series";
+    return row;
+}
+
 void measure_speed(const Options& o, std::vector<Row>& rows, std::vector<Skipped>& skipped) {
     const auto keep = [&](const char* what, const Result<Row>& row) {
         if (row) rows.push_back(*row);
@@ -163,6 +188,8 @@ void measure_speed(const Options& o, std::vector<Row>& rows, std::vector<Skipped
     keep("DBSCAN", dbscan_speed(o));
     std::cerr << "speed: a series\n";
     keep("an analysis", analysis_speed(o));
+    std::cerr << "speed: a stream\n";
+    keep("a stream", stream_speed(o));
 }
 
 void measure_quality(const Options& o, std::vector<Row>& rows, std::vector<Skipped>& skipped) {
