@@ -108,7 +108,7 @@ private:
 
 class OpenGuard final : public ports::WriteGuard {
 public:
-    ports::Task<Result<>> before_write(const Execution&, const Step&, const ports::ActionSpec&, bool, Deadline) override { co_return Result<>{}; }
+    ports::Task<Result<>> before_write(const Execution&, const ClusterId&, const ports::ActionSpec&, bool, Deadline) override { co_return Result<>{}; }
     void after_write(const Execution&, const ports::ActionSpec&, bool) override {}
 };
 

@@ -1,5 +1,7 @@
 #include "execution_store.hpp"
 
+#include <algorithm>
+
 #include "execution_rows.hpp"
 
 namespace kn::sql {
@@ -66,6 +68,18 @@ Task<Result<std::vector<ExecutionId>>> SqlExecutionStore::renew(std::string owne
 
 Task<Result<>> SqlExecutionStore::commit(ports::ExecutionCommit commit, Deadline deadline) {
     auto work = [commit = std::move(commit)](SqlConnection& connection) { return apply_commit(connection, commit); };
+    co_return co_await context_.database.write(std::move(work), deadline);
+}
+
+Task<Result<>> SqlExecutionStore::lock(ClusterId cluster, ExecutionId id, std::int64_t epoch, std::vector<std::string> keys, Instant until, Deadline deadline) {
+    std::ranges::sort(keys);   // one order for every caller, or two would wait for each other
+    auto work = [=, now = context_.clock.now()](SqlConnection& connection) -> Result<> {
+        KN_TRY(const Rows rows, connection.query("SELECT 1 FROM executions WHERE cluster_id = $1 AND id = $2 AND epoch = $3 AND is_active = 1" + std::string(for_update(connection)),
+                                                 {cluster, id, epoch}));
+        if (rows.empty()) return fail(ErrorCode::aborted, "execution " + id.str() + " does not belong to epoch " + std::to_string(epoch) + " any more");
+        for (const auto& key : keys) KN_CHECK(take_lock(connection, key, cluster, id, until, now));
+        return {};
+    };
     co_return co_await context_.database.write(std::move(work), deadline);
 }
 

@@ -41,6 +41,24 @@ TEST_P(ExecutionStoreContract, ALockKeepsASecondExecutionOffTheTarget) {
     EXPECT_EQ(error_of(executions().get(an_execution(2).id, soon())).code, ErrorCode::not_found);
 }
 
+TEST_P(ExecutionStoreContract, LocksOnMoreObjectsAreTakenTogetherAndEndWithTheExecution) {
+    must(executions().start(a_start(1), soon()));
+    must(executions().start(a_start(2), soon()));
+    const auto claimed = must(executions().claim("w", t0, 1min, 2, soon()));
+    ASSERT_EQ(claimed.size(), 2U);
+    Execution first = claimed[0].execution, second = claimed[1].execution;
+    const std::string shared = an_object("settings").str(), own = an_object("aaa").str();
+    ASSERT_TRUE(run(executions().lock(eu1, first.id, first.epoch, {shared}, t0 + 1min, soon())));
+    EXPECT_TRUE(run(executions().lock(eu1, first.id, first.epoch, {shared}, t0 + 2min, soon()))) << "its own lock again";
+    const auto before = must(executions().locks(eu1, soon())).size();
+    EXPECT_EQ(error_of(executions().lock(eu1, second.id, second.epoch, {own, shared}, t0 + 1min, soon())).reason, "busy");
+    EXPECT_EQ(must(executions().locks(eu1, soon())).size(), before) << "all or none";
+    EXPECT_EQ(error_of(executions().lock(eu1, first.id, first.epoch - 1, {own}, t0 + 1min, soon())).code, ErrorCode::aborted);
+    first.state = ExecutionState::cancelled;
+    ASSERT_TRUE(run(executions().commit({.execution = first, .release_locks = true}, soon())));
+    EXPECT_TRUE(run(executions().lock(eu1, second.id, second.epoch, {own, shared}, t0 + 1min, soon())));
+}
+
 TEST_P(ExecutionStoreContract, ALockOutlivesItsTimeAsLongAsItsExecutionIsUnfinished) {
     auto first = a_start(1);
     first.locks_until = from_millis(1);

@@ -31,7 +31,7 @@ Progress WorkflowMachine::State::run_action(const StepSpec& spec, Step& row, con
         case intent_stored:
         case in_flight:
             if (known.calling) return Progress::busy;
-            if (row.state == intent_stored && known.not_before != Instant{}) {  // held by the guard: nothing was sent
+            if (known.not_before != Instant{}) {  // held by the guard: nothing was sent
                 if (now < known.not_before && !stop) {
                     wake(known.not_before);
                     return Progress::busy;
@@ -141,8 +141,7 @@ void WorkflowMachine::State::on_executed(const Executed& event) {
         const Instant limit = spec != nullptr && spec->on_error == "wait" ? Instant::max() : total_limit(row);
         if (now < limit) {
             known.not_before = now + std::max<Duration>(error.retry_after.value_or(Duration{5s}), 1s);
-            row.error = error.message;
-            row.state = StepState::intent_stored;
+            row.error = error.message;   // the state stays: a call that was read back as never made is in flight for good
             touch(row);
             return;
         }
@@ -168,6 +167,7 @@ void WorkflowMachine::State::on_read_back(const ReadBack& event) {
     }
     if (check == ports::AppliedCheck::not_applied) {
         known.polls = 0;
+        known.not_before = {};
         if (stopping() || now >= total_limit(row)) {
             return fail_attempt(row, {.code = ErrorCode::cancelled, .message = "the call was lost and had no effect"}, "failed");
         }

@@ -8,7 +8,7 @@
 namespace kn::engine {
 
 namespace {
-constexpr Duration prepare_time{30'000}, dry_run_time{15'000}, look_time{15'000}, guard_time{5'000};
+constexpr Duration prepare_time{30'000}, dry_run_time{15'000}, look_time{15'000}, guard_time{5'000}, busy_wait{5'000};
 
 Error broken(const std::exception& error) {
     return {.code = ErrorCode::internal, .message = std::string("an action broke: ") + error.what(), .applied = Applied::maybe};
@@ -118,7 +118,25 @@ Task<Event> EngineDriver::State::do_prepare(RunPtr run, Step row) {
             co_return Prepared{row.path, row.attempt, fail(std::move(error))};
         }
     }
+    if (row.mutating) {
+        const auto locked = co_await lock_writes(run, prepared->writes);
+        if (!locked) co_return Prepared{row.path, row.attempt, fail(locked.error())};
+    }
     co_return Prepared{row.path, row.attempt, std::move(*prepared)};
+}
+
+/// The target is locked since the start; what a step writes beyond it is locked before its intent. Another execution that holds it ends sooner or later:
+/// the step is tried again as for any other lack of room.
+Task<Result<>> EngineDriver::State::lock_writes(RunPtr run, std::vector<std::string> writes) {
+    const Execution& execution = run->machine.execution();
+    std::erase(writes, execution.plan.target.key.str());
+    if (writes.empty()) co_return Result<>{};
+    auto locked = co_await store.lock(execution.cluster, execution.id, execution.epoch, std::move(writes), run->lease_until, store_deadline());
+    if (locked || locked.error().reason != "busy") co_return locked;
+    Error busy = std::move(locked).error();
+    busy.code = ErrorCode::resource_exhausted;
+    busy.retry_after = busy_wait;
+    co_return fail(std::move(busy));
 }
 
 Task<Event> EngineDriver::State::do_execute(RunPtr run, Step row) {
@@ -128,7 +146,7 @@ Task<Event> EngineDriver::State::do_execute(RunPtr run, Step row) {
     const ports::ActionContext ctx = context(*run, row, deadline);
     if (ctx.client == nullptr) co_return Executed{row.path, row.attempt, fail(no_cluster(ctx)), false};
     if (row.mutating) {
-        const auto allowed = co_await guard.before_write(run->machine.execution(), row, action->spec(), false, clock.deadline_in(guard_time));
+        const auto allowed = co_await guard.before_write(run->machine.execution(), run->machine.cluster_of(row), action->spec(), false, clock.deadline_in(guard_time));
         if (!allowed) co_return Executed{row.path, row.attempt, fail(allowed.error()), false};
         // The lease must outlive the decision to write: a worker that lost it may be one of two.
         if (clock.steady() - renewed >= options.lease) {
@@ -168,7 +186,7 @@ Task<Event> EngineDriver::State::do_compensate(RunPtr run, Step row) {
     const Deadline deadline = deadline_at(clock.now() + action->spec().timeout, std::chrono::hours{1});
     const ports::ActionContext ctx = context(*run, row, deadline);
     if (ctx.client == nullptr) co_return Compensated{row.path, row.attempt, fail(no_cluster(ctx)), false};
-    const auto allowed = co_await guard.before_write(run->machine.execution(), row, action->spec(), true, clock.deadline_in(guard_time));
+    const auto allowed = co_await guard.before_write(run->machine.execution(), run->machine.cluster_of(row), action->spec(), true, clock.deadline_in(guard_time));
     if (!allowed) co_return Compensated{row.path, row.attempt, fail(allowed.error()), false};
     auto done = co_await async::with_deadline(clock, deadline, action->compensate(ctx));
     if (!done) co_return Compensated{row.path, row.attempt, fail(done.error()), true};

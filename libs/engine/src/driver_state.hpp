@@ -73,6 +73,7 @@ struct EngineDriver::State {
     Task<> make_call(RunPtr run, Call call);
     Task<Event> answer(RunPtr run, Call call, Step row);
     Task<Event> do_prepare(RunPtr run, Step row);
+    Task<Result<>> lock_writes(RunPtr run, std::vector<std::string> writes);
     Task<Event> do_execute(RunPtr run, Step row);
     Task<Event> do_read_back(RunPtr run, Step row);
     Task<Event> do_verify(RunPtr run, Step row);

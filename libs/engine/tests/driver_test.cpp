@@ -164,6 +164,20 @@ TEST(EngineDriver, TheGuardHasTheLastWord) {
     denied.loop->block_on(no.driver->stop());
 }
 
+TEST(EngineDriver, WaitsForAnObjectBeyondItsTargetThatAnotherExecutionHolds) {
+    World w;
+    w.put(make_execution("steps: [{id: a, action: act, with: {value: a}}]"));
+    w.cluster.writes = {"eu1/shop/ConfigMap/settings"};
+    w.tables.held_by_others = {"eu1/shop/ConfigMap/settings"};
+    w.worker("w1").driver->start();
+    w.loop->run_for(4s);
+    EXPECT_EQ(w.cluster.effects["a"], 0) << "nothing is written while it is held";
+    w.tables.held_by_others.clear();
+    ASSERT_TRUE(w.run());
+    EXPECT_EQ(w.first().state, succeeded) << w.first().error;
+    EXPECT_EQ(w.cluster.effects["a"], 1);
+}
+
 TEST(EngineDriver, ALostEpochEndsTheWorkAtOnce) {
     World w;
     w.put(make_execution(mixed));

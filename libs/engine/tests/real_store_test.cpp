@@ -30,6 +30,10 @@ public:
         co_await p_.point();
         co_return stored;
     }
+    Task<Result<>> lock(ClusterId cluster, ExecutionId id, std::int64_t epoch, std::vector<std::string> keys, Instant until, Deadline d) override {
+        co_await p_.point();
+        co_return co_await r_.lock(std::move(cluster), std::move(id), epoch, std::move(keys), until, d);
+    }
     Task<Result<ExecutionWithSteps>> get(ExecutionId id, Deadline d) override { co_return co_await r_.get(std::move(id), d); }
     Task<Result<ports::PageOf<Execution>>> list(ports::ExecutionFilter f, ports::Page page, Deadline d) override { co_return co_await r_.list(std::move(f), std::move(page), d); }
     Task<Result<std::optional<Instant>>> next_wake(Deadline d) override {

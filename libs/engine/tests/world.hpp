@@ -36,6 +36,7 @@ struct Tables {
     std::vector<Assessment> assessments;
     std::set<std::string> dead;
     std::map<std::string, int> locks_released;
+    std::set<std::string> held_by_others; ///< objects that another execution has locked
     std::vector<std::string> broken;      ///< rules that the engine broke
     std::int64_t commits = 0;
 };
@@ -103,6 +104,14 @@ public:
         co_await p_.point();
         co_return Result<>{};
     }
+    Task<Result<>> lock(ClusterId, ExecutionId id, std::int64_t epoch, std::vector<std::string> keys, Instant, Deadline) override {
+        co_await p_.point();
+        if (t_.executions[id.str()].execution.epoch != epoch) co_return fail(ErrorCode::aborted, "another epoch");
+        for (const auto& key : keys) {
+            if (t_.held_by_others.contains(key)) co_return fail(Error{.code = ErrorCode::failed_precondition, .message = key + " is held", .reason = "busy"});
+        }
+        co_return Result<>{};
+    }
     Task<Result<ExecutionWithSteps>> get(ExecutionId id, Deadline) override {
         co_await p_.point();
         co_return t_.executions[id.str()];
@@ -161,6 +170,7 @@ struct FakeCluster {
     std::set<std::string> applied;         ///< action ids
     std::map<std::string, int> undone;
     int prepares = 0, dry_runs = 0, verifies = 0;
+    std::vector<std::string> writes;       ///< beyond the target, of every action
     double lose_answer = 0, refuse = 0;    ///< shares of calls
     int not_yet = 0;                       ///< looks of verify() that say so first
 };
@@ -173,7 +183,7 @@ public:
     Task<Result<ports::Prepared>> prepare(const ports::ActionContext&) override {
         co_await p_.point();
         ++c_.prepares;
-        co_return ports::Prepared{.pre_image = json::Object{{"was", 1}}, .writes = {}, .request_digest = "d", .summary = "s"};
+        co_return ports::Prepared{.pre_image = json::Object{{"was", 1}}, .writes = c_.writes, .request_digest = "d", .summary = "s"};
     }
     Task<Result<ports::ActionOutcome>> execute(const ports::ActionContext& context) override {
         const std::string value(json::string_at(json::Value(context.params), "value"));
@@ -248,7 +258,7 @@ public:
     explicit FakeGuard(Process& process) : p_(process) {}
     int holds = 0;
     std::string deny;
-    Task<Result<>> before_write(const Execution&, const Step&, const ports::ActionSpec&, bool, Deadline) override {
+    Task<Result<>> before_write(const Execution&, const ClusterId&, const ports::ActionSpec&, bool, Deadline) override {
         co_await p_.point();
         if (!deny.empty()) co_return fail(Error{.code = ErrorCode::failed_precondition, .message = deny, .reason = deny});
         if (holds > 0) {

@@ -48,9 +48,14 @@ Task<Result<>> OwnerLease::create(Deadline deadline) {
         made = co_await client_->create(kube::resources::leases, lease_namespace, lease, {}, deadline);
     }
     if (!made) {
-        // Somebody was quicker: the next look says who.
-        if (made.error().code == ErrorCode::already_exists) co_return other_owner("just now");
-        co_return no_fence(made.error());
+        if (made.error().code != ErrorCode::already_exists) co_return no_fence(made.error());
+        // Somebody was quicker: a rival, or our own last life whose create was still on its way.
+        const auto now = co_await client_->get(kube::resources::leases, lease_namespace, lease_name, deadline);
+        if (!now) co_return no_fence(now.error());
+        const std::string holder(json::string_at(*now, "spec", "holderIdentity"));
+        if (holder != owner_) co_return other_owner(holder);
+        learn(*now);
+        co_return Result<>{};
     }
     learn(*made);
     co_return Result<>{};
@@ -62,10 +67,16 @@ Task<Result<>> OwnerLease::write(const json::Value& lease, bool take_over, Deadl
     if (take_over) spec["acquireTime"] = spec["renewTime"];
     json::Value patch = json::Object{{"metadata", json::Object{{"resourceVersion", kube::resource_version_of(lease)}}}, {"spec", std::move(spec)}};
     auto written = co_await client_->patch(kube::resources::leases, lease_namespace, lease_name, kube::PatchType::merge, std::move(patch), {}, deadline);
-    if (!written) {
-        if (written.error().code == ErrorCode::aborted) co_return other_owner("just now");
-        co_return no_fence(written.error());
+    if (!written && written.error().code == ErrorCode::aborted) {
+        // Somebody wrote it meanwhile: a rival, or our own last life whose renewal was still on its way.
+        const auto now = co_await client_->get(kube::resources::leases, lease_namespace, lease_name, deadline);
+        if (!now) co_return no_fence(now.error());
+        const std::string holder(json::string_at(*now, "spec", "holderIdentity"));
+        if (holder != owner_) co_return other_owner(holder.empty() ? "just now" : holder);
+        learn(*now);
+        co_return Result<>{};
     }
+    if (!written) co_return no_fence(written.error());
     learn(*written);
     co_return Result<>{};
 }

@@ -249,21 +249,21 @@ void Keeper::gather_nodes(GateInput& in) {
     in.ready_nodes_ratio = static_cast<double>(ready) / static_cast<double>(nodes->size());
 }
 
-Task<Result<>> Keeper::before_write(const Execution& execution, const Step&, const ports::ActionSpec& spec, bool compensating, Deadline deadline) {
+Task<Result<>> Keeper::before_write(const Execution& execution, const ClusterId& where, const ports::ActionSpec& spec, bool compensating, Deadline deadline) {
     if (!spec.mutating || execution.dry_run) co_return Result<>{};
     GateInput in;
     in.now = clock_.now();
     in.policy = policy_;
-    const auto cluster = fleet_.cluster(execution.cluster);
-    if (!cluster) co_return fail(ErrorCode::not_found, "cluster " + execution.cluster.str() + " is not registered");
+    const auto cluster = fleet_.cluster(where);
+    if (!cluster) co_return fail(ErrorCode::not_found, "cluster " + where.str() + " is not registered");
     in.cluster = *cluster;
-    in.incident.cluster = execution.cluster;
+    in.incident.cluster = where;
     in.plan = execution.plan;
     in.actions = {&spec};
     KN_CO_TRY(in.pauses, co_await stores_.registry.pauses(deadline));
     const auto refuse = [&](const GateVerdict& verdict) {
         metrics_.counter("kubernaut_guard_verdicts_total", "answers of the guardrails",
-                         {{"cluster", execution.cluster.str()}, {"gate", verdict.gate}, {"verdict", "deny"}, {"reason", verdict.reason}}).add();
+                         {{"cluster", where.str()}, {"gate", verdict.gate}, {"verdict", "deny"}, {"reason", verdict.reason}}).add();
         Error error{.code = ErrorCode::failed_precondition, .message = verdict.text, .reason = verdict.reason};
         if (verdict.answer == GateAnswer::hold) error.retry_after = std::max(Duration{1000}, verdict.until - in.now);
         return fail(std::move(error));
@@ -273,12 +273,12 @@ Task<Result<>> Keeper::before_write(const Execution& execution, const Step&, con
         co_return refuse({.gate = "protected", .answer = GateAnswer::deny, .reason = "mode", .text = "the cluster's mode no longer allows changes"});
     }
     if (!compensating) {
-        if (const auto until = breaker_open_until(execution.cluster, spec.name)) {
+        if (const auto until = breaker_open_until(where, spec.name)) {
             co_return refuse({.gate = "breaker", .answer = GateAnswer::hold, .reason = "breaker_open", .text = spec.name + " failed too often lately", .until = *until});
         }
     }
-    auto fence = co_await fleet_.check_fence(execution.cluster, deadline);
-    if (!fence) metrics_.counter("kubernaut_fence_rejections_total", "writes stopped by the fence", {{"cluster", execution.cluster.str()}}).add();
+    auto fence = co_await fleet_.check_fence(where, deadline);
+    if (!fence) metrics_.counter("kubernaut_fence_rejections_total", "writes stopped by the fence", {{"cluster", where.str()}}).add();
     co_return fence;
 }
 

@@ -26,7 +26,7 @@ public:
     void set_policy(GuardPolicy policy) { policy_ = std::move(policy); }
     Task<Result<ports::GateReport>> before_start(const Incident& incident, const Plan& plan, const WorkflowDefinition& workflow, bool approved,
                                                  Deadline deadline) override;
-    Task<Result<>> before_write(const Execution& execution, const Step& step, const ports::ActionSpec& spec, bool compensating, Deadline deadline) override;
+    Task<Result<>> before_write(const Execution& execution, const ClusterId& where, const ports::ActionSpec& spec, bool compensating, Deadline deadline) override;
     void after_write(const Execution& execution, const ports::ActionSpec& spec, bool ok) override;
 
 private:

@@ -94,8 +94,8 @@ public:
 class WriteGuard {
 public:
     virtual ~WriteGuard() = default;
-    /// failed_precondition with the gate's reason when the call must not be made now; retry_after when it may be made later.
-    virtual Task<Result<>> before_write(const Execution& execution, const Step& step, const ActionSpec& spec, bool compensating, Deadline deadline) = 0;
+    /// `cluster` is where the call goes: a step may work in another one than its execution. failed_precondition with the gate's reason when the call must not be made now; retry_after when it may be made later.
+    virtual Task<Result<>> before_write(const Execution& execution, const ClusterId& cluster, const ActionSpec& spec, bool compensating, Deadline deadline) = 0;
     /// Outcome of a call, for the breaker.
     virtual void after_write(const Execution& execution, const ActionSpec& spec, bool ok) = 0;
 };

@@ -69,6 +69,9 @@ public:
     /// Prolongs the leases of `owner`; the ids that are still its own.
     virtual Task<Result<std::vector<ExecutionId>>> renew(std::string owner, Instant until, Deadline deadline) = 0;
     virtual Task<Result<>> commit(ExecutionCommit commit, Deadline deadline) = 0;
+    /// Locks on more objects, for a step that writes beyond its target; all or none. They live and end as those of the start do. failed_precondition with
+    /// reason busy when another execution holds one, aborted when the epoch is not the stored one.
+    virtual Task<Result<>> lock(ClusterId cluster, ExecutionId id, std::int64_t epoch, std::vector<std::string> keys, Instant until, Deadline deadline) = 0;
     virtual Task<Result<ExecutionWithSteps>> get(ExecutionId id, Deadline deadline) = 0;
     virtual Task<Result<PageOf<Execution>>> list(ExecutionFilter filter, Page page, Deadline deadline) = 0;
     /// Earliest wake_at of executions without a live lease; for the driver's timer.
