@@ -89,6 +89,7 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.decision.storm_per_minute = settings.guard.storm_incidents_per_minute;
 
     const auto& g = settings.guard;
+    o.guard.opt_in = g.scope == "opt_in";
     o.guard.protected_namespaces = {g.protected_namespaces.begin(), g.protected_namespaces.end()};
     for (const auto& window : g.freeze) {
         o.guard.freeze.push_back({.name = window.name, .cluster = window.cluster, .ns = window.ns, .weekday = weekday_of(window.weekday), .from_minute = minute_of_day(window.from), .to_minute = minute_of_day(window.to)});

@@ -316,7 +316,12 @@ std::vector<Binding> make_bindings() {
     add(bind("decision.secret_sources", "map", "Secrets that may be copied to where they are missing: ns/name → ns/name of the source", KN_GET(decision.secret_sources)));
     bind_times(all);
     add(bind("guard.mode", "off|observe|shadow|approve|auto", "how far to go on clusters without a mode or profile of their own", KN_GET(guard.mode)));
-    add(bind("guard.scope", "opt_out", "which objects are in scope", KN_GET(guard.scope)));
+    add(bind("guard.scope", "opt_out|opt_in", "opt_in: only objects that are annotated with kubernaut.io/mode, or whose namespace is, are changed", KN_GET(guard.scope)));
+    all.back().read = [](Config& c, const Value& v, const std::string& at, Problems& p) {
+        const auto* text = v.if_string();
+        if (text != nullptr && (*text == "opt_out" || *text == "opt_in")) c.guard.scope = json::view(*text);
+        else problem(p, at, "opt_out or opt_in expected");
+    };
     add(bind("guard.protected", "list", "namespaces in which nothing is changed", KN_GET(guard.protected_namespaces)));
     add(bind("guard.freeze", "list of {name, cluster, namespace, weekday, from, to}", "times (UTC) in which nothing above risk none starts", KN_GET(guard.freeze)));
     add(bind("guard.cooldown.ok", "duration", "after an effective action on an object", KN_GET(guard.cooldown_ok)));
@@ -391,12 +396,6 @@ std::vector<Binding> make_bindings() {
     add(bind("retention.notifications", "duration", "messages to people, and dead letters", KN_GET(retention.notifications)));
     add(bind("retention.every", "duration", "between two rounds of deleting", KN_GET(retention.every)));
     add(bind("retention.batch", "number", "rows a table in one transaction", KN_GET(retention.batch)));
-    // Accepted so that a file written for the whole product loads, but nothing reads them yet: load() says so.
-    for (const char* path : {"guard.scope"}) {
-        const auto found = std::find_if(all.begin(), all.end(), [&](const Binding& b) { return b.path == path; });
-        found->in_use = false;
-        found->help += " (not in use yet)";
-    }
     return all;
 }
 

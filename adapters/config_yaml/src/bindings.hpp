@@ -17,7 +17,6 @@ struct Binding {
     std::string help;
     std::function<void(Config&, const json::Value&, const std::string& pointer, Problems&)> read;
     std::function<json::Value(const Config&)> write;
-    bool in_use = true;                      ///< false: accepted, but nothing reads it yet
 };
 
 const std::vector<Binding>& bindings();

@@ -145,10 +145,6 @@ Loaded load(std::string_view yaml, const std::map<std::string, std::string>& env
             }
         }
     }
-    const Config defaults;
-    for (const Binding& binding : bindings()) {
-        if (!binding.in_use && binding.write(loaded.config) != binding.write(defaults)) loaded.warnings.push_back(binding.path + " is not in use yet: it changes nothing");
-    }
     check_whole(loaded.config, problems, loaded.warnings);
     for (Error& error : problems) error.field = document->place(error.field);
     loaded.problems.insert(loaded.problems.end(), problems.begin(), problems.end());

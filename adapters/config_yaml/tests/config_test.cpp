@@ -64,11 +64,9 @@ TEST(Config, SecretsComeFromEnvironmentAndFiles) {
     EXPECT_EQ(resolve_secret("plain", {}).value(), "plain");
 }
 
-TEST(Config, ASettingThatNothingReadsYetIsAcceptedWithAWord) {
-    EXPECT_THAT(load("", {}).warnings, testing::Not(testing::Contains(HasSubstr("not in use"))));
-    const Loaded loaded = load("guard: {scope: opt_out}", {});
-    EXPECT_EQ(all(loaded), "");
-    EXPECT_THAT(loaded.warnings, testing::Contains(HasSubstr("guard.scope is not in use yet")));
+TEST(Config, ScopeIsOptOutOrOptIn) {
+    EXPECT_EQ(all(load("guard: {scope: opt_in}", {})), "");
+    EXPECT_THAT(all(load("guard: {scope: some}", {})), HasSubstr("opt_out or opt_in expected"));
 }
 
 TEST(Config, SizesNeedAUnit) {

@@ -85,6 +85,9 @@ GateVerdict gate_protected(const GateInput& in) {
     if (in.policy.protected_namespaces.contains(in.plan.target.key.ns)) {
         return deny("protected", "protected", "namespace " + in.plan.target.key.ns + " is protected");
     }
+    if (in.policy.opt_in && !in.opted_in) {
+        return deny("protected", "not_in_scope", "scope opt_in: neither the object nor its namespace is annotated with kubernaut.io/mode");
+    }
     const Mode mode = effective_mode(in);
     if (mode == Mode::off) return deny("protected", "mode", "mode off: nothing is done here");
     if (mode == Mode::observe) return deny("protected", "mode", "mode observe: the plan is shown, nothing is started");

@@ -118,6 +118,7 @@ Task<Result<>> Keeper::gather_target(GateInput& in, Deadline deadline) {
         in.target_deleting = kube::is_deleting(*target);
         in.target_protected = is_protected(*target);
         in.target_mode = mode_annotation(*target);
+        in.opted_in = !kube::annotation_of(*target, "kubernaut.io/mode").empty();
         in.gitops_owner = gitops_owner_of(*target);
         in.target_paused_until = kube::time_at(*target, "metadata", "annotations", "kubernaut.io/paused-until");
         const auto replicas = json::int_at(*target, "spec", "replicas");
@@ -129,6 +130,7 @@ Task<Result<>> Keeper::gather_target(GateInput& in, Deadline deadline) {
         if (ns) {
             in.target_protected = in.target_protected || is_protected(*ns);
             in.ns_mode = mode_annotation(*ns);
+            in.opted_in = in.opted_in || !kube::annotation_of(*ns, "kubernaut.io/mode").empty();
         } else if (ns.error().code != ErrorCode::permission_denied && ns.error().code != ErrorCode::not_found) {
             co_return fail(ns.error());
         }

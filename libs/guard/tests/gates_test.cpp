@@ -98,6 +98,14 @@ TEST(ProtectedGate, NamespacesLabelsModesAndFreezeWindows) {
     EXPECT_EQ(gate_protected(in).answer, GateAnswer::allow);
 }
 
+TEST(ProtectedGate, WithScopeOptInOnlyWhatNamesAModeIsChanged) {
+    auto in = fine();
+    in.policy.opt_in = true;
+    EXPECT_EQ(gate_protected(in).reason, "not_in_scope");
+    in.opted_in = true;
+    EXPECT_EQ(gate_protected(in).answer, GateAnswer::allow);
+}
+
 TEST(ProtectedGate, AnObjectsModeIsOnlyEverStricter) {
     auto in = fine();
     in.cluster.mode = Mode::shadow;

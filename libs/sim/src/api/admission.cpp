@@ -383,7 +383,8 @@ Outcome<> admit_create(Core& core, WriteContext& context, Value& object) {
         KN_CHECK(assign_service_addresses(core, context, object));
         json::make_at(object, "status") = Object{{"loadBalancer", Object{}}};
     } else if (kind == "namespaces") {
-        json::make_at(object, "metadata", "labels", "kubernetes.io/metadata.name") = kube::name_of(object);
+        const std::string name(kube::name_of(object));   // a copy: making room for the label moves what the view points into
+        json::make_at(object, "metadata", "labels", "kubernetes.io/metadata.name") = name;
         json::make_at(object, "status") = Object{{"phase", "Active"}};
     } else if (kind == "jobs.batch" && !json::bool_at(object, "spec", "manualSelector").value_or(false)) {
         const std::string uid(kube::uid_of(object)), name(kube::name_of(object));

@@ -33,7 +33,7 @@ struct GateInput {
     std::vector<Pause> pauses;
     // metadata of the target and its namespace
     Mode target_mode = Mode::automatic, ns_mode = Mode::automatic;
-    bool target_protected = false;
+    bool target_protected = false, opted_in = false;    ///< opted_in: the object or its namespace names a mode
     std::optional<Instant> target_paused_until;
     bool target_exists = true, target_uid_same = true, target_deleting = false;
     std::string gitops_owner;                           ///< "" = none

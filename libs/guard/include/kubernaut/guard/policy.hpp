@@ -24,6 +24,7 @@ struct FreezeWindow {
 
 struct GuardPolicy {
     std::set<std::string> protected_namespaces{"kube-system", "kube-public", "kube-node-lease", "kubernaut-system"};
+    bool opt_in = false;                   ///< only objects that carry kubernaut.io/mode, or whose namespace does, may be changed
     std::vector<FreezeWindow> freeze;
     Duration cooldown_ok = 5min, cooldown_bad = 10min, cooldown_max = 4h, cooldown_incident = 5min;
     Duration oscillation_window = 120min, oscillation_hold = 30min;
