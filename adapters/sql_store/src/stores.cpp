@@ -116,4 +116,15 @@ async::Task<Result<std::int64_t>> SqlStores::retain(Retention retention, int lim
     co_return co_await parts_->database->write(std::move(work), deadline);
 }
 
+async::Task<Result<>> SqlStores::analyze(Deadline deadline) {
+    auto work = [](SqlConnection& connection) -> Result<> {
+        if (connection.dialect() != Dialect::postgres) return {};
+        for (const char* table : {"executions", "steps", "actions", "locks", "cooldowns", "budgets", "incidents", "signals", "inbox", "approvals", "assessments"}) {
+            KN_CHECK(connection.query(std::string("ANALYZE ") + table, {}));
+        }
+        return {};
+    };
+    co_return co_await parts_->database->write(std::move(work), deadline);
+}
+
 }  // namespace kn::sql

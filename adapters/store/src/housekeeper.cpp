@@ -1,5 +1,6 @@
 #include "kubernaut/store/housekeeper.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "kubernaut/base/log.hpp"
@@ -12,6 +13,7 @@ Housekeeper::Housekeeper(async::EventLoop& loop, sql::SqlStores& stores, metrics
 void Housekeeper::start() {
     scope_.spawn("retention", clean());
     scope_.spawn("dead letters", look());
+    scope_.spawn("statistics", analyze());
 }
 
 async::Task<Result<std::int64_t>> Housekeeper::clean_once() {
@@ -34,6 +36,15 @@ async::Task<> Housekeeper::clean() {
         if (!deleted) log::warning("old rows could not be deleted", {{"error", deleted.error().describe()}});
         else if (*deleted > 0) log::info("old rows deleted", {{"rows", *deleted}});
         co_await async::sleep_for(clock, options_.every);
+    }
+}
+
+/// Soon after the start, when an empty database has its first rows, and then now and again.
+async::Task<> Housekeeper::analyze() {
+    async::Clock& clock = loop_.clock();
+    for (Duration wait = 10s;; wait = std::min<Duration>(wait * 3, 1h)) {
+        co_await async::sleep_for(clock, wait);
+        if (const auto done = co_await stores_.analyze(clock.deadline_in(30s)); !done) log::warning("the tables could not be analysed", {{"error", done.error().describe()}});
     }
 }
 

@@ -32,6 +32,9 @@ public:
     /// Deletes what is older, at most `limit` rows a table; the number deleted. Newest snapshots of living objects and open work always stay. The audit
     /// chain is not cut.
     async::Task<Result<std::int64_t>> retain(Retention retention, int limit, Deadline deadline);
+    /// Brings the database's knowledge of its tables up to date. PostgreSQL keeps the plans of prepared statements, and those that were made while the
+    /// tables were empty read a whole cluster's rows where one is meant; its own autovacuum notices after a minute or more. Nothing on SQLite.
+    async::Task<Result<>> analyze(Deadline deadline);
 
 private:
     struct Parts;

@@ -31,6 +31,7 @@ public:
 private:
     async::Task<> clean();
     async::Task<> look();
+    async::Task<> analyze();
     async::EventLoop& loop_;
     sql::SqlStores& stores_;
     metrics::Registry& metrics_;
