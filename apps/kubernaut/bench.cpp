@@ -27,7 +27,9 @@ double percentile(std::vector<double> values, double q) {
     return values[std::min(values.size() - 1, static_cast<std::size_t>(q * static_cast<double>(values.size())))];
 }
 
-double seconds_since(std::chrono::steady_clock::time_point began) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(); }
+double seconds_since(std::chrono::steady_clock::time_point began) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
 
 namespace {
 
@@ -39,12 +41,14 @@ async::Task<> send_batches(intake::IntakeService& intake, int first, int last, i
         std::string body = R"({"version":"4","alerts":[)";
         for (int i = 0; i < size; ++i) {
             if (i > 0) body += ',';
-            body += R"({"status":"firing","labels":{"alertname":"KubePodCrashLooping","cluster":"bench","namespace":"shop","pod":"p-)" + std::to_string(b) + "-" + std::to_string(i) +
+            body += R"({"status":"firing","labels":{"alertname":"KubePodCrashLooping","cluster":"bench","namespace":"shop","pod":"p-)" +
+                    std::to_string(b) + "-" + std::to_string(i) +
                     R"(","severity":"warning"},"annotations":{"summary":"a pod crashes"},"startsAt":"2026-01-05T09:00:00Z"})";
         }
         body += "]}";
         const auto began = std::chrono::steady_clock::now();
-        const auto answer = co_await intake.handle({.kind = "alerts", .method = "POST", .content_type = "application/json", .body = std::move(body), .loopback = true});
+        const auto answer = co_await intake.handle(
+            {.kind = "alerts", .method = "POST", .content_type = "application/json", .body = std::move(body), .loopback = true});
         latencies.push_back(seconds_since(began));
         if (answer.status != 200) ++failed;
     }
@@ -58,7 +62,8 @@ async::Task<> counted(async::Task<> task, int& open) {
 Result<> bench_intake(const Options& o, ports::Stores stores, async::EventLoop& loop, RandomSource& random, std::vector<Figure>& figures) {
     ports::Wakeups wakeups;
     metrics::Registry metrics;
-    intake::IntakeService intake({.inbox_rows = 1'000'000, .alerts_per_second = 1e9}, stores.signals, wakeups, loop.clock(), random, metrics, [] { return std::set<std::string>{"bench"}; });
+    intake::IntakeService intake({.inbox_rows = 1'000'000, .alerts_per_second = 1e9}, stores.signals, wakeups, loop.clock(), random, metrics,
+                                 [] { return std::set<std::string>{"bench"}; });
     std::vector<double> latencies;
     int failed = 0, open = 0;
     const auto began = std::chrono::steady_clock::now();
@@ -66,7 +71,8 @@ Result<> bench_intake(const Options& o, ports::Stores stores, async::EventLoop& 
     constexpr int senders = 8;
     for (int s = 0; s < senders; ++s) {
         ++open;
-        scope.spawn("sender", counted(send_batches(intake, o.batches * s / senders, o.batches * (s + 1) / senders, o.batch_size, latencies, failed), open));
+        scope.spawn("sender",
+                    counted(send_batches(intake, o.batches * s / senders, o.batches * (s + 1) / senders, o.batch_size, latencies, failed), open));
     }
     loop.run_until([&] { return open == 0; }, 5min);
     const double wall = seconds_since(began);
@@ -82,7 +88,9 @@ class NothingAction final : public ports::Action {
 public:
     NothingAction() { spec_.name = "nothing"; }
     [[nodiscard]] const ports::ActionSpec& spec() const override { return spec_; }
-    ports::Task<Result<ports::Prepared>> prepare(const ports::ActionContext&) override { co_return ports::Prepared{.pre_image = json::Object{}, .request_digest = "0"}; }
+    ports::Task<Result<ports::Prepared>> prepare(const ports::ActionContext&) override {
+        co_return ports::Prepared{.pre_image = json::Object{}, .request_digest = "0"};
+    }
     ports::Task<Result<ports::ActionOutcome>> execute(const ports::ActionContext& context) override {
         calls.push_back({context.execution, std::chrono::steady_clock::now()});
         co_return ports::ActionOutcome{.output = json::Object{}};
@@ -108,14 +116,20 @@ private:
 
 class OpenGuard final : public ports::WriteGuard {
 public:
-    ports::Task<Result<>> before_write(const Execution&, const ClusterId&, const ports::ActionSpec&, bool, Deadline) override { co_return Result<>{}; }
+    ports::Task<Result<>> before_write(const Execution&, const ClusterId&, const ports::ActionSpec&, bool, Deadline) override {
+        co_return Result<>{};
+    }
     void after_write(const Execution&, const ports::ActionSpec&, bool) override {}
 };
 
 json::Value definition(int steps) {
     json::Array list;
     for (int i = 0; i < steps; ++i) list.push_back(json::Object{{"id", "s" + std::to_string(i)}, {"kind", "action"}, {"action", "nothing"}});
-    return json::Object{{"id", "nothing-" + std::to_string(steps)}, {"version", 1}, {"description", "measures the engine"}, {"risk", "low"}, {"steps", std::move(list)}};
+    return json::Object{{"id", "nothing-" + std::to_string(steps)},
+                        {"version", 1},
+                        {"description", "measures the engine"},
+                        {"risk", "low"},
+                        {"steps", std::move(list)}};
 }
 
 Execution execution_of(const json::Value& workflow, int number, Instant now, RandomSource& random) {
@@ -132,7 +146,8 @@ Execution execution_of(const json::Value& workflow, int number, Instant now, Ran
     return execution;
 }
 
-async::Task<> start_executions(ports::ExecutionStore& store, ports::Wakeups& wakeups, async::Clock& clock, RandomSource& random, const json::Value& workflow, int first, int last, int& failed,
+async::Task<> start_executions(ports::ExecutionStore& store, ports::Wakeups& wakeups, async::Clock& clock, RandomSource& random,
+                               const json::Value& workflow, int first, int last, int& failed,
                                std::map<std::string, std::chrono::steady_clock::time_point>& started) {
     for (int i = first; i < last; ++i) {
         ports::StartRequest request;
@@ -162,7 +177,8 @@ Result<> bench_engine(const Options& o, ports::Stores stores, async::EventLoop& 
     fleet::Fleet clusters(loop, random, stores.registry, feed, metrics, {});
     sim::SimCluster cluster(loop, random, {.name = "bench", .nodes = 1});
     KN_CHECK(clusters.add({.record = {.id = ClusterId("bench"), .mode = Mode::automatic}, .transport = cluster.transport()}));
-    engine::EngineDriver engine(stores.executions, registry, clusters, guard, notifier, wakeups, feed, loop.clock(), random, loop.executor(), {.slots = 256, .server_dry_run = false});
+    engine::EngineDriver engine(stores.executions, registry, clusters, guard, notifier, wakeups, feed, loop.clock(), random, loop.executor(),
+                                {.slots = 256, .server_dry_run = false});
     engine.start();
 
     const auto run = [&](int steps, int count, int parallel, std::vector<double>& latencies) -> Result<double> {
@@ -175,7 +191,9 @@ Result<> bench_engine(const Options& o, ports::Stores stores, async::EventLoop& 
         async::TaskScope scope(loop.executor());
         for (int p = 0; p < parallel; ++p) {
             ++open;
-            scope.spawn("starter", counted(start_executions(stores.executions, wakeups, loop.clock(), random, workflow, count * p / parallel, count * (p + 1) / parallel, failed, started), open));
+            scope.spawn("starter", counted(start_executions(stores.executions, wakeups, loop.clock(), random, workflow, count * p / parallel,
+                                                            count * (p + 1) / parallel, failed, started),
+                                           open));
         }
         loop.run_until([&] { return open == 0 && engine.stats().finished >= finished_before + static_cast<std::uint64_t>(count - failed); }, 5min);
         const double wall = seconds_since(began);
@@ -194,7 +212,8 @@ Result<> bench_engine(const Options& o, ports::Stores stores, async::EventLoop& 
         KN_TRY(const double wall, run(10, 1, 1, ignored));
         whole.push_back(wall);
     }
-    figures.push_back({"10-step workflow, durable, mean", "ms", 1000 * std::accumulate(whole.begin(), whole.end(), 0.0) / static_cast<double>(whole.size())});
+    figures.push_back(
+        {"10-step workflow, durable, mean", "ms", 1000 * std::accumulate(whole.begin(), whole.end(), 0.0) / static_cast<double>(whole.size())});
     figures.push_back({"10-step workflow, durable, p99", "ms", 1000 * percentile(whole, 0.99)});
     std::vector<double> delays;
     KN_TRY(const double wall, run(1, o.workflows, o.parallel, delays));
@@ -218,21 +237,33 @@ Result<> bench_decision(const Options& o, ports::Stores stores, async::EventLoop
     options.fleet.lane.qps = 1e6;
     options.fleet.lane.burst = 1e6;
     KN_TRY(auto hub, Hub::create(loop, random, stores, notifier, nullptr, metrics, options));
-    KN_CHECK(hub->add_cluster({.record = {.id = ClusterId("bench"), .environment = Environment::staging, .mode = Mode::shadow}, .transport = cluster.transport()}));
+    KN_CHECK(hub->add_cluster(
+        {.record = {.id = ClusterId("bench"), .environment = Environment::staging, .mode = Mode::shadow}, .transport = cluster.transport()}));
     KN_CHECK(loop.block_on(hub->start()));
     const auto client = cluster.client();
     std::vector<ObjectRef> targets;
     for (int i = 0; i < o.targets; ++i) {
         const std::string name = "app-" + std::to_string(i);
         const json::Value labels = json::Object{{"app", name}};
-        json::Value object = json::Object{{"apiVersion", "apps/v1"}, {"kind", "Deployment"}, {"metadata", json::Object{{"name", name}, {"namespace", "default"}}},
-                                          {"spec", json::Object{{"replicas", 2}, {"selector", json::Object{{"matchLabels", labels}}},
-                                                                {"template", json::Object{{"metadata", json::Object{{"labels", labels}}},
-                                                                                          {"spec", json::Object{{"containers", json::Array{json::Object{{"name", "app"}, {"image", "registry.local/app:1"}, {"command", json::Array{"sh", "-c", "exit 1"}}}}}}}}}}}};
-        KN_TRY(const auto made, loop.block_on(client->create(kube::resources::deployments, "default", std::move(object), {}, loop.clock().deadline_in(10s))));
-        targets.push_back({.key = ObjectKey{ClusterId("bench"), "default", "Deployment", "apps", name}, .uid = std::string(json::string_at(made, "metadata", "uid"))});
+        json::Value object = json::Object{
+            {"apiVersion", "apps/v1"},
+            {"kind", "Deployment"},
+            {"metadata", json::Object{{"name", name}, {"namespace", "default"}}},
+            {"spec",
+             json::Object{
+                 {"replicas", 2},
+                 {"selector", json::Object{{"matchLabels", labels}}},
+                 {"template",
+                  json::Object{{"metadata", json::Object{{"labels", labels}}},
+                               {"spec", json::Object{{"containers", json::Array{json::Object{{"name", "app"},
+                                                                                             {"image", "registry.local/app:1"},
+                                                                                             {"command", json::Array{"sh", "-c", "exit 1"}}}}}}}}}}}};
+        KN_TRY(const auto made,
+               loop.block_on(client->create(kube::resources::deployments, "default", std::move(object), {}, loop.clock().deadline_in(10s))));
+        targets.push_back({.key = ObjectKey{ClusterId("bench"), "default", "Deployment", "apps", name},
+                           .uid = std::string(json::string_at(made, "metadata", "uid"))});
     }
-    loop.run_for(20s);   // pods crash a few times
+    loop.run_for(20s);  // pods crash a few times
     std::vector<double> latencies;
     for (int round = 0; round < 5; ++round) {
         for (const ObjectRef& target : targets) {

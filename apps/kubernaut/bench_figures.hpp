@@ -27,6 +27,7 @@ double percentile(std::vector<double> values, double q);
 double seconds_since(std::chrono::steady_clock::time_point began);
 
 /// The whole way of an alert, on a simulated cluster in real time: accepted → planned and started → first change at the API server.
-Result<> bench_remediation(const BenchOptions& options, ports::Stores stores, async::EventLoop& loop, RandomSource& random, std::vector<Figure>& figures);
+Result<> bench_remediation(const BenchOptions& options, ports::Stores stores, async::EventLoop& loop, RandomSource& random,
+                           std::vector<Figure>& figures);
 
 }  // namespace kn::app

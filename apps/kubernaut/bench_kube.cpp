@@ -57,11 +57,14 @@ async::Task<> caller(std::shared_ptr<Work> work) {
         const int i = ++work->next;
         if (work->op == "list") {
             const auto list = co_await work->client->list(res::pods, ns, {.page_size = 0}, work->soon());
-            if (!list) work->failure = list.error();
-            else work->objects += static_cast<std::int64_t>(list->items.size());
+            if (!list)
+                work->failure = list.error();
+            else
+                work->objects += static_cast<std::int64_t>(list->items.size());
         } else if (work->op == "patch") {
             const auto text = "kn-" + std::to_string(getpid()) + "-" + std::to_string(i);
-            const auto done = co_await work->client->patch(res::config_maps, ns, "bench", kube::PatchType::merge, json::Object{{"data", json::Object{{"n", text}}}}, {}, work->soon());
+            const auto done = co_await work->client->patch(res::config_maps, ns, "bench", kube::PatchType::merge,
+                                                           json::Object{{"data", json::Object{{"n", text}}}}, {}, work->soon());
             if (!done) work->failure = done.error();
         } else {
             const auto got = co_await work->client->get(res::config_maps, ns, "bench", work->soon());
@@ -70,8 +73,10 @@ async::Task<> caller(std::shared_ptr<Work> work) {
     }
 }
 
-async::Task<Result<std::int64_t>> watch_events(std::shared_ptr<Client> client, int count, std::int64_t& cpu, std::chrono::steady_clock::time_point& begun) {
-    KN_CO_TRY(const auto stream, co_await client->watch(res::config_maps, ns, {.field_selector = "metadata.name=bench-watched"}, "", 600, client->clock().deadline_in(60s)));
+async::Task<Result<std::int64_t>> watch_events(std::shared_ptr<Client> client, int count, std::int64_t& cpu,
+                                               std::chrono::steady_clock::time_point& begun) {
+    KN_CO_TRY(const auto stream, co_await client->watch(res::config_maps, ns, {.field_selector = "metadata.name=bench-watched"}, "", 600,
+                                                        client->clock().deadline_in(60s)));
     std::cout << R"({"watching":true})" << std::endl;
     kube::WatchDecoder decoder;
     std::int64_t seen = 0;
@@ -81,7 +86,7 @@ async::Task<Result<std::int64_t>> watch_events(std::shared_ptr<Client> client, i
         KN_CO_TRY(const auto events, decoder.feed(*bytes));
         for (const auto& event : events) {
             if (event.type == kube::WatchEventType::bookmark) continue;
-            if (++seen == 1) cpu = cpu_us(), begun = std::chrono::steady_clock::now();   // what was there already
+            if (++seen == 1) cpu = cpu_us(), begun = std::chrono::steady_clock::now();  // what was there already
         }
     }
     co_return seen;
@@ -99,8 +104,10 @@ int run_client(const Options& o) {
     auto begun = std::chrono::steady_clock::now();
     if (o.op == "watch") {
         const auto seen = loop->block_on(watch_events(client, o.count, cpu, begun));
-        if (!seen) work->failure = seen.error();
-        else work->objects = *seen;
+        if (!seen)
+            work->failure = seen.error();
+        else
+            work->objects = *seen;
     } else {
         async::TaskScope scope(loop->executor());
         for (int i = 0; i < o.parallel; ++i) scope.spawn("caller", caller(work));
@@ -110,7 +117,13 @@ int run_client(const Options& o) {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     const auto wall = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun).count();
-    std::cout << json::dump(json::Object{{"op", o.op}, {"count", o.count}, {"objects", work->objects}, {"wall_us", wall}, {"cpu_us", cpu_us() - cpu}, {"peak_kb", usage.ru_maxrss}}) << std::endl;
+    std::cout << json::dump(json::Object{{"op", o.op},
+                                         {"count", o.count},
+                                         {"objects", work->objects},
+                                         {"wall_us", wall},
+                                         {"cpu_us", cpu_us() - cpu},
+                                         {"peak_kb", usage.ru_maxrss}})
+              << std::endl;
     return 0;
 }
 
@@ -170,10 +183,17 @@ async::Task<> make_pods(std::shared_ptr<Work> work) {
         const auto name = "pod-" + std::to_string(work->next++);
         // About as large as a pod of a Deployment, and never scheduled.
         json::Object env{{"name", "SETTINGS"}, {"value", std::string(400, 's')}};
-        json::Array containers{json::Object{{"name", "app"}, {"image", "registry.example/team/app:1.2.3"}, {"env", json::Array{env}}, {"ports", json::Array{json::Object{{"containerPort", 8080}}}},
-                                            {"resources", json::Object{{"requests", json::Object{{"cpu", "100m"}, {"memory", "128Mi"}}}, {"limits", json::Object{{"memory", "256Mi"}}}}}}};
-        json::Object pod{{"kind", "Pod"}, {"apiVersion", "v1"}, {"metadata", json::Object{{"name", name}, {"labels", json::Object{{"app", "bench"}, {"pod-template-hash", "5d4f8c7b9"}}}}},
-                         {"spec", json::Object{{"schedulingGates", json::Array{json::Object{{"name", "bench.example/hold"}}}}, {"containers", containers}}}};
+        json::Array containers{json::Object{{"name", "app"},
+                                            {"image", "registry.example/team/app:1.2.3"},
+                                            {"env", json::Array{env}},
+                                            {"ports", json::Array{json::Object{{"containerPort", 8080}}}},
+                                            {"resources", json::Object{{"requests", json::Object{{"cpu", "100m"}, {"memory", "128Mi"}}},
+                                                                       {"limits", json::Object{{"memory", "256Mi"}}}}}}};
+        json::Object pod{
+            {"kind", "Pod"},
+            {"apiVersion", "v1"},
+            {"metadata", json::Object{{"name", name}, {"labels", json::Object{{"app", "bench"}, {"pod-template-hash", "5d4f8c7b9"}}}}},
+            {"spec", json::Object{{"schedulingGates", json::Array{json::Object{{"name", "bench.example/hold"}}}}, {"containers", containers}}}};
         const auto made = co_await work->client->create(res::pods, ns, std::move(pod), {}, work->soon());
         if (!made && made.error().code != ErrorCode::already_exists) work->failure = made.error();
     }
@@ -181,8 +201,10 @@ async::Task<> make_pods(std::shared_ptr<Work> work) {
 
 async::Task<> change_watched(std::shared_ptr<Work> work) {
     while (work->next < work->count && !work->failure) {
-        const auto text = std::to_string(getpid()) + "-" + std::to_string(++work->next) + "-" + std::to_string(work->client->clock().steady().time_since_epoch().count());
-        const auto done = co_await work->client->patch(res::config_maps, ns, "bench-watched", kube::PatchType::merge, json::Object{{"data", json::Object{{"n", text}}}}, {}, work->soon());
+        const auto text = std::to_string(getpid()) + "-" + std::to_string(++work->next) + "-" +
+                          std::to_string(work->client->clock().steady().time_since_epoch().count());
+        const auto done = co_await work->client->patch(res::config_maps, ns, "bench-watched", kube::PatchType::merge,
+                                                       json::Object{{"data", json::Object{{"n", text}}}}, {}, work->soon());
         if (!done) work->failure = done.error();
     }
 }
@@ -198,10 +220,16 @@ Result<> in_parallel(async::EventLoop& loop, async::Task<> (*task)(std::shared_p
 Result<> prepare(async::EventLoop& loop, const std::shared_ptr<Client>& client, const Options& o) {
     const auto soon = [&] { return loop.clock().deadline_in(60s); };
     const auto fine = [](const Result<json::Value>& made) { return made || made.error().code == ErrorCode::already_exists; };
-    auto made = loop.block_on(client->create(res::namespaces, "", json::Object{{"kind", "Namespace"}, {"apiVersion", "v1"}, {"metadata", json::Object{{"name", ns}}}}, {}, soon()));
+    auto made = loop.block_on(client->create(
+        res::namespaces, "", json::Object{{"kind", "Namespace"}, {"apiVersion", "v1"}, {"metadata", json::Object{{"name", ns}}}}, {}, soon()));
     if (!fine(made)) return std::unexpected(made.error());
     for (const auto* name : {"bench", "bench-watched"}) {
-        made = loop.block_on(client->create(res::config_maps, ns, json::Object{{"kind", "ConfigMap"}, {"apiVersion", "v1"}, {"metadata", json::Object{{"name", name}}}, {"data", json::Object{{"a", std::string(200, 'x')}}}}, {}, soon()));
+        made = loop.block_on(client->create(res::config_maps, ns,
+                                            json::Object{{"kind", "ConfigMap"},
+                                                         {"apiVersion", "v1"},
+                                                         {"metadata", json::Object{{"name", name}}},
+                                                         {"data", json::Object{{"a", std::string(200, 'x')}}}},
+                                            {}, soon()));
         if (!fine(made)) return std::unexpected(made.error());
     }
     // Pods need the namespace's service account, which comes a moment later.
@@ -210,11 +238,12 @@ Result<> prepare(async::EventLoop& loop, const std::shared_ptr<Client>& client, 
 }
 
 struct Cost {
-    std::vector<double> cpu, wall;   ///< microseconds a call
+    std::vector<double> cpu, wall;  ///< microseconds a call
     double peak_mb = 0;
 };
 
-Result<> measure(async::EventLoop& loop, const std::shared_ptr<Client>& client, const std::string& op, int count, std::vector<std::string> words, Cost& cost) {
+Result<> measure(async::EventLoop& loop, const std::shared_ptr<Client>& client, const std::string& op, int count, std::vector<std::string> words,
+                 Cost& cost) {
     KN_TRY(Child child, Child::start(std::move(words)));
     KN_TRY(json::Value line, child.line());
     if (op == "watch") {
@@ -254,36 +283,54 @@ int run_driver(const Options& o) {
         std::string name, op;
         int parallel, count;
     };
-    const std::vector<Case> cases = {{"GET, one caller", "get", 1, o.count}, {"GET, 32 callers", "get", 32, o.count}, {"merge PATCH", "patch", 1, o.count},
-                                     {"LIST of " + std::to_string(o.pods) + " pods", "list", 1, 3}, {"watch event", "watch", 1, o.count}};
+    const std::vector<Case> cases = {{"GET, one caller", "get", 1, o.count},
+                                     {"GET, 32 callers", "get", 32, o.count},
+                                     {"merge PATCH", "patch", 1, o.count},
+                                     {"LIST of " + std::to_string(o.pods) + " pods", "list", 1, 3},
+                                     {"watch event", "watch", 1, o.count}};
     json::Array figures;
     const bool table = o.output == "table";
-    if (table) std::cout << "client CPU per call in us, medians of " << o.rounds << " rounds in turns\n" << "call                          kubernaut   client-go   protobuf    ratio   (protobuf)   wall ratio   peak MB\n";
+    if (table)
+        std::cout << "client CPU per call in us, medians of " << o.rounds << " rounds in turns\n"
+                  << "call                          kubernaut   client-go   protobuf    ratio   (protobuf)   wall ratio   peak MB\n";
     for (const auto& c : cases) {
         Cost ours, json_peer, protobuf_peer;
         for (int round = 0; round < o.rounds; ++round) {
-            const std::vector<std::string> common = {"--kubeconfig", o.kubeconfig, "--op", c.op, "--count", std::to_string(c.count), "--parallel", std::to_string(c.parallel)};
+            const std::vector<std::string> common = {
+                "--kubeconfig", o.kubeconfig, "--op", c.op, "--count", std::to_string(c.count), "--parallel", std::to_string(c.parallel)};
             const auto words = [&](std::vector<std::string> head, std::vector<std::string> tail) {
                 head.insert(head.end(), common.begin(), common.end());
                 head.insert(head.end(), tail.begin(), tail.end());
                 return head;
             };
             for (auto* cost : {&ours, &json_peer, &protobuf_peer}) {
-                const auto run = cost == &ours ? words({"/proc/self/exe", "bench", "kube-client"}, {}) : words({o.peer, "bench-client"}, cost == &json_peer ? std::vector<std::string>{} : std::vector<std::string>{"--protobuf"});
-                if (const auto done = measure(*loop, client, c.op, c.count, run, *cost); !done) return std::cerr << c.name << ": " << done.error().describe() << "\n", 1;
+                const auto run = cost == &ours ? words({"/proc/self/exe", "bench", "kube-client"}, {})
+                                               : words({o.peer, "bench-client"},
+                                                       cost == &json_peer ? std::vector<std::string>{} : std::vector<std::string>{"--protobuf"});
+                if (const auto done = measure(*loop, client, c.op, c.count, run, *cost); !done)
+                    return std::cerr << c.name << ": " << done.error().describe() << "\n", 1;
             }
         }
         const double mine = median(ours.cpu), theirs = median(json_peer.cpu), packed = median(protobuf_peer.cpu);
         if (table) {
-            std::printf("%-28s %10.0f  %10.0f %10.0f   %6.2f       %6.2f       %6.2f   %.0f / %.0f\n", c.name.c_str(), mine, theirs, packed, mine / theirs, mine / packed,
-                        median(ours.wall) / median(json_peer.wall), ours.peak_mb, json_peer.peak_mb);
+            std::printf("%-28s %10.0f  %10.0f %10.0f   %6.2f       %6.2f       %6.2f   %.0f / %.0f\n", c.name.c_str(), mine, theirs, packed,
+                        mine / theirs, mine / packed, median(ours.wall) / median(json_peer.wall), ours.peak_mb, json_peer.peak_mb);
             std::fflush(stdout);
         }
-        figures.push_back(json::Object{{"call", c.name}, {"cpu_us", mine}, {"client_go_cpu_us", theirs}, {"client_go_protobuf_cpu_us", packed}, {"ratio", mine / theirs},
-                                       {"wall_us", median(ours.wall)}, {"client_go_wall_us", median(json_peer.wall)}, {"peak_mb", ours.peak_mb}, {"client_go_peak_mb", json_peer.peak_mb}});
+        figures.push_back(json::Object{{"call", c.name},
+                                       {"cpu_us", mine},
+                                       {"client_go_cpu_us", theirs},
+                                       {"client_go_protobuf_cpu_us", packed},
+                                       {"ratio", mine / theirs},
+                                       {"wall_us", median(ours.wall)},
+                                       {"client_go_wall_us", median(json_peer.wall)},
+                                       {"peak_mb", ours.peak_mb},
+                                       {"client_go_peak_mb", json_peer.peak_mb}});
     }
-    if (table) std::printf("decoding a list of %.1f MB: %.0f MB/s\n", body_mb, median(decode));
-    else std::cout << json::dump_pretty(json::Object{{"figures", std::move(figures)}, {"list_mb", body_mb}, {"decode_mb_s", median(decode)}}) << "\n";
+    if (table)
+        std::printf("decoding a list of %.1f MB: %.0f MB/s\n", body_mb, median(decode));
+    else
+        std::cout << json::dump_pretty(json::Object{{"figures", std::move(figures)}, {"list_mb", body_mb}, {"decode_mb_s", median(decode)}}) << "\n";
     return 0;
 }
 
@@ -291,7 +338,8 @@ int run_driver(const Options& o) {
 
 void add_bench_kube(CLI::App& bench, int& exit_code) {
     auto options = std::make_shared<Options>();
-    auto* driver = bench.add_subcommand("kube", "Measure the Kubernetes client beside client-go on a cluster of yours (a namespace `bench` is made in it)");
+    auto* driver =
+        bench.add_subcommand("kube", "Measure the Kubernetes client beside client-go on a cluster of yours (a namespace `bench` is made in it)");
     driver->add_option("--kubeconfig", options->kubeconfig, "how to reach the cluster, such as one of `kubernaut-testbed up`")->required();
     driver->add_option("--peer", options->peer, "the program with client-go")->capture_default_str();
     driver->add_option("--rounds", options->rounds, "runs of each, in turns")->capture_default_str();
@@ -300,7 +348,7 @@ void add_bench_kube(CLI::App& bench, int& exit_code) {
     driver->add_option("-o,--output", options->output, "table or json")->check(CLI::IsMember({"table", "json"}));
     driver->callback([options, &exit_code] { exit_code = run_driver(*options); });
     auto* client = bench.add_subcommand("kube-client", "");
-    client->group("");   // for the driver only
+    client->group("");  // for the driver only
     client->add_option("--kubeconfig", options->kubeconfig)->required();
     client->add_option("--op", options->op)->required();
     client->add_option("--count", options->count);

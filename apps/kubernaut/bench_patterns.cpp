@@ -167,18 +167,21 @@ Result<Row> stream_speed(const Options&) {
         for (std::size_t i = 0; i < points; ++i) told += detector.add(static_cast<std::int64_t>(60 * i), values[i]).told ? 1 : 0;
     });
     Row row = speed_row("anomalies in a stream (points/s, one core)", static_cast<double>(points) / taken, 1e6, std::nullopt, true);
-    row.note = std::to_string(told) + " told of " + thousands(points) + " ordinary points; " + std::to_string(sizeof(analytics::StreamDetector)) + " bytes a series";
+    row.note = std::to_string(told) + " told of " + thousands(points) + " ordinary points; " + std::to_string(sizeof(analytics::StreamDetector)) +
+               " bytes a series";
     return row;
 }
 
 void measure_speed(const Options& o, std::vector<Row>& rows, std::vector<Skipped>& skipped) {
     const auto keep = [&](const char* what, const Result<Row>& row) {
-        if (row) rows.push_back(*row);
-        else skipped.push_back({std::string("speed of ") + what, row.error().describe()});
+        if (row)
+            rows.push_back(*row);
+        else
+            skipped.push_back({std::string("speed of ") + what, row.error().describe()});
     };
     std::cerr << "speed: making " << o.rows << " x 16 points\n";
     {
-        const Matrix points = groups_of_points(o.rows, 16, 10, 4, 2)  /* overlapping, so that k-means has work to do */;
+        const Matrix points = groups_of_points(o.rows, 16, 10, 4, 2) /* overlapping, so that k-means has work to do */;
         std::cerr << "speed: k-means\n";
         keep("k-means", k_means_speed(o, points));
         std::cerr << "speed: isolation forest\n";
@@ -207,8 +210,10 @@ void measure_quality(const Options& o, std::vector<Row>& rows, std::vector<Skipp
         const auto began = std::chrono::steady_clock::now();
         const auto measured = set.measure(o.data, o.threads);
         std::cerr << " " << std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() << " s\n";
-        if (measured) rows.insert(rows.end(), measured->begin(), measured->end());
-        else skipped.push_back({set.name, measured.error().describe()});
+        if (measured)
+            rows.insert(rows.end(), measured->begin(), measured->end());
+        else
+            skipped.push_back({set.name, measured.error().describe()});
     }
 }
 
@@ -217,9 +222,14 @@ json::Value number_or_null(const std::optional<double>& value) { return value ? 
 void print_json(const std::vector<Row>& rows, const std::vector<Skipped>& skipped) {
     json::Array list, left_out;
     for (const Row& row : rows)
-        list.push_back(json::Object{{"set", row.set}, {"metric", row.metric}, {"value", row.value}, {"best_known", number_or_null(row.best_known)},
-                                    {"goal", number_or_null(row.goal)}, {"holds", row.goal ? json::Value(row.holds()) : json::Value(nullptr)},
-                                    {"larger_is_better", row.larger_is_better}, {"note", row.note}});
+        list.push_back(json::Object{{"set", row.set},
+                                    {"metric", row.metric},
+                                    {"value", row.value},
+                                    {"best_known", number_or_null(row.best_known)},
+                                    {"goal", number_or_null(row.goal)},
+                                    {"holds", row.goal ? json::Value(row.holds()) : json::Value(nullptr)},
+                                    {"larger_is_better", row.larger_is_better},
+                                    {"note", row.note}});
     for (const Skipped& one : skipped) left_out.push_back(json::Object{{"set", one.set}, {"why", one.why}});
     std::cout << json::dump_pretty(json::Object{{"rows", std::move(list)}, {"skipped", std::move(left_out)}}) << "\n";
 }
@@ -234,14 +244,17 @@ std::string short_number(const std::optional<double>& value) {
 void print_table(const std::vector<Row>& rows, const std::vector<Skipped>& skipped) {
     std::size_t set_width = 4, metric_width = 8;
     for (const Row& row : rows) set_width = std::max(set_width, row.set.size()), metric_width = std::max(metric_width, row.metric.size());
-    const auto line = [&](const std::string& set, const std::string& metric, const std::string& value, const std::string& best, const std::string& goal,
-                          const std::string& holds, const std::string& note) {
+    const auto line = [&](const std::string& set, const std::string& metric, const std::string& value, const std::string& best,
+                          const std::string& goal, const std::string& holds, const std::string& note) {
         std::printf("%-*s  %-*s  %9s  %9s  %9s  %-6s%s\n", static_cast<int>(set_width), set.c_str(), static_cast<int>(metric_width), metric.c_str(),
                     value.c_str(), best.c_str(), goal.c_str(), holds.c_str(), note.c_str());
     };
     if (!rows.empty()) line("SET", "MEASURE", "OURS", "BEST", "GOAL", "HOLDS", "  NOTE");
     for (const Row& row : rows)
-        line(row.set, row.metric, short_number(row.value), short_number(row.best_known), short_number(row.goal), !row.goal ? "-" : row.holds() ? "yes" : "no",
+        line(row.set, row.metric, short_number(row.value), short_number(row.best_known), short_number(row.goal),
+             !row.goal     ? "-"
+             : row.holds() ? "yes"
+                           : "no",
              row.note.empty() ? "" : "  " + row.note);
     for (const Skipped& one : skipped) std::printf("skipped %s: %s\n", one.set.c_str(), one.why.c_str());
     std::fflush(stdout);
@@ -251,7 +264,8 @@ int run(const Options& o) {
     std::vector<Row> rows;
     std::vector<Skipped> skipped;
     const auto sets = quality_sets();
-    const bool known = o.only.empty() || o.only == "speed" || std::any_of(sets.begin(), sets.end(), [&](const QualitySet& set) { return set.name == o.only; });
+    const bool known =
+        o.only.empty() || o.only == "speed" || std::any_of(sets.begin(), sets.end(), [&](const QualitySet& set) { return set.name == o.only; });
     if (!known) {
         std::cerr << "error: no set is called " << o.only << "; there are: speed";
         for (const auto& set : sets) std::cerr << ", " << set.name;
@@ -264,8 +278,10 @@ int run(const Options& o) {
     }
     measure_quality(o, rows, skipped);
     if ((o.only.empty() && !o.no_speed) || o.only == "speed") measure_speed(o, rows, skipped);
-    if (o.output == "json") print_json(rows, skipped);
-    else print_table(rows, skipped);
+    if (o.output == "json")
+        print_json(rows, skipped);
+    else
+        print_table(rows, skipped);
     return 0;
 }
 
@@ -273,10 +289,13 @@ int run(const Options& o) {
 
 void add_bench_patterns(CLI::App& app, int& exit_code) {
     auto options = std::make_shared<Options>();
-    auto* command = app.get_subcommand("bench")->add_subcommand("patterns", "Measure pattern discovery on labelled data beside the best that is known, and its speed");
+    auto* command = app.get_subcommand("bench")->add_subcommand(
+        "patterns", "Measure pattern discovery on labelled data beside the best that is known, and its speed");
     command->add_option("--data", options->data, "folder with the benchmark data, one folder a set; without it only the speed is measured");
     command->add_option("--only", options->only, "one set, or speed");
-    command->add_option("--rows", options->rows, "rows of the large speed measures")->capture_default_str()->check(CLI::Range(std::size_t{1000}, std::size_t{10'000'000}));
+    command->add_option("--rows", options->rows, "rows of the large speed measures")
+        ->capture_default_str()
+        ->check(CLI::Range(std::size_t{1000}, std::size_t{10'000'000}));
     command->add_option("--threads", options->threads, "threads")->capture_default_str()->check(CLI::Range(1U, 256U));
     command->add_flag("--no-speed", options->no_speed, "quality only");
     command->add_option("-o,--output", options->output, "table or json")->check(CLI::IsMember({"table", "json"}));

@@ -46,7 +46,8 @@ void add_config(CLI::App& app, int& exit_code) {
         for (const auto& doc : config::explain(*settings)) {
             if (!key->empty() && doc.path != *key && !doc.path.starts_with(*key + ".")) continue;
             if (*output == "json") {
-                all.push_back(json::Object{{"path", doc.path}, {"type", doc.type}, {"value", json::parse(doc.value).value_or(nullptr)}, {"help", doc.help}});
+                all.push_back(
+                    json::Object{{"path", doc.path}, {"type", doc.type}, {"value", json::parse(doc.value).value_or(nullptr)}, {"help", doc.help}});
             } else {
                 std::cout << doc.path << " = " << doc.value << "\n    " << doc.help << " (" << doc.type << ")\n";
                 all.push_back(nullptr);

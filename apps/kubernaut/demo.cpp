@@ -35,8 +35,17 @@ Totals count(const std::vector<FaultReport>& reports) {
 json::Value document(const std::vector<FaultReport>& reports, const Totals& totals, std::uint64_t seed, double wall) {
     json::Array faults;
     for (const auto& r : reports) {
-        json::Object fault{{"id", r.id}, {"cluster", r.cluster}, {"target", r.target}, {"injected", format_rfc3339(r.injected)}, {"classified", r.classified}, {"workflow", r.workflow},
-                           {"outcome", r.outcome}, {"verified", r.verified}, {"virtual_seconds", r.virtual_seconds}, {"cured", r.cured}, {"leave_alone", r.leave_alone}};
+        json::Object fault{{"id", r.id},
+                           {"cluster", r.cluster},
+                           {"target", r.target},
+                           {"injected", format_rfc3339(r.injected)},
+                           {"classified", r.classified},
+                           {"workflow", r.workflow},
+                           {"outcome", r.outcome},
+                           {"verified", r.verified},
+                           {"virtual_seconds", r.virtual_seconds},
+                           {"cured", r.cured},
+                           {"leave_alone", r.leave_alone}};
         json::Array harm, missing;
         for (const auto& each : r.harm) harm.push_back(boost::json::string(each));
         for (const auto& each : r.missing) missing.push_back(boost::json::string(each));
@@ -44,7 +53,9 @@ json::Value document(const std::vector<FaultReport>& reports, const Totals& tota
         fault["missing"] = std::move(missing);
         faults.push_back(std::move(fault));
     }
-    return json::Object{{"seed", seed}, {"faults", std::move(faults)}, {"cured", totals.cured}, {"left_alone", totals.left_alone}, {"harmful", totals.harmful}, {"wall_seconds", wall}};
+    return json::Object{
+        {"seed", seed},        {"faults", std::move(faults)}, {"cured", totals.cured}, {"left_alone", totals.left_alone}, {"harmful", totals.harmful},
+        {"wall_seconds", wall}};
 }
 
 void print_table(const std::vector<FaultReport>& reports, const Totals& totals, double wall) {
@@ -53,18 +64,27 @@ void print_table(const std::vector<FaultReport>& reports, const Totals& totals, 
         text.resize(std::max(width, text.size()), ' ');
         return text + "  ";
     };
-    std::cout << "\n" << style.bold(cell("FAULT", 6) + cell("CLUSTER", 8) + cell("INJECTED", 44) + cell("TAKEN FOR", 28) + cell("DONE", 26) + cell("OUTCOME", 12) + cell("TRUTH", 11) + "AFTER") << "\n";
+    std::cout << "\n"
+              << style.bold(cell("FAULT", 6) + cell("CLUSTER", 8) + cell("INJECTED", 44) + cell("TAKEN FOR", 28) + cell("DONE", 26) +
+                            cell("OUTCOME", 12) + cell("TRUTH", 11) + "AFTER")
+              << "\n";
     for (const auto& r : reports) {
-        const std::string truth = !r.harm.empty() ? "harmed" : r.leave_alone ? (r.outcome == "escalated" ? "people told" : "left alone") : r.cured ? "cured" : "NOT CURED";
+        const std::string truth = !r.harm.empty() ? "harmed"
+                                  : r.leave_alone ? (r.outcome == "escalated" ? "people told" : "left alone")
+                                  : r.cured       ? "cured"
+                                                  : "NOT CURED";
         const std::string shown = cell(truth, 11);
-        std::cout << cell(r.id, 6) << cell(r.cluster, 8) << cell(r.title.substr(0, 44), 44) << cell(r.classified, 28) << cell(r.workflow, 26) << cell(r.outcome, 12)
-                  << (r.right() ? style.good(shown) : style.bad(shown)) << client::human_age(Duration{static_cast<std::int64_t>(r.virtual_seconds * 1000)}) << "\n";
+        std::cout << cell(r.id, 6) << cell(r.cluster, 8) << cell(r.title.substr(0, 44), 44) << cell(r.classified, 28) << cell(r.workflow, 26)
+                  << cell(r.outcome, 12) << (r.right() ? style.good(shown) : style.bad(shown))
+                  << client::human_age(Duration{static_cast<std::int64_t>(r.virtual_seconds * 1000)}) << "\n";
         for (const auto& harm : r.harm) std::cout << style.bad("        touched: " + harm) << "\n";
         if (!r.right()) {
             for (const auto& missing : r.missing) std::cout << style.warn("        still missing: " + missing) << "\n";
         }
     }
-    std::cout << "\n" << totals.cured << " cured, " << totals.left_alone << " rightly left to themselves or to people, " << totals.harmful << " harmed, " << totals.wrong << " wrong; " << wall << " s\n";
+    std::cout << "\n"
+              << totals.cured << " cured, " << totals.left_alone << " rightly left to themselves or to people, " << totals.harmful << " harmed, "
+              << totals.wrong << " wrong; " << wall << " s\n";
 }
 
 int run_once(const Options& options) {
@@ -90,8 +110,10 @@ int run_once(const Options& options) {
     }
     const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     const Totals totals = count(*reports);
-    if (options.output == "json") std::cout << json::dump_pretty(document(*reports, totals, options.seed, wall)) << "\n";
-    else print_table(*reports, totals, wall);
+    if (options.output == "json")
+        std::cout << json::dump_pretty(document(*reports, totals, options.seed, wall)) << "\n";
+    else
+        print_table(*reports, totals, wall);
     return totals.wrong == 0 && !reports->empty() ? 0 : 1;
 }
 
@@ -125,8 +147,11 @@ int run_live(const Options& options) {
         return 1;
     }
     const auto host = net::split_address(options.listen);
-    std::cout << "Kubernaut demo: three simulated clusters, faults on a timetable, everything real but the containers. Waits are shortened six times.\n"
-              << "Page:   http://" << host->first << ":" << server.port() << "/\nClient: kubernaut get incidents --server http://" << host->first << ":" << server.port() << "\n\n" << std::flush;
+    std::cout
+        << "Kubernaut demo: three simulated clusters, faults on a timetable, everything real but the containers. Waits are shortened six times.\n"
+        << "Page:   http://" << host->first << ":" << server.port() << "/\nClient: kubernaut get incidents --server http://" << host->first << ":"
+        << server.port() << "\n\n"
+        << std::flush;
     if (auto started = loop->block_on((*world)->start()); !started) {
         std::cerr << "error: " << started.error().describe() << "\n";
         return 1;

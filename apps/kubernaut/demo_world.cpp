@@ -9,14 +9,15 @@
 #include "kubernaut/domain/codec.hpp"
 #include "kubernaut/notify/notifier.hpp"
 #include "kubernaut/ports/execution_store.hpp"
-#include "kubernaut/sim/api/api_server.hpp"
 #include "kubernaut/ports/incident_store.hpp"
+#include "kubernaut/sim/api/api_server.hpp"
 #include "kubernaut/store/open_store.hpp"
 
 namespace kn::app {
 namespace {
 
-constexpr Duration look_every = 30s, between_faults = 90s, settle_after_cure = 10min, watch_left_alone = 12min, deploy_limit = 10min, inject_limit = 90min;
+constexpr Duration look_every = 30s, between_faults = 90s, settle_after_cure = 10min, watch_left_alone = 12min, deploy_limit = 10min,
+                   inject_limit = 90min;
 
 }  // namespace
 
@@ -26,27 +27,29 @@ struct DemoWorld::Act {
     FaultReport report;
     std::unique_ptr<sim::AlertFeed> alerts;
     Instant begun{};
-    std::set<std::string> ran;               ///< workflows that were started for its incident
+    std::set<std::string> ran;  ///< workflows that were started for its incident
     bool done = false;
 };
 
 struct DemoWorld::Place {
     std::string name;
     Environment environment;
-    std::unique_ptr<sim::SimCluster> cluster;             ///< null for an outside cluster
+    std::unique_ptr<sim::SimCluster> cluster;  ///< null for an outside cluster
     sim::Stage stage;
     std::shared_ptr<kube::Transport> transport;
-    std::vector<std::unique_ptr<Act>> together, alone;   ///< `alone`: it needs the cluster for itself
+    std::vector<std::unique_ptr<Act>> together, alone;  ///< `alone`: it needs the cluster for itself
 };
 
-DemoWorld::DemoWorld(async::EventLoop& loop, DemoOptions options) : loop_(loop), options_(std::move(options)), random_(options_.seed), scope_(loop.executor()) {}
+DemoWorld::DemoWorld(async::EventLoop& loop, DemoOptions options)
+    : loop_(loop), options_(std::move(options)), random_(options_.seed), scope_(loop.executor()) {}
 DemoWorld::~DemoWorld() = default;
 
 Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, DemoOptions options) {
     std::unique_ptr<DemoWorld> world(new DemoWorld(loop, std::move(options)));
     const DemoOptions& o = world->options_;
     KN_TRY(world->stores_, open_store("sqlite::memory:", {}, loop));
-    world->notifier_ = std::make_unique<notify::ChannelNotifier>(loop, world->metrics_, nullptr, std::vector<notify::Channel>{}, std::vector<notify::Route>{});
+    world->notifier_ =
+        std::make_unique<notify::ChannelNotifier>(loop, world->metrics_, nullptr, std::vector<notify::Channel>{}, std::vector<notify::Route>{});
 
     for (const OutsideCluster& outside : o.outside) {
         auto place = std::make_unique<Place>();
@@ -56,7 +59,8 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
         place->transport = outside.transport;
         world->places_.push_back(std::move(place));
     }
-    for (const auto& [name, environment] : {std::pair("eu-prod", Environment::prod), std::pair("us-prod", Environment::prod), std::pair("staging", Environment::staging)}) {
+    for (const auto& [name, environment] :
+         {std::pair("eu-prod", Environment::prod), std::pair("us-prod", Environment::prod), std::pair("staging", Environment::staging)}) {
         if (!o.outside.empty()) break;
         auto place = std::make_unique<Place>();
         place->name = name;
@@ -77,7 +81,9 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
         KN_TRY(auto scenario, sim::Scenario::parse(builtin.text, o.seed * 1000 + ++number));
         const bool wanted = o.only.empty() || std::find(o.only.begin(), o.only.end(), scenario.id()) != o.only.end();
         if (!wanted) continue;
-        const auto needs = [&](const char* word) { return std::find(scenario.needs().begin(), scenario.needs().end(), word) != scenario.needs().end(); };
+        const auto needs = [&](const char* word) {
+            return std::find(scenario.needs().begin(), scenario.needs().end(), word) != scenario.needs().end();
+        };
         if (!o.outside.empty() && needs("mem")) continue;
         const bool own = o.one_after_another || needs("own-cluster");
         auto& place = *world->places_[(own ? next_alone++ : next++) % world->places_.size()];
@@ -112,12 +118,17 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
         for (Duration* rest : {&hub.guard.cooldown_ok, &hub.guard.cooldown_incident, &hub.engine.cooldown_ok}) *rest = hurried(*rest);
         hub.actions.failed_pod_age = hurried(hub.actions.failed_pod_age);
         hub.actions.terminating_slack = hurried(hub.actions.terminating_slack);
-        for (Duration* wait : {&hub.decision.evidence_gone, &hub.decision.settle, &hub.decision.unknown_crash_limit, &hub.decision.incomplete_limit, &hub.decision.confirm}) *wait = hurried(*wait);
+        for (Duration* wait : {&hub.decision.evidence_gone, &hub.decision.settle, &hub.decision.unknown_crash_limit, &hub.decision.incomplete_limit,
+                               &hub.decision.confirm})
+            *wait = hurried(*wait);
         auto& ages = hub.decision.ages;
         // Those that bound how long ago a change may be stay as they are: the world is not older than it is.
-        for (Duration* age : {&ages.node_not_ready, &ages.pvc_pending, &ages.no_endpoints, &ages.stuck, &ages.misscheduled, &ages.litter, &ages.hpa_maxed, &ages.terminating}) *age = hurried(*age);
+        for (Duration* age : {&ages.node_not_ready, &ages.pvc_pending, &ages.no_endpoints, &ages.stuck, &ages.misscheduled, &ages.litter,
+                              &ages.hpa_maxed, &ages.terminating})
+            *age = hurried(*age);
     }
-    KN_TRY(world->hub_, Hub::create(loop, world->random_, world->stores_->ports(), *world->notifier_, &world->metrics_source_, world->metrics_, std::move(hub)));
+    KN_TRY(world->hub_,
+           Hub::create(loop, world->random_, world->stores_->ports(), *world->notifier_, &world->metrics_source_, world->metrics_, std::move(hub)));
     for (const auto& place : world->places_) {
         ClusterRecord record{.id = ClusterId(place->name), .kind = "simulated", .environment = place->environment, .mode = Mode::automatic};
         KN_CHECK(world->hub_->add_cluster({.record = std::move(record), .transport = place->transport, .probe_transport = place->transport}));
@@ -149,8 +160,13 @@ void DemoWorld::tell(const json::Value& incident) {
         const auto kind = json::string_at(story[told], "kind");
         std::string mark(kind);
         mark.resize(12, ' ');
-        const std::string coloured = kind == "done" || kind == "verified" || kind == "assessed" ? style.good(mark) : kind == "guard" || kind == "approval" ? style.warn(mark) : kind == "error" ? style.bad(mark) : style.dim(mark);
-        std::cout << style.dim(at.substr(11, 8)) << "  " << style.bold(json::string_at(incident, "cluster")) << "  " << json::string_at(incident, "target", "key") << "\n          " << coloured << json::string_at(story[told], "text") << "\n" << std::flush;
+        const std::string coloured = kind == "done" || kind == "verified" || kind == "assessed" ? style.good(mark)
+                                     : kind == "guard" || kind == "approval"                    ? style.warn(mark)
+                                     : kind == "error"                                          ? style.bad(mark)
+                                                                                                : style.dim(mark);
+        std::cout << style.dim(at.substr(11, 8)) << "  " << style.bold(json::string_at(incident, "cluster")) << "  "
+                  << json::string_at(incident, "target", "key") << "\n          " << coloured << json::string_at(story[told], "text") << "\n"
+                  << std::flush;
     }
 }
 
@@ -206,7 +222,7 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
     act.begun = clock.now();
     act.report.injected = clock.now();
     KN_CO_CHECK(co_await act.scenario.inject(stage, clock.deadline_in(inject_limit)));
-    act.report.injected = clock.now();   // a scenario waits before it breaks something
+    act.report.injected = clock.now();  // a scenario waits before it breaks something
     const auto& expect = act.scenario.expect();
     const auto hurried = [this](Duration d) { return std::max(Duration{1000}, std::chrono::duration_cast<Duration>(d / options_.hurry)); };
     const Duration limit = expect.leave_alone ? hurried(watch_left_alone) : std::max(hurried(expect.cured_within), Duration{std::chrono::minutes{4}});
@@ -234,13 +250,15 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
     if (place.cluster != nullptr) {
         for (const auto& write : place.cluster->api().writes()) {
             const bool ours = write.user == "kubernaut" && !write.dry_run && write.changed && write.subresource.empty();
-            const bool workload = write.resource == "deployments.apps" || write.resource == "statefulsets.apps" || write.resource == "daemonsets.apps";
+            const bool workload =
+                write.resource == "deployments.apps" || write.resource == "statefulsets.apps" || write.resource == "daemonsets.apps";
             const auto& spaces = act.scenario.namespaces();
             if (ours && workload && std::find(spaces.begin(), spaces.end(), write.ns) != spaces.end()) ++act.report.rollouts;
         }
     }
     const auto& right = expect.workflows;
-    const bool acted = right.empty() || std::any_of(right.begin(), right.end(), [&](const std::string& workflow) { return act.ran.contains(workflow); });
+    const bool acted =
+        right.empty() || std::any_of(right.begin(), right.end(), [&](const std::string& workflow) { return act.ran.contains(workflow); });
     if (act.report.cured && !act.report.leave_alone && !acted) {
         // A world that is well although nobody did the right thing is no success of ours.
         act.report.cured = false;
@@ -262,7 +280,11 @@ async::Task<Result<>> DemoWorld::play(Place& place, Act& act) {
 async::Task<Result<>> DemoWorld::send_alerts(Act& act) {
     KN_CO_TRY(const auto alerts, co_await act.alerts->evaluate(loop_.clock().deadline_in(30s)));
     if (alerts.empty()) co_return Result<>{};
-    intake::IntakeRequest request{.kind = "alerts", .method = "POST", .content_type = "application/json", .body = json::dump(sim::webhook_body(alerts, "kubernaut")), .loopback = true};
+    intake::IntakeRequest request{.kind = "alerts",
+                                  .method = "POST",
+                                  .content_type = "application/json",
+                                  .body = json::dump(sim::webhook_body(alerts, "kubernaut")),
+                                  .loopback = true};
     const auto answer = co_await hub_->intake().handle(std::move(request));
     if (answer.status != 200) co_return fail(ErrorCode::unavailable, "the intake answered " + std::to_string(answer.status) + ": " + answer.body);
     co_return Result<>{};
@@ -277,12 +299,16 @@ async::Task<Result<>> DemoWorld::describe(Place& place, Act& act) {
         const ObjectKey& key = incident.target.key;
         const std::string target = key.ns.empty() ? key.kind_group() + "/" + key.name : key.kind_group() + "/" + key.ns + "/" + key.name;
         const bool own = target == act.report.target;
-        const bool near = !key.ns.empty() && std::find(act.scenario.namespaces().begin(), act.scenario.namespaces().end(), key.ns) != act.scenario.namespaces().end();
+        const bool near = !key.ns.empty() &&
+                          std::find(act.scenario.namespaces().begin(), act.scenario.namespaces().end(), key.ns) != act.scenario.namespaces().end();
         if (!own && !near) continue;
         // The incident on the target itself, else the one that did something, else the oldest.
-        const auto rank = [&](const Incident& i, bool is_own) { return (is_own ? 4 : 0) + (i.execution ? 2 : 0) + (i.fault_class == act.scenario.expect().fault_class ? 1 : 0); };
+        const auto rank = [&](const Incident& i, bool is_own) {
+            return (is_own ? 4 : 0) + (i.execution ? 2 : 0) + (i.fault_class == act.scenario.expect().fault_class ? 1 : 0);
+        };
         const bool best_own = best != nullptr && (best->target.key.ns.empty() ? best->target.key.kind_group() + "/" + best->target.key.name
-                                                                              : best->target.key.kind_group() + "/" + best->target.key.ns + "/" + best->target.key.name) == act.report.target;
+                                                                              : best->target.key.kind_group() + "/" + best->target.key.ns + "/" +
+                                                                                    best->target.key.name) == act.report.target;
         if (best == nullptr || rank(incident, own) > rank(*best, best_own)) best = &incident;
     }
     if (best == nullptr) co_return Result<>{};
@@ -290,7 +316,8 @@ async::Task<Result<>> DemoWorld::describe(Place& place, Act& act) {
     if (!best->fault_class.empty() || act.report.classified.empty()) act.report.classified = best->fault_class;
     if (best->outcome != Outcome::none || act.report.outcome.empty()) act.report.outcome = to_string(best->outcome);
     if (best->plan && act.ran.empty()) act.report.workflow = best->plan->workflow;
-    KN_CO_TRY(const auto executions, co_await stores_->ports().executions.list({.cluster = place.name, .incident = best->id.str()}, {.limit = 50}, deadline));
+    KN_CO_TRY(const auto executions,
+              co_await stores_->ports().executions.list({.cluster = place.name, .incident = best->id.str()}, {.limit = 50}, deadline));
     for (const Execution& execution : executions.items) {
         if (execution.dry_run) continue;
         act.ran.insert(execution.plan.workflow);
@@ -310,7 +337,8 @@ async::Task<> DemoWorld::approve() {
         for (const Approval& approval : *pending) {
             if (clock.now() < approval.asked_at + options_.approver_delay || approval.expires_at <= clock.now()) continue;
             const std::string name = approval.votes.empty() ? "demo-approver" : "demo-approver-" + std::to_string(approval.votes.size() + 1);
-            auto voted = co_await incidents.vote(approval.id, {.by = name, .granted = true, .comment = "scripted", .at = clock.now()}, clock.deadline_in(5s));
+            auto voted =
+                co_await incidents.vote(approval.id, {.by = name, .granted = true, .comment = "scripted", .at = clock.now()}, clock.deadline_in(5s));
             if (!voted) continue;
             if (auto incident = co_await incidents.get(approval.cluster, approval.incident, clock.deadline_in(5s))) {
                 incident->next_look_at = clock.now();

@@ -19,29 +19,29 @@ struct OutsideCluster {
     std::string name;
     Environment environment = Environment::staging;
     sim::Stage stage;
-    std::shared_ptr<kube::Transport> transport;       ///< the hub's own way in
+    std::shared_ptr<kube::Transport> transport;  ///< the hub's own way in
 };
 
 struct DemoOptions {
     std::uint64_t seed = 1;
-    double hurry = 1;                         ///< the world's waits are divided by this: for a demo in real time
-    bool story = true;                        ///< tell it line by line on standard output
-    std::vector<std::string> only;            ///< scenario ids; empty = all that fit
-    Duration approver_delay = 2s;             ///< the scripted approver answers after this; zero = nobody does
-    std::vector<OutsideCluster> outside;      ///< play here; empty = three simulated clusters
-    bool one_after_another = false;           ///< every scenario has its cluster for itself
+    double hurry = 1;                     ///< the world's waits are divided by this: for a demo in real time
+    bool story = true;                    ///< tell it line by line on standard output
+    std::vector<std::string> only;        ///< scenario ids; empty = all that fit
+    Duration approver_delay = 2s;         ///< the scripted approver answers after this; zero = nobody does
+    std::vector<OutsideCluster> outside;  ///< play here; empty = three simulated clusters
+    bool one_after_another = false;       ///< every scenario has its cluster for itself
 };
 
 /// One fault, from its injection to the judgement. Truth is the simulator's; `classified`, `workflow` and `outcome` are what the product said of it.
 struct FaultReport {
     std::string id, cluster, target, title, classified, workflow, outcome;
     Instant injected{};
-    bool leave_alone = false;                 ///< nothing should be changed
+    bool leave_alone = false;  ///< nothing should be changed
     bool cured = false, verified = false;
-    std::vector<std::string> harm;            ///< what was touched and must not have been
-    std::vector<std::string> missing;         ///< why it does not count as cured
+    std::vector<std::string> harm;     ///< what was touched and must not have been
+    std::vector<std::string> missing;  ///< why it does not count as cured
     double virtual_seconds = 0;
-    int rollouts = 0;                         ///< changes of workloads in its namespaces by the hub, counted at the (simulated) API server
+    int rollouts = 0;  ///< changes of workloads in its namespaces by the hub, counted at the (simulated) API server
     [[nodiscard]] bool right() const { return harm.empty() && (leave_alone || cured); }
 };
 

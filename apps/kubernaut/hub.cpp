@@ -38,13 +38,17 @@ Hub::Hub(async::EventLoop& loop, RandomSource& random, ports::Stores stores, por
       keeper_(options_.guard, stores, fleet_, *actions_, loop.clock(), metrics),
       evidence_(loop.clock(), fleet_, stores.registry, stores.incidents, metrics_source, options_.decision),
       classifier_(faults_, signals_, options_.decision),
-      planner_(faults_, [this](std::string_view id) { return find_workflow(id); }, options_.decision),
+      planner_(
+          faults_, [this](std::string_view id) { return find_workflow(id); }, options_.decision),
       correlator_(loop, random, stores.signals, stores.incidents, fleet_, signals_, wakeups_, feed_, options_.decision),
-      driver_(loop, random, stores, fleet_, evidence_, classifier_, planner_, [this](std::string_view id) { return find_workflow(id); }, keeper_, notifier,
-              wakeups_, feed_, options_.decision),
+      driver_(
+          loop, random, stores, fleet_, evidence_, classifier_, planner_, [this](std::string_view id) { return find_workflow(id); }, keeper_,
+          notifier, wakeups_, feed_, options_.decision),
       watch_signals_(loop, random, fleet_, stores.signals, wakeups_, options_.decision),
       engine_(stores.executions, *actions_, fleet_, keeper_, notifier, wakeups_, feed_, loop.clock(), random, loop.executor(), options_.engine),
-      assessor_(loop, stores, {.fleet = fleet_, .wakeups = wakeups_, .feed = feed_, .metrics = metrics, .series = metrics_source, .actions = actions_.get()}, options_.assess) {
+      assessor_(loop, stores,
+                {.fleet = fleet_, .wakeups = wakeups_, .feed = feed_, .metrics = metrics, .series = metrics_source, .actions = actions_.get()},
+                options_.assess) {
     const auto registered = [this] {
         std::set<std::string> ids;
         for (const auto& cluster : fleet_.clusters()) ids.insert(cluster.id.str());

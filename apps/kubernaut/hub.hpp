@@ -34,8 +34,8 @@ struct HubOptions {
     assess::AssessOptions assess;
     actions::ActionSettings actions;
     http_api::AuthTable auth;
-    std::vector<std::string> catalog{"builtin"};   ///< and folders
-    Duration workflow_timeout = 30min;             ///< of workflows that name none
+    std::vector<std::string> catalog{"builtin"};  ///< and folders
+    Duration workflow_timeout = 30min;            ///< of workflows that name none
     bool watch_signals = true;
     std::string version;
 };

@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         const int code = app.exit(error);
-        return code == 0 ? 0 : 2;   // help and version are no errors
+        return code == 0 ? 0 : 2;  // help and version are no errors
     } catch (const std::exception& error) {
         std::cerr << "error: " << error.what() << "\n";
         return 1;

@@ -51,7 +51,8 @@ std::shared_ptr<kube::Transport> plain_transport(const std::string& origin, asyn
     return kube::make_http_transport(config, {}, loop);
 }
 
-Result<fleet::ClusterSource> connect(const config::Config& settings, const config::ClusterEntry& entry, const EnvironmentVariables& environment, async::EventLoop& loop) {
+Result<fleet::ClusterSource> connect(const config::Config& settings, const config::ClusterEntry& entry, const EnvironmentVariables& environment,
+                                     async::EventLoop& loop) {
     kube::ConnectionConfig connection;
     if (entry.in_cluster) {
         KN_TRY(connection, kube::in_cluster_config());
@@ -66,7 +67,9 @@ Result<fleet::ClusterSource> connect(const config::Config& settings, const confi
     connection.insecure_skip_tls_verify = connection.insecure_skip_tls_verify || entry.insecure_skip_tls_verify;
     const bool strict = entry.environment == Environment::prod || entry.environment == Environment::unknown;
     if (connection.insecure_skip_tls_verify && strict) {
-        return fail(ErrorCode::invalid_argument, "cluster " + entry.id + ": its kubeconfig skips the verification of the server, which is refused for prod and unknown environments");
+        return fail(
+            ErrorCode::invalid_argument,
+            "cluster " + entry.id + ": its kubeconfig skips the verification of the server, which is refused for prod and unknown environments");
     }
     fleet::ClusterSource source;
     source.record.id = ClusterId(entry.id);
@@ -78,7 +81,8 @@ Result<fleet::ClusterSource> connect(const config::Config& settings, const confi
     options.max_connections = std::max(4, settings.fleet.lane_connections);
     source.transport = kube::make_http_transport(connection, options, loop);
     // The probe has connections of its own: a stuck one of the lane must not look like a dead cluster, nor hide one.
-    source.probe_transport = kube::make_http_transport(connection, {.connect_timeout = settings.fleet.probe_timeout, .max_connections = 4, .http2 = false}, loop);
+    source.probe_transport =
+        kube::make_http_transport(connection, {.connect_timeout = settings.fleet.probe_timeout, .max_connections = 4, .http2 = false}, loop);
     return source;
 }
 
@@ -92,11 +96,16 @@ Result<std::unique_ptr<Server>> build(const config::Config& settings, const Envi
     auto server = std::make_unique<Server>();
     async::EventLoop& loop = *server->loop;
     KN_TRY(server->stores, open_store(settings.store.url,
-                                       {.query_timeout = settings.store.query_timeout, .pool_max = static_cast<std::size_t>(settings.store.pool_max), .pool_wait = settings.store.pool_wait,
-                                        .inbox_rows = settings.intake.inbox_rows, .inbox_bytes = settings.intake.inbox_bytes, .poison_kills = std::max(1, settings.engine.poison)}, loop));
+                                      {.query_timeout = settings.store.query_timeout,
+                                       .pool_max = static_cast<std::size_t>(settings.store.pool_max),
+                                       .pool_wait = settings.store.pool_wait,
+                                       .inbox_rows = settings.intake.inbox_rows,
+                                       .inbox_bytes = settings.intake.inbox_bytes,
+                                       .poison_kills = std::max(1, settings.engine.poison)},
+                                      loop));
     KN_TRY(auto channels, notify_channels(settings, environment, [&loop](const std::string& origin) { return plain_transport(origin, loop); }));
-    server->notifier = std::make_unique<notify::ChannelNotifier>(loop, server->metrics, &server->stores->outbox(), std::move(channels), notify_routes(settings),
-                                                                 notify::NotifyOptions{.digest = settings.notify.digest});
+    server->notifier = std::make_unique<notify::ChannelNotifier>(loop, server->metrics, &server->stores->outbox(), std::move(channels),
+                                                                 notify_routes(settings), notify::NotifyOptions{.digest = settings.notify.digest});
     server->housekeeper = std::make_unique<Housekeeper>(loop, *server->stores, server->metrics, housekeeping_options(settings));
 
     std::map<ClusterId, prometheus::PrometheusSource::Server> prometheus_servers;
@@ -111,10 +120,12 @@ Result<std::unique_ptr<Server>> build(const config::Config& settings, const Envi
         shared = {plain_transport(parts.origin, loop), parts.path == "/" ? "" : parts.path};
     }
     if (!prometheus_servers.empty() || shared.transport != nullptr) {
-        server->metrics_source = std::make_unique<prometheus::PrometheusSource>(std::move(prometheus_servers), std::move(shared), loop.clock(), settings.prometheus.timeout);
+        server->metrics_source = std::make_unique<prometheus::PrometheusSource>(std::move(prometheus_servers), std::move(shared), loop.clock(),
+                                                                                settings.prometheus.timeout);
     }
     KN_TRY(HubOptions options, hub_options(settings, environment));
-    KN_TRY(server->hub, Hub::create(loop, server->random, server->stores->ports(), *server->notifier, server->metrics_source.get(), server->metrics, std::move(options)));
+    KN_TRY(server->hub, Hub::create(loop, server->random, server->stores->ports(), *server->notifier, server->metrics_source.get(), server->metrics,
+                                    std::move(options)));
     for (const auto& entry : settings.clusters) {
         KN_TRY(auto source, connect(settings, entry, environment, loop));
         KN_CHECK(server->hub->add_cluster(std::move(source)));
@@ -129,7 +140,8 @@ Result<std::unique_ptr<Server>> build(const config::Config& settings, const Envi
         }
         http.tls = std::move(tls);
     }
-    server->http = std::make_unique<net::HttpServer>(loop, std::move(http), [hub = server->hub.get()](net::HttpRequest request) { return hub->handle(std::move(request)); });
+    server->http = std::make_unique<net::HttpServer>(loop, std::move(http),
+                                                     [hub = server->hub.get()](net::HttpRequest request) { return hub->handle(std::move(request)); });
     return server;
 }
 
@@ -201,7 +213,8 @@ void add_serve(CLI::App& app, int& exit_code) {
     auto file = std::make_shared<std::string>();
     auto ready = std::make_shared<std::string>();
     auto* command = app.add_subcommand("serve", "Serve real clusters");
-    command->add_option("-c,--config", *file, "settings (kubernaut config default shows them all); without it: defaults and KUBERNAUT_* of the environment");
+    command->add_option("-c,--config", *file,
+                        "settings (kubernaut config default shows them all); without it: defaults and KUBERNAUT_* of the environment");
     command->add_option("--port-file", *ready, "write the port here once ready; for scripts that let the system choose it (listen on port 0)");
     command->callback([file, ready, &exit_code] { exit_code = serve(*file, *ready); });
 }

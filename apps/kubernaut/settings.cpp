@@ -45,7 +45,8 @@ std::optional<config::Config> load_settings(const std::string& file, const Envir
     }
     auto loaded = config::load(text, environment);
     for (const auto& warning : loaded.warnings) std::cerr << "warning: " << warning << "\n";
-    for (const auto& problem : loaded.problems) std::cerr << "error: " << (file.empty() ? "" : file + ": ") << problem.field << ": " << problem.message << "\n";
+    for (const auto& problem : loaded.problems)
+        std::cerr << "error: " << (file.empty() ? "" : file + ": ") << problem.field << ": " << problem.message << "\n";
     if (!loaded.problems.empty()) return std::nullopt;
     return std::move(loaded.config);
 }
@@ -62,7 +63,8 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.workflow_timeout = settings.engine.workflow_timeout;
     for (const auto& source : settings.intake.sources) {
         KN_TRY(const std::string token, config::resolve_secret(source.token, environment));
-        o.intake.sources.push_back({.name = source.name, .auth = source.auth, .token = token, .clusters = {source.clusters.begin(), source.clusters.end()}});
+        o.intake.sources.push_back(
+            {.name = source.name, .auth = source.auth, .token = token, .clusters = {source.clusters.begin(), source.clusters.end()}});
     }
     o.intake.cluster_labels = settings.intake.cluster_labels;
     o.intake.aliases = settings.intake.aliases;
@@ -92,7 +94,12 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.guard.opt_in = g.scope == "opt_in";
     o.guard.protected_namespaces = {g.protected_namespaces.begin(), g.protected_namespaces.end()};
     for (const auto& window : g.freeze) {
-        o.guard.freeze.push_back({.name = window.name, .cluster = window.cluster, .ns = window.ns, .weekday = weekday_of(window.weekday), .from_minute = minute_of_day(window.from), .to_minute = minute_of_day(window.to)});
+        o.guard.freeze.push_back({.name = window.name,
+                                  .cluster = window.cluster,
+                                  .ns = window.ns,
+                                  .weekday = weekday_of(window.weekday),
+                                  .from_minute = minute_of_day(window.from),
+                                  .to_minute = minute_of_day(window.to)});
     }
     o.guard.cooldown_ok = g.cooldown_ok;
     o.guard.cooldown_bad = g.cooldown_bad;
@@ -149,7 +156,10 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
         if (to_slash == std::string::npos || from_slash == std::string::npos) {
             return fail(ErrorCode::invalid_argument, "namespace/name: namespace/name expected, not " + to + ": " + from, "decision.secret_sources");
         }
-        actions::SecretSource source{.ns = from.substr(0, from_slash), .name = from.substr(from_slash + 1), .as_name = to.substr(to_slash + 1), .namespaces = {to.substr(0, to_slash)}};
+        actions::SecretSource source{.ns = from.substr(0, from_slash),
+                                     .name = from.substr(from_slash + 1),
+                                     .as_name = to.substr(to_slash + 1),
+                                     .namespaces = {to.substr(0, to_slash)}};
         o.actions.secret_sources.push_back(std::move(source));
     }
 
@@ -160,7 +170,11 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     }
     for (const auto& [cn, name] : settings.auth.mtls) o.auth.add_certificate(cn, name);
     for (const auto& binding : settings.auth.bindings) {
-        o.auth.add_binding({.subject = binding.subject, .role = binding.role, .clusters = binding.clusters, .namespaces = binding.namespaces, .approve_up_to = binding.approve_up_to});
+        o.auth.add_binding({.subject = binding.subject,
+                            .role = binding.role,
+                            .clusters = binding.clusters,
+                            .namespaces = binding.namespaces,
+                            .approve_up_to = binding.approve_up_to});
     }
     return o;
 }

@@ -39,7 +39,8 @@ async::Task<Result<>> inject(sim::SimCluster& cluster, sim::Scenario& scenario, 
 }
 
 async::Task<> inject_in_scope(sim::SimCluster& cluster, sim::Scenario& scenario, async::Clock& clock) {
-    if (auto done = co_await inject(cluster, scenario, clock); !done) std::cout << scenario.id() << ": " << done.error().describe() << "\n" << std::flush;
+    if (auto done = co_await inject(cluster, scenario, clock); !done)
+        std::cout << scenario.id() << ": " << done.error().describe() << "\n" << std::flush;
 }
 
 async::Task<> end(std::vector<Running>& all, async::EventLoop& loop) {
@@ -78,8 +79,9 @@ int run(const Options& options) {
         running.cluster = std::make_unique<sim::SimCluster>(*loop, random, spec);
         const std::string token = make_id("sim_", loop->clock().now(), random);
         running.cluster->api().add_token(token, {.user = "admin", .groups = {"system:masters"}});
-        running.front = std::make_unique<SimFront>(*loop, running.cluster->api(), options.host + ":0", *tls,
-                                                   SimTap{.metrics = [&clock = loop->clock(), metrics = running.cluster->metrics()] { return metrics->text(clock.now()); }});
+        running.front = std::make_unique<SimFront>(
+            *loop, running.cluster->api(), options.host + ":0", *tls,
+            SimTap{.metrics = [&clock = loop->clock(), metrics = running.cluster->metrics()] { return metrics->text(clock.now()); }});
         if (auto started = loop->block_on(running.cluster->start()); !started) {
             std::cerr << "error: " << started.error().describe() << "\n";
             return 1;
@@ -99,8 +101,9 @@ int run(const Options& options) {
         std::cerr << "error: cannot write " << options.kubeconfig << "\n";
         return 1;
     }
-    std::cout << options.clusters << " simulated cluster(s) with " << options.nodes << " nodes each. Look at them with:\n  kubectl --kubeconfig " << options.kubeconfig
-              << " --context sim1 get nodes\nCtrl-C ends them.\n" << std::flush;
+    std::cout << options.clusters << " simulated cluster(s) with " << options.nodes << " nodes each. Look at them with:\n  kubectl --kubeconfig "
+              << options.kubeconfig << " --context sim1 get nodes\nCtrl-C ends them.\n"
+              << std::flush;
     std::vector<sim::Scenario> scenarios;
     async::TaskScope scope(loop->executor());
     for (const auto& name : options.scenarios) {
@@ -116,7 +119,8 @@ int run(const Options& options) {
         }
         scenarios.push_back(*std::move(scenario));
     }
-    for (std::size_t i = 0; i < scenarios.size(); ++i) scope.spawn("scenario", inject_in_scope(*all[i % all.size()].cluster, scenarios[i], loop->clock()));
+    for (std::size_t i = 0; i < scenarios.size(); ++i)
+        scope.spawn("scenario", inject_in_scope(*all[i % all.size()].cluster, scenarios[i], loop->clock()));
     boost::asio::signal_set signals(loop->context(), SIGINT, SIGTERM);
     async::TaskScope ending(loop->executor());
     signals.async_wait([&](boost::system::error_code ec, int) {

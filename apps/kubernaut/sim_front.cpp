@@ -53,8 +53,11 @@ std::string pem_of(const std::function<int(BIO*)>& write) {
 }  // namespace
 
 SimFront::SimFront(async::EventLoop& loop, sim::ApiServer& server, std::string listen, net::TlsFiles tls, SimTap tap)
-    : api_(server), loop_(loop), tap_(std::move(tap)),
-      server_(loop, net::ServerOptions{.listen = std::move(listen), .tls = std::move(tls)}, [this](net::HttpRequest request) { return handle(std::move(request)); }) {}
+    : api_(server),
+      loop_(loop),
+      tap_(std::move(tap)),
+      server_(loop, net::ServerOptions{.listen = std::move(listen), .tls = std::move(tls)},
+              [this](net::HttpRequest request) { return handle(std::move(request)); }) {}
 
 async::Task<net::HttpResponse> SimFront::handle(net::HttpRequest request) {
     sim::Identity identity;
@@ -78,12 +81,18 @@ async::Task<net::HttpResponse> SimFront::handle(net::HttpRequest request) {
         co_return text;
     }
     std::string_view raw;
-    if (request.method == "GET") in.method = kube::Method::get;
-    else if (request.method == "POST") in.method = kube::Method::post;
-    else if (request.method == "PUT") in.method = kube::Method::put;
-    else if (request.method == "PATCH") in.method = kube::Method::patch;
-    else if (request.method == "DELETE") in.method = kube::Method::del;
-    else raw = request.method;
+    if (request.method == "GET")
+        in.method = kube::Method::get;
+    else if (request.method == "POST")
+        in.method = kube::Method::post;
+    else if (request.method == "PUT")
+        in.method = kube::Method::put;
+    else if (request.method == "PATCH")
+        in.method = kube::Method::patch;
+    else if (request.method == "DELETE")
+        in.method = kube::Method::del;
+    else
+        raw = request.method;
     if (!raw.empty() || !api_.is_stream(in)) {
         if (tap_.before) tap_.before(in, identity);
         auto answer = api_.handle(in, identity, raw);
@@ -118,7 +127,8 @@ Result<net::TlsFiles> self_signed(std::chrono::seconds valid_for) {
     X509V3_CTX context;
     X509V3_set_ctx_nodb(&context);
     X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
-    for (const auto& [id, value] : {std::pair(NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1"), std::pair(NID_basic_constraints, "critical,CA:TRUE")}) {
+    for (const auto& [id, value] :
+         {std::pair(NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1"), std::pair(NID_basic_constraints, "critical,CA:TRUE")}) {
         X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, id, value);
         if (extension == nullptr) return failed();
         X509_add_ext(certificate, extension, -1);
@@ -136,12 +146,17 @@ Result<net::TlsFiles> self_signed(std::chrono::seconds valid_for) {
 std::string kubeconfig_of(const std::vector<SimContext>& contexts, const std::string& ca_pem) {
     json::Array clusters, users, list;
     for (const SimContext& each : contexts) {
-        clusters.push_back(json::Object{{"name", each.name}, {"cluster", json::Object{{"server", each.server}, {"certificate-authority-data", base64_encode(ca_pem)}}}});
+        clusters.push_back(json::Object{{"name", each.name},
+                                        {"cluster", json::Object{{"server", each.server}, {"certificate-authority-data", base64_encode(ca_pem)}}}});
         users.push_back(json::Object{{"name", each.name}, {"user", json::Object{{"token", each.token}}}});
         list.push_back(json::Object{{"name", each.name}, {"context", json::Object{{"cluster", each.name}, {"user", each.name}}}});
     }
-    return json::dump_yaml(json::Object{{"apiVersion", "v1"}, {"kind", "Config"}, {"current-context", contexts.empty() ? "" : contexts.front().name},
-                                        {"clusters", std::move(clusters)}, {"users", std::move(users)}, {"contexts", std::move(list)}});
+    return json::dump_yaml(json::Object{{"apiVersion", "v1"},
+                                        {"kind", "Config"},
+                                        {"current-context", contexts.empty() ? "" : contexts.front().name},
+                                        {"clusters", std::move(clusters)},
+                                        {"users", std::move(users)},
+                                        {"contexts", std::move(list)}});
 }
 
 }  // namespace kn::app

@@ -13,7 +13,9 @@ Result<Selector> parse_selector(std::string_view text) {
     const auto brace = text.find('{');
     selector.name = text.substr(0, brace);
     if (brace == std::string_view::npos) return selector;
-    const auto refuse = [&] { return fail(ErrorCode::invalid_argument, "the simulator answers plain selectors only, not \"" + std::string(text) + "\""); };
+    const auto refuse = [&] {
+        return fail(ErrorCode::invalid_argument, "the simulator answers plain selectors only, not \"" + std::string(text) + "\"");
+    };
     if (text.back() != '}') return refuse();
     std::string_view rest = text.substr(brace + 1, text.size() - brace - 2);
     while (!rest.empty()) {
@@ -30,7 +32,8 @@ Result<Selector> parse_selector(std::string_view text) {
 
 }  // namespace
 
-ports::Task<Result<std::vector<ports::Series>>> SimMetricsSource::range(const ClusterId& cluster, std::string promql, Instant from, Instant to, Duration step, Deadline) {
+ports::Task<Result<std::vector<ports::Series>>> SimMetricsSource::range(const ClusterId& cluster, std::string promql, Instant from, Instant to,
+                                                                        Duration step, Deadline) {
     const auto found = clusters_.find(cluster);
     if (found == clusters_.end()) co_return fail(ErrorCode::not_found, "no metrics for cluster " + cluster.str());
     KN_CO_TRY(auto selector, parse_selector(promql));

@@ -9,20 +9,13 @@ constexpr Duration longest_life = 4s;
 
 const char* name_of(Doom::At at) {
     switch (at) {
-        case Doom::At::time:
-            return "at a random time";
-        case Doom::At::before_write:
-            return "before a write reached the cluster";
-        case Doom::At::after_write:
-            return "after a write, before its answer";
-        case Doom::At::before_dry_run:
-            return "before a dry run";
-        case Doom::At::after_dry_run:
-            return "after a dry run, before its answer";
-        case Doom::At::during_post:
-            return "while an alert was being posted";
-        case Doom::At::never:
-            return "never";
+        case Doom::At::time: return "at a random time";
+        case Doom::At::before_write: return "before a write reached the cluster";
+        case Doom::At::after_write: return "after a write, before its answer";
+        case Doom::At::before_dry_run: return "before a dry run";
+        case Doom::At::after_dry_run: return "after a dry run, before its answer";
+        case Doom::At::during_post: return "while an alert was being posted";
+        case Doom::At::never: return "never";
     }
     return "?";
 }

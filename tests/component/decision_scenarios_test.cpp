@@ -5,12 +5,12 @@
 #include <cstdlib>
 #include <set>
 
+#include "kubernaut/actions/registry.hpp"
 #include "kubernaut/catalog/catalog.hpp"
 #include "kubernaut/decision/correlator.hpp"
 #include "kubernaut/decision/incident_driver.hpp"
 #include "kubernaut/fleet/fleet.hpp"
 #include "kubernaut/intake/parse.hpp"
-#include "kubernaut/actions/registry.hpp"
 #include "kubernaut/sim/scenario/cluster.hpp"
 #include "kubernaut/sim/scenario/scenario.hpp"
 #include "kubernaut/store/open_store.hpp"
@@ -22,7 +22,8 @@ namespace {
 class Generator final : public ports::MetricsSource {
 public:
     explicit Generator(std::shared_ptr<sim::Metrics> metrics) : metrics_(std::move(metrics)) {}
-    async::Task<Result<std::vector<ports::Series>>> range(const ClusterId&, std::string promql, Instant from, Instant to, Duration step, Deadline) override {
+    async::Task<Result<std::vector<ports::Series>>> range(const ClusterId&, std::string promql, Instant from, Instant to, Duration step,
+                                                          Deadline) override {
         const auto brace = promql.find('{');
         const auto end = promql.find('}');
         if (brace == std::string::npos || promql.find('(') != std::string::npos) co_return fail(ErrorCode::unimplemented, "not a plain selector");
@@ -97,8 +98,9 @@ TEST_P(Scenarios, AreTakenForWhatTheyAre) {
     // Files write "Kind.group/ns/name", and "Kind/name" without namespace.
     const auto& target = scenario->target();
     const auto slash = target.find('/'), last_slash = target.rfind('/'), dot = target.substr(0, slash).find('.');
-    ObjectKey named{ClusterId{"eu1"}, slash == last_slash ? "" : target.substr(slash + 1, last_slash - slash - 1), target.substr(0, std::min(dot, slash)),
-                    dot == std::string::npos ? "" : target.substr(dot + 1, slash - dot - 1), target.substr(last_slash + 1)};
+    ObjectKey named{ClusterId{"eu1"}, slash == last_slash ? "" : target.substr(slash + 1, last_slash - slash - 1),
+                    target.substr(0, std::min(dot, slash)), dot == std::string::npos ? "" : target.substr(dot + 1, slash - dot - 1),
+                    target.substr(last_slash + 1)};
     Generator generator(bed.cluster.metrics());
     DecisionOptions options;
     EvidenceCollector collector(loop.clock(), *bed.fleet, bed.stores->ports().registry, bed.stores->ports().incidents, &generator, options);
@@ -135,9 +137,10 @@ TEST_P(Scenarios, AreTakenForWhatTheyAre) {
         input.cluster = key->cluster;
         input.environment = Environment::staging;
         const auto result = planner.plan(input);
-        last = input.diagnosis.fault_class + " → " + result.plan.workflow + " p=" + std::to_string(input.diagnosis.p) + " margin=" + std::to_string(input.diagnosis.margin) + " " +
-               result.reason + "\n";
-        for (const auto& c : input.diagnosis.candidates) last += "   " + c.fault_class + " " + std::to_string(c.p) + (c.excluded ? " out: " : " ") + c.why_not + "\n";
+        last = input.diagnosis.fault_class + " → " + result.plan.workflow + " p=" + std::to_string(input.diagnosis.p) +
+               " margin=" + std::to_string(input.diagnosis.margin) + " " + result.reason + "\n";
+        for (const auto& c : input.diagnosis.candidates)
+            last += "   " + c.fault_class + " " + std::to_string(c.p) + (c.excluded ? " out: " : " ") + c.why_not + "\n";
         for (const auto& a : result.plan.alternatives) last += "   not " + a.workflow + ": " + a.why_not + "\n";
         for (const auto& f : input.facts.list()) last += "     " + f.name + " = " + (f.state == Truth::unknown ? "?" : json::dump(f.value)) + "\n";
         const bool right = input.diagnosis.fault_class == expect.fault_class &&
@@ -146,8 +149,8 @@ TEST_P(Scenarios, AreTakenForWhatTheyAre) {
         // Some are left alone by the guardrails, not by the plan.
         if (!expect.leave_alone) EXPECT_TRUE(std::ranges::find(expect.must_not, result.plan.workflow) == expect.must_not.end()) << last;
         if (right) {
-            std::printf("%s: %s p=%.2f margin=%.2f → %s after %d s%s\n", GetParam().c_str(), input.diagnosis.fault_class.c_str(), input.diagnosis.p, input.diagnosis.margin,
-                        result.plan.workflow.c_str(), 90 + i * 15, result.needs_approval ? " (asks)" : "");
+            std::printf("%s: %s p=%.2f margin=%.2f → %s after %d s%s\n", GetParam().c_str(), input.diagnosis.fault_class.c_str(), input.diagnosis.p,
+                        input.diagnosis.margin, result.plan.workflow.c_str(), 90 + i * 15, result.needs_approval ? " (asks)" : "");
             EXPECT_FALSE(result.needs_approval && real && !expect.needs_approval) << last;
             return;
         }

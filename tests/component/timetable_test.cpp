@@ -25,7 +25,8 @@ TEST(Timetable, EveryFaultEndsAsItShould) {
     const auto reports = play({}, seed);
     EXPECT_GE(reports.size(), 26U);
     for (const auto& report : reports) {
-        std::string story = "seed " + std::to_string(seed) + ", " + report.id + ": taken for " + report.classified + ", done " + report.workflow + ", outcome " + report.outcome;
+        std::string story = "seed " + std::to_string(seed) + ", " + report.id + ": taken for " + report.classified + ", done " + report.workflow +
+                            ", outcome " + report.outcome;
         for (const auto& harm : report.harm) story += "\n  " + harm;
         for (const auto& missing : report.missing) story += "\n  missing: " + missing;
         EXPECT_TRUE(report.right()) << story;

@@ -29,7 +29,8 @@ public:
         if (!started) ADD_FAILURE() << started.error().describe();
         cluster_->api().add_token("viewer-token", {.user = "viewer"});
         kube::Client admin(transport(Who::admin), loop_->clock());
-        const auto binding = json::parse(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"testbed-viewer"},
+        const auto binding =
+            json::parse(R"({"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"testbed-viewer"},
             "roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"},"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"viewer"}]})");
         const auto bound = loop_->block_on(admin.create(kube::resources::cluster_role_bindings, "", *binding, {}, loop_->clock().deadline_in(10s)));
         if (!bound) ADD_FAILURE() << bound.error().describe();
@@ -58,7 +59,10 @@ public:
     }
     void compact() override {
         // As in a real cluster, where what is compacted is older than something.
-        kube::Request later{.method = kube::Method::post, .path = "/api/v1/namespaces/default/configmaps", .content_type = "application/json", .body = R"({"metadata":{"generateName":"compaction-"}})"};
+        kube::Request later{.method = kube::Method::post,
+                            .path = "/api/v1/namespaces/default/configmaps",
+                            .content_type = "application/json",
+                            .body = R"({"metadata":{"generateName":"compaction-"}})"};
         EXPECT_EQ(cluster_->api().handle(later, {.user = "kubernetes-admin", .groups = {"system:masters"}}).status, 201);
         cluster_->api().compact();
     }
@@ -68,8 +72,10 @@ public:
         const auto mark = target.find('?');
         request.path = target.substr(0, mark);
         for (const auto& [name, value] : headers) {
-            if (name == "Accept") request.accept = value;
-            else request.headers.emplace_back(name, value);
+            if (name == "Accept")
+                request.accept = value;
+            else
+                request.headers.emplace_back(name, value);
         }
         return cluster_->api().handle(request, {.user = "kubernetes-admin", .groups = {"system:masters"}}, method);
     }
@@ -79,7 +85,9 @@ private:
     /// What the front of the server says to a token that it does not know.
     class Refusing final : public kube::Transport {
         async::Task<Result<kube::Response>> send(kube::Request, Deadline) override { co_return sim::ApiServer::unauthorized(); }
-        async::Task<Result<std::unique_ptr<kube::Stream>>> open(kube::Request, Deadline) override { co_return fail(ErrorCode::unauthenticated, "401"); }
+        async::Task<Result<std::unique_ptr<kube::Stream>>> open(kube::Request, Deadline) override {
+            co_return fail(ErrorCode::unauthenticated, "401");
+        }
     };
     SeededRandom random_{11};
     std::unique_ptr<async::EventLoop> loop_;
@@ -88,7 +96,8 @@ private:
 
 class RealBackend final : public Backend {
 public:
-    RealBackend(Testbed& bed, TestCluster cluster, int minor) : bed_(bed), cluster_(std::move(cluster)), minor_(minor), loop_(async::EventLoop::real()) {
+    RealBackend(Testbed& bed, TestCluster cluster, int minor)
+        : bed_(bed), cluster_(std::move(cluster)), minor_(minor), loop_(async::EventLoop::real()) {
         config_ = kube::load_kubeconfig(cluster_.kubeconfig, cluster_.name).value();
     }
     ~RealBackend() override { transports_.clear(); }
@@ -126,8 +135,10 @@ public:
         for (int n = 0; loop_->clock().steady() < end; ++n) {
             (void)loop_->block_on(client.patch(kube::resources::config_maps, "default", name, kube::PatchType::merge,
                                                json::Object{{"data", json::Object{{"n", std::to_string(n)}}}}, {}, soon()));
-            const auto exact = loop_->block_on(client.call({.path = "/api/v1/namespaces/default/configmaps",
-                                                            .query = {{"resourceVersion", version}, {"resourceVersionMatch", "Exact"}, {"limit", "1"}}}, soon()));
+            const auto exact =
+                loop_->block_on(client.call({.path = "/api/v1/namespaces/default/configmaps",
+                                             .query = {{"resourceVersion", version}, {"resourceVersionMatch", "Exact"}, {"limit", "1"}}},
+                                            soon()));
             if (!exact && exact.error().reason == "Expired") return;
             loop_->run_for(250ms);
         }
@@ -166,7 +177,9 @@ public:
             blob(CURLOPT_SSLCERT_BLOB, config_.client_cert_pem);
             blob(CURLOPT_SSLKEY_BLOB, config_.client_key_pem);
         }
-        const auto take_body = +[](char* data, std::size_t size, std::size_t count, void* into) { return static_cast<std::string*>(into)->append(data, size * count), size * count; };
+        const auto take_body = +[](char* data, std::size_t size, std::size_t count, void* into) {
+            return static_cast<std::string*>(into)->append(data, size * count), size * count;
+        };
         const auto take_header = +[](char* data, std::size_t size, std::size_t count, void* into) {
             const std::string line(data, size * count);
             if (const auto colon = line.find(": "); colon != std::string::npos) {

@@ -38,8 +38,8 @@ public:
 };
 
 struct BackendName {
-    const char* name;   ///< "simulator", "v1_36"
-    int minor;          ///< 0: the newest that the simulator imitates
+    const char* name;  ///< "simulator", "v1_36"
+    int minor;         ///< 0: the newest that the simulator imitates
 };
 
 /// Brought up on first use, ended with the program. An error says why it is not there; `absent` means that it was not built.

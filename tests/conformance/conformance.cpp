@@ -103,16 +103,18 @@ Watched Conformance::read(kube::Stream& stream, const std::function<bool(const W
 }
 
 std::string Conformance::config_map(std::string_view name, std::string_view data, std::string_view more) {
-    return R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")" + std::string(name) + "\"" + (more.empty() ? "" : "," + std::string(more)) + R"(},"data":)" + std::string(data) + "}";
+    return R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")" + std::string(name) + "\"" +
+           (more.empty() ? "" : "," + std::string(more)) + R"(},"data":)" + std::string(data) + "}";
 }
 
 std::string Conformance::pod(std::string_view name, std::string_view spec_extra, std::string_view labels) {
-    return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + std::string(name) + R"(","labels":)" + std::string(labels) + R"(},"spec":{)" + std::string(spec_extra) +
-           (spec_extra.empty() ? "" : ",") + R"("containers":[{"name":"c","image":"r.example/c:1"}]}})";
+    return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + std::string(name) + R"(","labels":)" + std::string(labels) + R"(},"spec":{)" +
+           std::string(spec_extra) + (spec_extra.empty() ? "" : ",") + R"("containers":[{"name":"c","image":"r.example/c:1"}]}})";
 }
 
 std::string Conformance::deployment(std::string_view name, int replicas) {
-    return R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":")" + std::string(name) + R"(","labels":{"a":"1"}},"spec":{"replicas":)" + std::to_string(replicas) +
+    return R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":")" + std::string(name) +
+           R"(","labels":{"a":"1"}},"spec":{"replicas":)" + std::to_string(replicas) +
            R"(,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"tolerations":[{"key":"k","operator":"Exists"}],"containers":[
            {"name":"app","image":"r.example/web:1","env":[{"name":"A","value":"1"},{"name":"B","value":"2"}],"ports":[{"containerPort":80}]},{"name":"side","image":"r.example/side:1"}]}}}})";
 }
@@ -137,15 +139,17 @@ Answer Conformance::make_deployment(std::string_view name, int replicas) {
 }
 
 void Conformance::set_running(std::string_view name, bool ready) {
-    const auto done = merge(core("pods/") + std::string(name) + "/status",
-                            R"({"status":{"phase":"Running","conditions":[{"type":"Ready","status":")" + std::string(ready ? "True" : "False") + R"("}]}})");
+    const auto done =
+        merge(core("pods/") + std::string(name) + "/status",
+              R"({"status":{"phase":"Running","conditions":[{"type":"Ready","status":")" + std::string(ready ? "True" : "False") + R"("}]}})");
     EXPECT_EQ(done.code, 200) << done.raw.body;
 }
 
 void Conformance::make_widgets() {
     static std::set<std::string> done;
     if (!done.insert(GetParam()).second) return;
-    const auto made = post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
+    const auto made =
+        post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
         "metadata":{"name":"widgets.test.example"},"spec":{"group":"test.example","scope":"Namespaced","names":{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"},
         "versions":[{"name":"v1","served":true,"storage":true,"subresources":{"status":{},"scale":{"specReplicasPath":".spec.n","statusReplicasPath":".status.n"}},
         "additionalPrinterColumns":[{"name":"N","type":"integer","jsonPath":".spec.n"}],

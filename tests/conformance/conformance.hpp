@@ -19,10 +19,7 @@
 
 namespace kn::conformance {
 
-template <class Range, class T>
-bool has(const Range& range, const T& value) {
-    return std::ranges::find(range, value) != std::ranges::end(range);
-}
+template <class Range, class T> bool has(const Range& range, const T& value) { return std::ranges::find(range, value) != std::ranges::end(range); }
 
 /// What one raw request gave.
 struct Answer {
@@ -50,7 +47,7 @@ struct CallOptions {
 struct Watched {
     int code = 0;
     std::vector<kube::WatchEvent> events;
-    bool ended = false;   ///< by the server; else the test had seen enough or nothing more came
+    bool ended = false;  ///< by the server; else the test had seen enough or nothing more came
     std::string text;
     [[nodiscard]] std::vector<std::string> names() const {
         std::vector<std::string> out;
@@ -64,19 +61,22 @@ class Conformance : public testing::TestWithParam<const char*> {
 protected:
     void SetUp() override;
 
-    template <class T>
-    T wait(async::Task<T> task) {
-        return loop().block_on(std::move(task));
-    }
+    template <class T> T wait(async::Task<T> task) { return loop().block_on(std::move(task)); }
     async::EventLoop& loop() { return server->loop(); }
     [[nodiscard]] Deadline soon(Duration d = 60s) { return loop().clock().deadline_in(d); }
     bool eventually(const std::function<bool()>& done, Duration limit = 120s);
 
     Answer call(kube::Method method, std::string_view target, std::string body = {}, CallOptions options = {});
     Answer get(std::string_view target, CallOptions options = {}) { return call(kube::Method::get, target, {}, std::move(options)); }
-    Answer post(std::string_view target, std::string body, CallOptions options = {}) { return call(kube::Method::post, target, std::move(body), std::move(options)); }
-    Answer put(std::string_view target, std::string body, CallOptions options = {}) { return call(kube::Method::put, target, std::move(body), std::move(options)); }
-    Answer del(std::string_view target, std::string body = {}, CallOptions options = {}) { return call(kube::Method::del, target, std::move(body), std::move(options)); }
+    Answer post(std::string_view target, std::string body, CallOptions options = {}) {
+        return call(kube::Method::post, target, std::move(body), std::move(options));
+    }
+    Answer put(std::string_view target, std::string body, CallOptions options = {}) {
+        return call(kube::Method::put, target, std::move(body), std::move(options));
+    }
+    Answer del(std::string_view target, std::string body = {}, CallOptions options = {}) {
+        return call(kube::Method::del, target, std::move(body), std::move(options));
+    }
     Answer merge(std::string_view target, std::string body) { return patch("application/merge-patch+json", target, std::move(body)); }
     Answer strategic(std::string_view target, std::string body) { return patch("application/strategic-merge-patch+json", target, std::move(body)); }
     Answer json_patch(std::string_view target, std::string body) { return patch("application/json-patch+json", target, std::move(body)); }
@@ -91,7 +91,9 @@ protected:
     Watched read(kube::Stream& stream, const std::function<bool(const Watched&)>& enough = {}, Duration silence = 30s);
 
     // Paths and bodies.
-    [[nodiscard]] std::string core(std::string_view rest = {}) const { return "/api/v1/namespaces/" + ns + (rest.empty() ? "" : "/" + std::string(rest)); }
+    [[nodiscard]] std::string core(std::string_view rest = {}) const {
+        return "/api/v1/namespaces/" + ns + (rest.empty() ? "" : "/" + std::string(rest));
+    }
     [[nodiscard]] std::string apps(std::string_view rest) const { return "/apis/apps/v1/namespaces/" + ns + "/" + std::string(rest); }
     static std::string config_map(std::string_view name, std::string_view data = R"({"a":"1"})", std::string_view more_metadata = {});
     static std::string pod(std::string_view name, std::string_view spec_extra = {}, std::string_view labels = R"({"app":"x"})");

@@ -7,7 +7,8 @@
 namespace kn::conformance {
 namespace {
 
-const std::string aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+const std::string aggregated =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
 
 TEST_P(Conformance, TheVersionIsToldInMajorAndMinor) {
     const auto answer = get("/version");
@@ -75,8 +76,11 @@ TEST_P(Conformance, TheClientDiscoversOneKindByNameAndSaysWhenItIsNotServed) {
 
 TEST_P(Conformance, AGroupWhoseServerIsDeadBreaksNothingButItself) {
     const std::string group = "broken" + ns + ".example";
-    const auto made = post("/apis/apiregistration.k8s.io/v1/apiservices", R"({"apiVersion":"apiregistration.k8s.io/v1","kind":"APIService","metadata":{"name":"v1.)" + group +
-                           R"("},"spec":{"group":")" + group + R"(","version":"v1","groupPriorityMinimum":100,"versionPriority":100,"insecureSkipTLSVerify":true,"service":{"name":"nope","namespace":")" + ns + "\"}}}");
+    const auto made = post(
+        "/apis/apiregistration.k8s.io/v1/apiservices",
+        R"({"apiVersion":"apiregistration.k8s.io/v1","kind":"APIService","metadata":{"name":"v1.)" + group + R"("},"spec":{"group":")" + group +
+            R"(","version":"v1","groupPriorityMinimum":100,"versionPriority":100,"insecureSkipTLSVerify":true,"service":{"name":"nope","namespace":")" +
+            ns + "\"}}}");
     ASSERT_EQ(made.code, 201) << made.raw.body;
     Answer things;
     EXPECT_TRUE(eventually([&] { return things = get("/apis/" + group + "/v1/things"), things.code == 503; })) << things.code;

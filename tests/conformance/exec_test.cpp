@@ -1,6 +1,6 @@
 // exec and port-forward through a real API server to a node that streams (facts 21 to 23).
-#include "conformance.hpp"
 #include "kubernaut/kube/exec.hpp"
+#include "conformance.hpp"
 #include "test_server.hpp"
 
 namespace kn::conformance {
@@ -14,13 +14,17 @@ protected:
         Conformance::SetUp();
         if (server == nullptr || IsSkipped() || server->simulated()) return;
         make_pod("p", R"("nodeName":"stream-node")");
-        const auto running = merge(core("pods/p/status"), R"({"status":{"phase":"Running","containerStatuses":[{"name":"c","ready":true,"restartCount":0,"image":"c","imageID":"","state":{"running":{}}}]}})");
+        const auto running = merge(
+            core("pods/p/status"),
+            R"({"status":{"phase":"Running","containerStatuses":[{"name":"c","ready":true,"restartCount":0,"image":"c","imageID":"","state":{"running":{}}}]}})");
         ASSERT_EQ(running.code, 200) << running.raw.body;
     }
-    Result<kube::ExecResult> exec(std::vector<std::string> command, std::optional<std::string> input = {}, Duration limit = 60s, Who who = Who::admin, std::string pod = "p") {
+    Result<kube::ExecResult> exec(std::vector<std::string> command, std::optional<std::string> input = {}, Duration limit = 60s, Who who = Who::admin,
+                                  std::string pod = "p") {
         kube::ExecPolicy policy{.programs = {"sh", "cat", "sleep", "no-such-program"}, .longest = 120s};
         return wait(kube::exec(server->transport(who), loop().clock(), random, std::move(policy),
-                               {.ns = ns, .pod = std::move(pod), .container = "c", .command = std::move(command), .input = std::move(input)}, soon(limit)));
+                               {.ns = ns, .pod = std::move(pod), .container = "c", .command = std::move(command), .input = std::move(input)},
+                               soon(limit)));
     }
     SeededRandom random{3};
 };
@@ -43,8 +47,9 @@ TEST_P(Exec, WhatIsSentToAProgramEndsSoThatItEndsToo) {
 
 TEST_P(Exec, OutputBeyondTheLimitIsCut) {
     kube::ExecPolicy policy{.programs = {"sh"}};
-    const auto result = wait(kube::exec(server->transport(Who::admin), loop().clock(), random, policy,
-                                        {.ns = ns, .pod = "p", .container = "c", .command = {"sh", "-c", "head -c 100000 /dev/zero"}, .max_output = 1000}, soon()));
+    const auto result =
+        wait(kube::exec(server->transport(Who::admin), loop().clock(), random, policy,
+                        {.ns = ns, .pod = "p", .container = "c", .command = {"sh", "-c", "head -c 100000 /dev/zero"}, .max_output = 1000}, soon()));
     ASSERT_TRUE(result) << result.error().describe();
     EXPECT_EQ(result->out.size(), 1000U);
     EXPECT_TRUE(result->truncated);
@@ -83,7 +88,8 @@ TEST_P(Exec, AProgramThatRunsTooLongIsGivenUpWithItsEndUnknown) {
 }
 
 TEST_P(Exec, APortIsForwardedInBothDirections) {
-    kube::http::TestServer target([](kube::http::Connection& c, const kube::http::SeenRequest& r) { return c.answer(200, "you sent " + r.body), false; });
+    kube::http::TestServer target(
+        [](kube::http::Connection& c, const kube::http::SeenRequest& r) { return c.answer(200, "you sent " + r.body), false; });
     const auto forward = wait(kube::PortForward::open(server->transport(Who::admin), random, ns, "p", target.port(), soon()));
     ASSERT_TRUE(forward) << forward.error().describe();
     ASSERT_TRUE(wait((*forward)->send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", soon())));
@@ -112,7 +118,9 @@ TEST_P(Conformance, AWatchOverWebSocketNeedsAnOrigin) {
     const auto with = wait(upgrader->upgrade(request, {"binary.k8s.io"}, soon()));
     // Which subprotocols it knows differs; what matters is that it is not refused for want of an origin, as it is without one.
     if (!with) EXPECT_NE(with.error().code, ErrorCode::permission_denied) << with.error().describe();
-    const auto refused = server->raw("GET", core("configmaps?watch=1&timeoutSeconds=5"), {{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}, {"Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}});
+    const auto refused = server->raw(
+        "GET", core("configmaps?watch=1&timeoutSeconds=5"),
+        {{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}, {"Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}});
     EXPECT_EQ(refused.status, 403);
     EXPECT_EQ(refused.body, "");
 }
@@ -121,7 +129,8 @@ TEST(ExecOnTheSimulator, SaysThatItCannot) {
     const auto found = backend("simulator");
     SeededRandom random(1);
     auto& loop = found.backend->loop();
-    const auto result = loop.block_on(kube::exec(found.backend->transport(Who::admin), loop.clock(), random, {.programs = {"sh"}}, {.ns = "default", .pod = "p", .command = {"sh"}}, loop.clock().deadline_in(5s)));
+    const auto result = loop.block_on(kube::exec(found.backend->transport(Who::admin), loop.clock(), random, {.programs = {"sh"}},
+                                                 {.ns = "default", .pod = "p", .command = {"sh"}}, loop.clock().deadline_in(5s)));
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().code, unimplemented);
 }

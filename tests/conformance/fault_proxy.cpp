@@ -41,7 +41,8 @@ struct Relay {
         if (is(Fault::Kind::lose_reply)) return true;
         send_head();
         if (is(Fault::Kind::delay) && client.wait_for_close(static_cast<int>(fault->bytes))) return false;
-        const bool last = (is(Fault::Kind::cut_after) || is(Fault::Kind::stall_after)) && passed + static_cast<std::int64_t>(bytes.size()) >= fault->bytes;
+        const bool last =
+            (is(Fault::Kind::cut_after) || is(Fault::Kind::stall_after)) && passed + static_cast<std::int64_t>(bytes.size()) >= fault->bytes;
         if (last) {
             // A chunk that promises more than comes.
             const auto rest = bytes.substr(0, static_cast<std::size_t>(std::max<std::int64_t>(0, fault->bytes - passed)));
@@ -86,8 +87,9 @@ void set_blob(CURL* easy, CURLoption option, const std::string& pem) {
 }  // namespace
 
 FaultProxy::FaultProxy(kube::ConnectionConfig upstream)
-    : upstream_(std::move(upstream)),
-      server_(std::make_unique<kube::http::TestServer>([this](Connection& connection, const SeenRequest& request) { return serve(connection, request); })) {}
+    : upstream_(std::move(upstream)), server_(std::make_unique<kube::http::TestServer>([this](Connection& connection, const SeenRequest& request) {
+          return serve(connection, request);
+      })) {}
 
 kube::ConnectionConfig FaultProxy::config() const {
     kube::ConnectionConfig out;
@@ -143,7 +145,8 @@ bool FaultProxy::serve(Connection& connection, const SeenRequest& request) {
     Relay relay{.client = connection, .fault = fault, .easy = easy};
     curl_slist* headers = nullptr;
     for (const auto& [name, value] : request.headers) {
-        if (name == "accept" || name == "content-type" || name.starts_with("impersonate")) headers = curl_slist_append(headers, (name + ": " + value).c_str());
+        if (name == "accept" || name == "content-type" || name.starts_with("impersonate"))
+            headers = curl_slist_append(headers, (name + ": " + value).c_str());
     }
     headers = curl_slist_append(headers, "Expect:");
     curl_easy_setopt(easy, CURLOPT_URL, (upstream_.server + request.target).c_str());

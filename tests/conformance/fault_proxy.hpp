@@ -14,19 +14,19 @@ namespace kn::conformance {
 /// What happens to one request on its way, or to its answer.
 struct Fault {
     enum class Kind {
-        answer,        ///< answered with `status`, `headers` and `body`; the server never hears of it
-        reset,         ///< the connection is reset; the server never hears of it
-        lose_reply,    ///< the server answers, the connection is reset before anybody hears
-        hang,          ///< no answer until the client gives up
-        cut_after,     ///< `bytes` of the body come, then the connection ends, inside a chunk
-        stall_after,   ///< `bytes` of the body come, then nothing more
-        duplicate,     ///< every piece of the body comes twice
-        delay,         ///< every piece of the body comes `bytes` milliseconds late
+        answer,       ///< answered with `status`, `headers` and `body`; the server never hears of it
+        reset,        ///< the connection is reset; the server never hears of it
+        lose_reply,   ///< the server answers, the connection is reset before anybody hears
+        hang,         ///< no answer until the client gives up
+        cut_after,    ///< `bytes` of the body come, then the connection ends, inside a chunk
+        stall_after,  ///< `bytes` of the body come, then nothing more
+        duplicate,    ///< every piece of the body comes twice
+        delay,        ///< every piece of the body comes `bytes` milliseconds late
     } kind = Kind::answer;
-    std::string match{};   ///< in "METHOD target"; "" = any
+    std::string match{};  ///< in "METHOD target"; "" = any
     int times = 1;
     int status = 503;
-    std::string headers{}; ///< whole lines with CRLF
+    std::string headers{};  ///< whole lines with CRLF
     std::string body{};
     std::int64_t bytes = 0;
 };
@@ -55,7 +55,7 @@ private:
     std::vector<Fault> faults_;
     std::function<std::optional<Fault>(const std::string&)> chooser_;
     std::vector<std::string> seen_;
-    std::unique_ptr<kube::http::TestServer> server_;   ///< last: its threads use the rest
+    std::unique_ptr<kube::http::TestServer> server_;  ///< last: its threads use the rest
 };
 
 }  // namespace kn::conformance

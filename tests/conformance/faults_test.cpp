@@ -41,9 +41,13 @@ protected:
 TEST_P(Faults, AReadIsTriedAgainAfterEveryPassingTrouble) {
     make_config_map("c");
     const std::vector<Fault> troubles = {
-        {.kind = Kind::answer, .status = 503}, {.kind = Kind::answer, .status = 502, .body = "<html>bad gateway</html>"}, {.kind = Kind::answer, .status = 500},
-        {.kind = Kind::answer, .status = 429, .headers = "Retry-After: 1\r\n"}, {.kind = Kind::answer, .status = 200, .body = "<html>not yours</html>"},
-        {.kind = Kind::reset}, {.kind = Kind::cut_after, .bytes = 40},
+        {.kind = Kind::answer, .status = 503},
+        {.kind = Kind::answer, .status = 502, .body = "<html>bad gateway</html>"},
+        {.kind = Kind::answer, .status = 500},
+        {.kind = Kind::answer, .status = 429, .headers = "Retry-After: 1\r\n"},
+        {.kind = Kind::answer, .status = 200, .body = "<html>not yours</html>"},
+        {.kind = Kind::reset},
+        {.kind = Kind::cut_after, .bytes = 40},
     };
     for (auto trouble : troubles) {
         trouble.match = "configmaps/c";
@@ -100,8 +104,12 @@ TEST_P(Faults, AWriteThatWasRefusedForOverloadDidNothing) {
         std::string headers;
         Applied applied;
     };
-    for (const auto& c : std::vector<Case>{{429, "Retry-After: 1\r\n", Applied::no}, {503, "Retry-After: 1\r\n", Applied::no}, {503, "", Applied::maybe}, {500, "", Applied::maybe},
-                                           {504, "", Applied::maybe}, {410, "", Applied::no}}) {
+    for (const auto& c : std::vector<Case>{{429, "Retry-After: 1\r\n", Applied::no},
+                                           {503, "Retry-After: 1\r\n", Applied::no},
+                                           {503, "", Applied::maybe},
+                                           {500, "", Applied::maybe},
+                                           {504, "", Applied::maybe},
+                                           {410, "", Applied::no}}) {
         proxy->script({.kind = Kind::answer, .match = "POST", .status = c.status, .headers = c.headers});
         const auto answer = create("c");
         ASSERT_FALSE(answer) << c.status;
@@ -123,7 +131,11 @@ TEST_P(Faults, AWriteWhoseAnswerIsCutIsInDoubt) {
 class Followed {
 public:
     Followed(Faults&, async::EventLoop& loop, std::shared_ptr<kube::Client> client, kube::ReflectorOptions options)
-        : loop_(loop), cache(std::make_shared<kube::ObjectCache>(res::config_maps)), random_(5), reflector(client, cache, std::move(options), random_), scope_(loop.executor()) {
+        : loop_(loop),
+          cache(std::make_shared<kube::ObjectCache>(res::config_maps)),
+          random_(5),
+          reflector(client, cache, std::move(options), random_),
+          scope_(loop.executor()) {
         scope_.spawn("reflector", reflector.run());
     }
     ~Followed() {
@@ -144,9 +156,16 @@ TEST_P(Faults, AWatchSurvivesCutsRefusalsAndExpiryAndMissesNothing) {
     const std::vector<Fault> troubles = {
         {.kind = Kind::cut_after, .bytes = 700},
         {.kind = Kind::answer, .status = 410, .body = R"({"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Gone","code":410})"},
-        {.kind = Kind::answer, .status = 200, .body = "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"reason\":\"Expired\",\"code\":410}}\n"},
-        {.kind = Kind::answer, .status = 429, .headers = "Retry-After: 1\r\n"}, {.kind = Kind::answer, .status = 500}, {.kind = Kind::answer, .status = 200, .body = "<html>\n"},
-        {.kind = Kind::reset}, {.kind = Kind::duplicate}, {.kind = Kind::delay, .bytes = 100},
+        {.kind = Kind::answer,
+         .status = 200,
+         .body =
+             "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"reason\":\"Expired\",\"code\":410}}\n"},
+        {.kind = Kind::answer, .status = 429, .headers = "Retry-After: 1\r\n"},
+        {.kind = Kind::answer, .status = 500},
+        {.kind = Kind::answer, .status = 200, .body = "<html>\n"},
+        {.kind = Kind::reset},
+        {.kind = Kind::duplicate},
+        {.kind = Kind::delay, .bytes = 100},
     };
     int n = 0;
     for (auto trouble : troubles) {
@@ -160,8 +179,11 @@ TEST_P(Faults, AWatchSurvivesCutsRefusalsAndExpiryAndMissesNothing) {
         EXPECT_TRUE(eventually([&] {
             const auto object = followed.cache->find(ns, name);
             return object != nullptr && json::string_at(*object, "data", "a") == "2";
-        })) << n << ": " << followed.reflector.last_error();
-        EXPECT_TRUE(eventually([&] { return wait(kube::differences(client, *followed.cache, options, soon())).value_or(std::vector<std::string>{"?"}).empty(); })) << n;
+        })) << n
+            << ": " << followed.reflector.last_error();
+        EXPECT_TRUE(eventually([&] {
+            return wait(kube::differences(client, *followed.cache, options, soon())).value_or(std::vector<std::string>{"?"}).empty();
+        })) << n;
         proxy->clear();
     }
 }
@@ -209,8 +231,10 @@ TEST_P(Faults, UnderAStormTheCacheIsRightAgainAtEveryQuietMoment) {
         }
         proxy->clear();
         EXPECT_TRUE(eventually([&] {
-            return followed.cache->synced() && wait(kube::differences(client, *followed.cache, options, soon())).value_or(std::vector<std::string>{"?"}).empty();
-        })) << "round " << round << ": " << followed.reflector.last_error();
+            return followed.cache->synced() &&
+                   wait(kube::differences(client, *followed.cache, options, soon())).value_or(std::vector<std::string>{"?"}).empty();
+        })) << "round "
+            << round << ": " << followed.reflector.last_error();
     }
 }
 

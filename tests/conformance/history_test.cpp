@@ -17,17 +17,21 @@ namespace res = kube::resources;
 
 class History : public testing::TestWithParam<bool> {
 protected:
-    using Seen = std::map<std::pair<std::string, std::string>, std::string>;   // namespace and name → uid and version
+    using Seen = std::map<std::pair<std::string, std::string>, std::string>;  // namespace and name → uid and version
 
-    static std::string state_of(const json::Value& object) { return std::string(kube::uid_of(object)) + "@" + std::string(kube::resource_version_of(object)); }
+    static std::string state_of(const json::Value& object) {
+        return std::string(kube::uid_of(object)) + "@" + std::string(kube::resource_version_of(object));
+    }
     Seen truth() const {
         Seen out;
-        for (const auto* object : server->peek_all(res::config_maps)) out[{std::string(kube::namespace_of(*object)), std::string(kube::name_of(*object))}] = state_of(*object);
+        for (const auto* object : server->peek_all(res::config_maps))
+            out[{std::string(kube::namespace_of(*object)), std::string(kube::name_of(*object))}] = state_of(*object);
         return out;
     }
     static Seen of(const kube::ObjectCache& cache) {
         Seen out;
-        for (const auto& object : cache.list()) out[{std::string(kube::namespace_of(*object)), std::string(kube::name_of(*object))}] = state_of(*object);
+        for (const auto& object : cache.list())
+            out[{std::string(kube::namespace_of(*object)), std::string(kube::name_of(*object))}] = state_of(*object);
         return out;
     }
     kube::Response call(kube::Method method, std::string path, std::string body = {}, std::string type = "application/json") {
@@ -50,7 +54,8 @@ TEST_P(History, TheCacheEqualsTheServerAtEveryQuietMoment) {
     options.watch_history = 500;
     options.write_log_limit = 10;
     server = std::make_unique<sim::ApiServer>(*loop, server_random, options);
-    for (const auto* ns : {"a", "b", "c"}) ASSERT_EQ(call(kube::Method::post, "/api/v1/namespaces", std::string(R"({"metadata":{"name":")") + ns + "\"}}").status, 201);
+    for (const auto* ns : {"a", "b", "c"})
+        ASSERT_EQ(call(kube::Method::post, "/api/v1/namespaces", std::string(R"({"metadata":{"name":")") + ns + "\"}}").status, 201);
 
     const auto client = std::make_shared<kube::Client>(server->transport({.user = "watcher", .groups = {"system:masters"}}), loop->clock());
     const auto cache = std::make_shared<kube::ObjectCache>(res::config_maps);
@@ -84,25 +89,32 @@ TEST_P(History, TheCacheEqualsTheServerAtEveryQuietMoment) {
             const auto collection = "/api/v1/namespaces/" + ns + "/configmaps";
             switch (random.next() % 8) {
                 case 0: (void)call(kube::Method::del, collection + "/" + name); break;
-                case 1: case 2:
-                    (void)call(kube::Method::post, collection, R"({"metadata":{"name":")" + name + R"("},"data":{"a":"1"}})");
-                    break;
+                case 1:
+                case 2: (void)call(kube::Method::post, collection, R"({"metadata":{"name":")" + name + R"("},"data":{"a":"1"}})"); break;
                 default:
-                    (void)call(kube::Method::patch, collection + "/" + name, R"({"data":{"a":")" + std::to_string(random.next()) + "\"}}", "application/merge-patch+json");
+                    (void)call(kube::Method::patch, collection + "/" + name, R"({"data":{"a":")" + std::to_string(random.next()) + "\"}}",
+                               "application/merge-patch+json");
                     break;
             }
             if (random.unit() < 0.02) loop->run_for(Duration{static_cast<int>(random.next() % 3000)});
         }
-        if (const auto dice = random.unit(); dice < 0.10) server->network().cut_streams(watcher);
-        else if (dice < 0.15) server->compact();
-        else if (dice < 0.20) server->restart();
-        else if (dice < 0.25) server->network().set("frozen", {.match = watcher, .freeze_watches = true});
-        else if (dice < 0.30) server->network().set("lossy", {.match = watcher, .latency = 200ms, .jitter = 300ms, .error_rate = 0.3, .throttle_rate = 0.2, .lose_reply = 0.2});
-        else if (dice < 0.33) server->network().set("gone", {.match = watcher, .black_hole = true});
+        if (const auto dice = random.unit(); dice < 0.10)
+            server->network().cut_streams(watcher);
+        else if (dice < 0.15)
+            server->compact();
+        else if (dice < 0.20)
+            server->restart();
+        else if (dice < 0.25)
+            server->network().set("frozen", {.match = watcher, .freeze_watches = true});
+        else if (dice < 0.30)
+            server->network().set("lossy",
+                                  {.match = watcher, .latency = 200ms, .jitter = 300ms, .error_rate = 0.3, .throttle_rate = 0.2, .lose_reply = 0.2});
+        else if (dice < 0.33)
+            server->network().set("gone", {.match = watcher, .black_hole = true});
         loop->run_for(Duration{static_cast<int>(random.next() % 5000)});
         if (random.unit() < 0.5) continue;
         server->network().clear();
-        loop->run_for(10min);   // any backoff, idle limit and request timeout is over
+        loop->run_for(10min);  // any backoff, idle limit and request timeout is over
         ++quiet;
         const auto expected = truth();
         EXPECT_EQ(of(*cache), expected) << "after " << events << " events: " << reflector.last_error();

@@ -148,8 +148,10 @@ TEST_P(Conformance, YamlIsServedToThoseWhoAsk) {
 }
 
 TEST_P(Conformance, EventsAreOneSetUnderTwoGroups) {
-    const auto made = post(core("events"), R"({"apiVersion":"v1","kind":"Event","metadata":{"name":"e.1"},"involvedObject":{"kind":"Pod","namespace":")" + ns +
-                           R"(","name":"p"},"reason":"BackOff","message":"m","type":"Warning","source":{"component":"kubelet"},"firstTimestamp":"2026-11-23T16:12:46Z","lastTimestamp":"2026-11-23T16:12:46Z","count":3})");
+    const auto made = post(
+        core("events"),
+        R"({"apiVersion":"v1","kind":"Event","metadata":{"name":"e.1"},"involvedObject":{"kind":"Pod","namespace":")" + ns +
+            R"(","name":"p"},"reason":"BackOff","message":"m","type":"Warning","source":{"component":"kubelet"},"firstTimestamp":"2026-11-23T16:12:46Z","lastTimestamp":"2026-11-23T16:12:46Z","count":3})");
     ASSERT_EQ(made.code, 201) << made.raw.body;
     EXPECT_EQ(json::array_at(get(core("events?fieldSelector=involvedObject.name%3Dp,reason%3DBackOff")).body, "items").size(), 1U);
     const auto other = get("/apis/events.k8s.io/v1/namespaces/" + ns + "/events/e.1");

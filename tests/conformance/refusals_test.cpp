@@ -51,8 +51,9 @@ TEST_P(Conformance, ToActAsAnotherNeedsTheRightToDoSo) {
     const auto as_bob = get(core("pods"), {.headers = {{"Impersonate-User", "bob"}}});
     EXPECT_EQ(as_bob.code, 403) << "with bob's rights, who has none";
     EXPECT_TRUE(eventually([&] { return get(core("pods"), {.headers = {{"Impersonate-User", "viewer"}}}).code == 200; }));
-    const auto me = post("/apis/authentication.k8s.io/v1/selfsubjectreviews", R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})",
-                         {.headers = {{"Impersonate-User", "carol"}, {"Impersonate-Group", "dev"}}});
+    const auto me =
+        post("/apis/authentication.k8s.io/v1/selfsubjectreviews", R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})",
+             {.headers = {{"Impersonate-User", "carol"}, {"Impersonate-Group", "dev"}}});
     EXPECT_EQ(json::string_at(me.body, "status", "userInfo", "username"), "carol") << me.raw.body;
     EXPECT_EQ(json::string_at(me.body, "status", "userInfo", "groups", 0), "dev");
 }
@@ -89,7 +90,10 @@ TEST_P(Conformance, AnotherUidInAPatchIsRefused) {
     const auto other = merge(core("configmaps/c"), R"({"metadata":{"uid":"00000000-0000-0000-0000-000000000000"},"data":{"a":"3"}})");
     EXPECT_EQ(other.code, 422) << "in a PUT it would be a conflict: " << other.raw.body;
     EXPECT_EQ(other.field(), "metadata.uid");
-    EXPECT_EQ(merge(core("configmaps/c"), R"({"metadata":{"uid":"00000000-0000-0000-0000-000000000000","resourceVersion":"1"},"data":{"a":"3"}})").code, 409) << "with a stale version it is a conflict";
+    EXPECT_EQ(
+        merge(core("configmaps/c"), R"({"metadata":{"uid":"00000000-0000-0000-0000-000000000000","resourceVersion":"1"},"data":{"a":"3"}})").code,
+        409)
+        << "with a stale version it is a conflict";
     auto put_body = get(core("configmaps/c")).body;
     json::make_at(put_body, "metadata", "uid") = "00000000-0000-0000-0000-000000000000";
     EXPECT_EQ(put(core("configmaps/c"), json::dump(put_body)).code, 409);
@@ -98,18 +102,22 @@ TEST_P(Conformance, AnotherUidInAPatchIsRefused) {
 
 TEST_P(Conformance, DeletingWithAnotherUidOrVersionIsAConflict) {
     const auto made = make_config_map("c");
-    const auto uid = del(core("configmaps/c"), R"({"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"00000000-0000-0000-0000-000000000000"}})");
+    const auto uid =
+        del(core("configmaps/c"), R"({"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"00000000-0000-0000-0000-000000000000"}})");
     EXPECT_EQ(uid.code, 409);
     EXPECT_EQ(uid.reason(), "Conflict");
     const auto version = del(core("configmaps/c"), R"({"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"resourceVersion":"1"}})");
     EXPECT_EQ(version.code, 409);
     EXPECT_EQ(get(core("configmaps/c")).code, 200);
     EXPECT_EQ(wait(client->remove(kube::resources::config_maps, ns, "c", {.uid = "other"}, soon())).error().code, aborted);
-    EXPECT_TRUE(wait(client->remove(kube::resources::config_maps, ns, "c", {.uid = std::string(made.uid()), .resource_version = std::string(made.version())}, soon())));
+    EXPECT_TRUE(wait(client->remove(kube::resources::config_maps, ns, "c",
+                                    {.uid = std::string(made.uid()), .resource_version = std::string(made.version())}, soon())));
 }
 
 TEST_P(Conformance, AnInvalidObjectNamesItsFields) {
-    const auto answer = post(apps("deployments"), R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d"},"spec":{"replicas":-1,"selector":{"matchLabels":{"app":"x"}},
+    const auto answer =
+        post(apps("deployments"),
+             R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d"},"spec":{"replicas":-1,"selector":{"matchLabels":{"app":"x"}},
         "template":{"metadata":{"labels":{"app":"y"}},"spec":{"containers":[{"name":"c","image":"c"}]}}}})");
     EXPECT_EQ(answer.code, 422);
     EXPECT_EQ(answer.reason(), "Invalid");
@@ -134,13 +142,15 @@ TEST_P(Conformance, AnImmutableFieldIsInvalid) {
 }
 
 TEST_P(Conformance, AServiceKeepsItsClusterAddress) {
-    const auto made = post(core("services"), R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"selector":{"app":"x"},"ports":[{"port":80}]}})");
+    const auto made = post(core("services"),
+                           R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"selector":{"app":"x"},"ports":[{"port":80}]}})");
     ASSERT_EQ(made.code, 201) << made.raw.body;
     EXPECT_EQ(merge(core("services/s"), R"({"spec":{"clusterIP":"10.96.99.99"}})").code, 422);
 }
 
 TEST_P(Conformance, SomeKindsArePutOnlyWithAVersion) {
-    const std::string body = R"({"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"name":"b"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"app":"x"}}}})";
+    const std::string body =
+        R"({"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"name":"b"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"app":"x"}}}})";
     ASSERT_EQ(post("/apis/policy/v1/namespaces/" + ns + "/poddisruptionbudgets", body).code, 201);
     const auto answer = put("/apis/policy/v1/namespaces/" + ns + "/poddisruptionbudgets/b", body);
     EXPECT_EQ(answer.code, 422);
@@ -192,7 +202,10 @@ TEST_P(Conformance, SelectorsThatCannotBeReadAreABadRequest) {
 }
 
 TEST_P(Conformance, AQuotaThatIsUsedUpForbids) {
-    ASSERT_EQ(post(core("resourcequotas"), R"({"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},"spec":{"hard":{"count/secrets":"0"}}})").code, 201);
+    ASSERT_EQ(
+        post(core("resourcequotas"), R"({"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},"spec":{"hard":{"count/secrets":"0"}}})")
+            .code,
+        201);
     Answer answer;
     EXPECT_TRUE(eventually([&] {
         answer = post(core("secrets"), R"({"apiVersion":"v1","kind":"Secret","metadata":{"generateName":"s-"},"stringData":{"k":"v"}})");
@@ -203,7 +216,10 @@ TEST_P(Conformance, AQuotaThatIsUsedUpForbids) {
 }
 
 TEST_P(Conformance, PodSecurityForbidsPodsAndWarnsOfWorkloads) {
-    ASSERT_EQ(merge("/api/v1/namespaces/" + ns, R"({"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted","pod-security.kubernetes.io/warn":"restricted"}}})").code, 200);
+    ASSERT_EQ(merge("/api/v1/namespaces/" + ns,
+                    R"({"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted","pod-security.kubernetes.io/warn":"restricted"}}})")
+                  .code,
+              200);
     Answer refused;
     EXPECT_TRUE(eventually([&] {
         refused = post(core("pods") + "?dryRun=All", pod("p"));
@@ -248,11 +264,20 @@ TEST_P(Conformance, ARequestThatRunsOutOfItsOwnTimeoutIs504) {
 TEST_P(Conformance, AnAdmissionPolicyThatDeniesIsInvalidWithoutAField) {
     if (server->simulated()) GTEST_SKIP() << "the simulator has no admission policies (CEL)";
     const std::string name = "deny-" + ns;
-    ASSERT_EQ(post("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies", R"({"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingAdmissionPolicy","metadata":{"name":")" + name +
-                   R"("},"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["configmaps"]}],
-                   "namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":")" + ns + R"x("}}},"validations":[{"expression":"!object.metadata.name.startsWith('deny')","message":"no"}]}})x").code, 201);
-    ASSERT_EQ(post("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings", R"({"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingAdmissionPolicyBinding","metadata":{"name":")" + name +
-                   R"("},"spec":{"policyName":")" + name + R"(","validationActions":["Deny"]}})").code, 201);
+    ASSERT_EQ(
+        post(
+            "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+            R"({"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingAdmissionPolicy","metadata":{"name":")" + name +
+                R"("},"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["configmaps"]}],
+                   "namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":")" +
+                ns + R"x("}}},"validations":[{"expression":"!object.metadata.name.startsWith('deny')","message":"no"}]}})x")
+            .code,
+        201);
+    ASSERT_EQ(post("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+                   R"({"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingAdmissionPolicyBinding","metadata":{"name":")" + name +
+                       R"("},"spec":{"policyName":")" + name + R"(","validationActions":["Deny"]}})")
+                  .code,
+              201);
     Answer denied;
     EXPECT_TRUE(eventually([&] { return denied = post(core("configmaps?dryRun=All"), config_map("deny-me")), denied.code != 201; }));
     EXPECT_EQ(denied.code, 422);
@@ -266,9 +291,15 @@ TEST_P(Conformance, AnAdmissionPolicyThatDeniesIsInvalidWithoutAField) {
 TEST_P(Conformance, ADeadWebhookIsAnInternalErrorAndTheEffectIsInDoubt) {
     if (server->simulated()) GTEST_SKIP() << "the simulator calls no webhooks";
     const std::string name = "dead-" + ns;
-    ASSERT_EQ(post("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", R"({"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingWebhookConfiguration","metadata":{"name":")" + name +
-                   R"("},"webhooks":[{"name":"dead.test.example","clientConfig":{"url":"https://127.0.0.1:1/"},"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["configmaps"]}],
-                   "namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":")" + ns + R"("}},"failurePolicy":"Fail","sideEffects":"None","admissionReviewVersions":["v1"],"timeoutSeconds":2}]})").code, 201);
+    ASSERT_EQ(
+        post(
+            "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+            R"({"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingWebhookConfiguration","metadata":{"name":")" + name +
+                R"("},"webhooks":[{"name":"dead.test.example","clientConfig":{"url":"https://127.0.0.1:1/"},"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE"],"resources":["configmaps"]}],
+                   "namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":")" +
+                ns + R"("}},"failurePolicy":"Fail","sideEffects":"None","admissionReviewVersions":["v1"],"timeoutSeconds":2}]})")
+            .code,
+        201);
     Answer broken;
     EXPECT_TRUE(eventually([&] { return broken = post(core("configmaps?dryRun=All"), config_map("c")), broken.code != 201; }));
     EXPECT_EQ(broken.code, 500);

@@ -23,21 +23,26 @@ TEST_P(Conformance, ScaleIsReadAndWrittenWithItsOwnObject) {
     const auto stale = put(apps("deployments/d/scale"), json::dump(wanted));
     EXPECT_EQ(stale.code, 409);
     EXPECT_EQ(stale.error(kube::Method::put).code, aborted);
-    EXPECT_EQ(json::int_at(merge(apps("deployments/d/scale"), R"({"spec":{"replicas":0}})").body, "spec", "replicas").value_or(0), 0) << "a zero may be left out";
+    EXPECT_EQ(json::int_at(merge(apps("deployments/d/scale"), R"({"spec":{"replicas":0}})").body, "spec", "replicas").value_or(0), 0)
+        << "a zero may be left out";
     EXPECT_EQ(merge(apps("deployments/d/scale"), R"({"spec":{"replicas":-1}})").code, 422);
 }
 
 TEST_P(Conformance, ADaemonSetHasNoScale) {
-    ASSERT_EQ(post(apps("daemonsets"), R"({"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"a"},"spec":{"selector":{"matchLabels":{"app":"a"}},
-        "template":{"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"c","image":"c"}]}}}})").code, 201);
+    ASSERT_EQ(
+        post(apps("daemonsets"), R"({"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"a"},"spec":{"selector":{"matchLabels":{"app":"a"}},
+        "template":{"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"c","image":"c"}]}}}})")
+            .code,
+        201);
     EXPECT_EQ(get(apps("daemonsets/a/scale")).code, 404);
 }
 
 class Evictions : public Conformance {
 protected:
     void budget(const std::string& name, int minimum) {
-        const auto made = post("/apis/policy/v1/namespaces/" + ns + "/poddisruptionbudgets", R"({"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"name":")" + name +
-                               R"("},"spec":{"minAvailable":)" + std::to_string(minimum) + R"(,"selector":{"matchLabels":{"app":"x"}}}})");
+        const auto made = post("/apis/policy/v1/namespaces/" + ns + "/poddisruptionbudgets",
+                               R"({"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"name":")" + name +
+                                   R"("},"spec":{"minAvailable":)" + std::to_string(minimum) + R"(,"selector":{"matchLabels":{"app":"x"}}}})");
         ASSERT_EQ(made.code, 201) << made.raw.body;
         ASSERT_TRUE(eventually([&] {
             const auto read = get("/apis/policy/v1/namespaces/" + ns + "/poddisruptionbudgets/" + name);
@@ -45,7 +50,8 @@ protected:
         }));
     }
     Answer evict(const std::string& pod, const std::string& more = {}) {
-        return post(core("pods/") + pod + "/eviction", R"({"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":")" + pod + "\"}" + more + "}");
+        return post(core("pods/") + pod + "/eviction",
+                    R"({"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":")" + pod + "\"}" + more + "}");
     }
 };
 
@@ -105,9 +111,16 @@ TEST_P(Conformance, LogsOfAPodWithoutANodeAreEmptyWith204) {
 }
 
 TEST_P(Conformance, LogsOfTheWrongContainerAreABadRequestThatListsThem) {
-    const auto made = post(core("pods"), R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"two"},"spec":{"automountServiceAccountToken":false,"nodeName":"ghost","containers":[{"name":"one","image":"a"},{"name":"other","image":"b"}]}})");
+    const auto made = post(
+        core("pods"),
+        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"two"},"spec":{"automountServiceAccountToken":false,"nodeName":"ghost","containers":[{"name":"one","image":"a"},{"name":"other","image":"b"}]}})");
     if (made.code == 403) {
-        ASSERT_TRUE(eventually([&] { return post(core("pods"), R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"two"},"spec":{"nodeName":"ghost","containers":[{"name":"one","image":"a"},{"name":"other","image":"b"}]}})").code == 201; }));
+        ASSERT_TRUE(eventually([&] {
+            return post(
+                       core("pods"),
+                       R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"two"},"spec":{"nodeName":"ghost","containers":[{"name":"one","image":"a"},{"name":"other","image":"b"}]}})")
+                       .code == 201;
+        }));
     }
     EXPECT_EQ(get(core("pods/two/log"), {.accept = "*/*"}).code, 400) << "which of the two?";
     EXPECT_EQ(get(core("pods/two/log?container=zzz"), {.accept = "*/*"}).code, 400);
@@ -123,8 +136,11 @@ TEST_P(Conformance, ATokenOfAServiceAccountCanBeAskedForAndUsed) {
     EXPECT_FALSE(token->token.empty());
     EXPECT_GT(token->expires, loop().clock().now() + 5min);
     kube::Client robot(server->with_token(token->token), loop().clock());
-    const auto me = wait(robot.call({.method = kube::Method::post, .path = "/apis/authentication.k8s.io/v1/selfsubjectreviews", .content_type = "application/json",
-                                     .body = R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})"}, soon()));
+    const auto me = wait(robot.call({.method = kube::Method::post,
+                                     .path = "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                                     .content_type = "application/json",
+                                     .body = R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})"},
+                                    soon()));
     ASSERT_TRUE(me) << me.error().describe();
     EXPECT_EQ(json::string_at(*me, "status", "userInfo", "username"), "system:serviceaccount:" + ns + ":robot");
     EXPECT_EQ(wait(client->request_token(ns, "nobody", {}, 600, soon())).error().code, not_found);
@@ -143,10 +159,12 @@ TEST_P(Conformance, RightsCanBeAskedFor) {
 }
 
 TEST_P(Conformance, RulesAndIdentityCanBeAskedFor) {
-    const auto rules = post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", R"({"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectRulesReview","spec":{"namespace":")" + ns + "\"}}");
+    const auto rules = post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+                            R"({"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectRulesReview","spec":{"namespace":")" + ns + "\"}}");
     EXPECT_EQ(rules.code, 201) << rules.raw.body;
     EXPECT_FALSE(json::array_at(rules.body, "status", "resourceRules").empty());
-    const auto me = post("/apis/authentication.k8s.io/v1/selfsubjectreviews", R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})", {.who = Who::alice});
+    const auto me = post("/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                         R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})", {.who = Who::alice});
     EXPECT_EQ(me.code, 201);
     EXPECT_EQ(json::string_at(me.body, "status", "userInfo", "username"), "alice");
 }
@@ -161,17 +179,22 @@ TEST_P(Conformance, ExecWithoutAnUpgradeIsABadRequestAndWithoutRightsForbidden) 
 
 TEST_P(Conformance, EphemeralContainersAreAddedByTheirOwnPath) {
     make_pod("p", R"("nodeName":"ghost")");
-    const auto added = strategic(core("pods/p/ephemeralcontainers"), R"({"spec":{"ephemeralContainers":[{"name":"debug","image":"r.example/debug:1","command":["sh"]}]}})");
+    const auto added = strategic(core("pods/p/ephemeralcontainers"),
+                                 R"({"spec":{"ephemeralContainers":[{"name":"debug","image":"r.example/debug:1","command":["sh"]}]}})");
     EXPECT_EQ(added.code, 200) << added.raw.body;
     EXPECT_EQ(json::string_at(added.body, "spec", "ephemeralContainers", 0, "name"), "debug");
 }
 
 TEST_P(Conformance, ABindingPutsAPodOnANode) {
     make_pod("p", R"("schedulerName":"nobody")");
-    const auto bound = post(core("pods/p/binding"), R"({"apiVersion":"v1","kind":"Binding","metadata":{"name":"p"},"target":{"kind":"Node","name":"ghost"}})");
+    const auto bound =
+        post(core("pods/p/binding"), R"({"apiVersion":"v1","kind":"Binding","metadata":{"name":"p"},"target":{"kind":"Node","name":"ghost"}})");
     EXPECT_EQ(bound.code, 201) << bound.raw.body;
     EXPECT_EQ(json::string_at(get(core("pods/p")).body, "spec", "nodeName"), "ghost");
-    EXPECT_EQ(post(core("pods/p/binding"), R"({"apiVersion":"v1","kind":"Binding","metadata":{"name":"p"},"target":{"kind":"Node","name":"ghost"}})").code, 409) << "once";
+    EXPECT_EQ(
+        post(core("pods/p/binding"), R"({"apiVersion":"v1","kind":"Binding","metadata":{"name":"p"},"target":{"kind":"Node","name":"ghost"}})").code,
+        409)
+        << "once";
 }
 
 TEST_P(Conformance, TheClusterHasAnIdentityThatDoesNotChange) {
@@ -181,10 +204,12 @@ TEST_P(Conformance, TheClusterHasAnIdentityThatDoesNotChange) {
     EXPECT_EQ(wait(client->cluster_uid(soon())).value(), *uid);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Evictions, testing::Values("simulator", "v1_36", "v1_33"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Backends, Evictions, testing::Values("simulator", "v1_36", "v1_33"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 
-INSTANTIATE_TEST_SUITE_P(Backends, Conformance, testing::Values("simulator", "v1_36", "v1_33"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Backends, Conformance, testing::Values("simulator", "v1_36", "v1_33"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace kn::conformance

@@ -44,7 +44,11 @@ TEST_P(Conformance, APatchIsValidatedAsWell) {
     const auto warned = merge(core("configmaps/c"), R"({"dato":{"k":"v"}})");
     EXPECT_EQ(warned.code, 200);
     ASSERT_EQ(warned.raw.warnings().size(), 1U);
-    EXPECT_EQ(wait(client->patch(kube::resources::config_maps, ns, "c", kube::PatchType::merge, json::parse(R"({"dato":{"k":"v"}})").value(), {}, soon())).error().code, invalid_argument)
+    EXPECT_EQ(
+        wait(client->patch(kube::resources::config_maps, ns, "c", kube::PatchType::merge, json::parse(R"({"dato":{"k":"v"}})").value(), {}, soon()))
+            .error()
+            .code,
+        invalid_argument)
         << "our client always asks for Strict";
 }
 
@@ -52,7 +56,8 @@ TEST_P(Conformance, WarningsReachTheClientsListener) {
     std::vector<std::string> heard;
     kube::Client listening(server->transport(Who::admin), loop().clock());
     listening.on_warning([&](std::string_view warning) { heard.emplace_back(warning); });
-    const auto made = wait(listening.create(kube::resources::config_maps, ns, json::parse(config_map("c", "{}", R"("nope":1)")).value(), {.field_validation = "Warn"}, soon()));
+    const auto made = wait(listening.create(kube::resources::config_maps, ns, json::parse(config_map("c", "{}", R"("nope":1)")).value(),
+                                            {.field_validation = "Warn"}, soon()));
     ASSERT_TRUE(made) << made.error().describe();
     EXPECT_EQ(heard, (std::vector<std::string>{R"(unknown field "metadata.nope")"}));
 }
@@ -72,7 +77,8 @@ TEST_P(Conformance, ANameCanBeMadeByTheServer) {
 }
 
 TEST_P(Conformance, AnObjectCanBeSentInYaml) {
-    const auto made = post(core("configmaps"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: yaml}\ndata: {a: 'on'}\n", {.content_type = "application/yaml"});
+    const auto made =
+        post(core("configmaps"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: yaml}\ndata: {a: 'on'}\n", {.content_type = "application/yaml"});
     EXPECT_EQ(made.code, 201) << made.raw.body;
     EXPECT_EQ(json::string_at(made.body, "data", "a"), "on");
 }
@@ -119,7 +125,8 @@ TEST_P(Conformance, APodWithoutANodeGoesAtOnce) {
 
 TEST_P(Conformance, OwnersAreDeletedInTheForegroundTheBackgroundOrLeaveOrphans) {
     const auto owner = make_config_map("owner");
-    const auto reference = R"("ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":")" + std::string(owner.uid()) + R"(","blockOwnerDeletion":true}])";
+    const auto reference = R"("ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":")" + std::string(owner.uid()) +
+                           R"(","blockOwnerDeletion":true}])";
     make_config_map("child", "{}", reference);
     const auto foreground = del(core("configmaps/owner"), R"({"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Foreground"})");
     EXPECT_EQ(foreground.code, 200);
@@ -128,7 +135,8 @@ TEST_P(Conformance, OwnersAreDeletedInTheForegroundTheBackgroundOrLeaveOrphans) 
     EXPECT_TRUE(eventually([&] { return get(core("configmaps/owner")).code == 404 && get(core("configmaps/child")).code == 404; }));
 
     const auto parent = make_config_map("owner");
-    make_config_map("orphan", "{}", R"("ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":")" + std::string(parent.uid()) + R"("}])");
+    make_config_map("orphan", "{}",
+                    R"("ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":")" + std::string(parent.uid()) + R"("}])");
     EXPECT_EQ(del(core("configmaps/owner"), R"({"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Orphan"})").code, 200);
     EXPECT_TRUE(eventually([&] { return get(core("configmaps/owner")).code == 404; }));
     const auto orphan = get(core("configmaps/orphan"));

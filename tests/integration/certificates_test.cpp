@@ -26,7 +26,9 @@ TEST(Certificates, AnIdentityThatEndsIsReplacedByItsSuccessorOnDisk) {
     Client client(make_http_transport(config, {}, *loop), loop->clock());
     const auto list = [&] { return loop->block_on(client.list(resources::namespaces, "", {}, loop->clock().deadline_in(60s))); };
     const auto first = list();
-    if (!first) ASSERT_EQ(first.error().code, ErrorCode::unauthenticated) << "only if this machine was slower than the certificate's life: " << first.error().describe();
+    if (!first)
+        ASSERT_EQ(first.error().code, ErrorCode::unauthenticated)
+            << "only if this machine was slower than the certificate's life: " << first.error().describe();
     const auto end = loop->clock().steady() + 120s;
     auto late = list();
     while (late && loop->clock().steady() < end) {

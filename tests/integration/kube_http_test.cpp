@@ -24,8 +24,10 @@ protected:
         const auto binary = Testbed::find_binary();
         if (!binary) return;
         auto up = Testbed::up(*binary, {"--clusters", "1", "--compaction", "5s"});
-        if (up) bed = new Testbed(*std::move(up));
-        else ADD_FAILURE() << up.error().describe();
+        if (up)
+            bed = new Testbed(*std::move(up));
+        else
+            ADD_FAILURE() << up.error().describe();
     }
     static void TearDownTestSuite() {
         delete bed;
@@ -37,14 +39,12 @@ protected:
         config = load_kubeconfig(bed->clusters()[0].kubeconfig, "").value();
         client = std::make_shared<Client>(make_http_transport(config, {}, *loop), loop->clock());
         ns = "t" + std::to_string(++counter);
-        const auto made = wait(client->create(resources::namespaces, "", J(R"({"kind":"Namespace","apiVersion":"v1","metadata":{"name":")" + ns + "\"}}"), {}, soon()));
+        const auto made = wait(
+            client->create(resources::namespaces, "", J(R"({"kind":"Namespace","apiVersion":"v1","metadata":{"name":")" + ns + "\"}}"), {}, soon()));
         ASSERT_TRUE(made) << made.error().describe();
     }
     [[nodiscard]] Deadline soon(Duration d = 30s) const { return loop->clock().deadline_in(d); }
-    template <class T>
-    T wait(async::Task<T> task) {
-        return loop->block_on(std::move(task));
-    }
+    template <class T> T wait(async::Task<T> task) { return loop->block_on(std::move(task)); }
     /// Looks again every 50 ms until `done()`; false after `limit`.
     bool eventually(const std::function<bool()>& done, Duration limit = 60s) {
         const auto end = loop->clock().steady() + limit;
@@ -65,7 +65,10 @@ protected:
         return made.value_or(json::Object{});
     }
     json::Value config_map(const std::string& name, std::string_view value) {
-        return create(resources::config_maps, json::Object{{"kind", "ConfigMap"}, {"apiVersion", "v1"}, {"metadata", json::Object{{"name", name}}}, {"data", json::Object{{"k", value}}}});
+        return create(
+            resources::config_maps,
+            json::Object{
+                {"kind", "ConfigMap"}, {"apiVersion", "v1"}, {"metadata", json::Object{{"name", name}}}, {"data", json::Object{{"k", value}}}});
     }
 
     static inline Testbed* bed = nullptr;
@@ -91,14 +94,17 @@ TEST_F(RealCluster, CreatesReadsListsAndDeletes) {
     again.get_object()["metadata"].get_object().erase("resourceVersion");
     again.get_object()["metadata"].get_object().erase("uid");
     EXPECT_EQ(wait(client->create(resources::config_maps, ns, again, {}, soon())).error().code, ErrorCode::already_exists);
-    EXPECT_EQ(wait(client->remove(resources::config_maps, ns, "one", {.uid = "00000000-0000-0000-0000-000000000000"}, soon())).error().code, ErrorCode::aborted);
+    EXPECT_EQ(wait(client->remove(resources::config_maps, ns, "one", {.uid = "00000000-0000-0000-0000-000000000000"}, soon())).error().code,
+              ErrorCode::aborted);
     EXPECT_TRUE(wait(client->remove(resources::config_maps, ns, "one", {.uid = std::string(uid_of(made))}, soon())));
     EXPECT_EQ(wait(client->get(resources::config_maps, ns, "one", soon())).error().code, ErrorCode::not_found);
 }
 
 TEST_F(RealCluster, ADryRunChangesNothing) {
     const auto made = config_map("one", "v");
-    const auto patched = wait(client->patch(resources::config_maps, ns, "one", PatchType::merge, J(R"({"data":{"k":"w"}})"), {.write = {.dry_run = true}}, soon())).value();
+    const auto patched =
+        wait(client->patch(resources::config_maps, ns, "one", PatchType::merge, J(R"({"data":{"k":"w"}})"), {.write = {.dry_run = true}}, soon()))
+            .value();
     EXPECT_EQ(json::string_at(patched, "data", "k"), "w");
     EXPECT_EQ(json::string_at(wait(client->get(resources::config_maps, ns, "one", soon())).value(), "data", "k"), "v");
     EXPECT_TRUE(wait(client->remove(resources::config_maps, ns, "one", {.dry_run = true}, soon())));
@@ -114,12 +120,14 @@ TEST_F(RealCluster, PatchesWithPreconditionsSayWhyTheyFail) {
     EXPECT_EQ(conflict.error().code, ErrorCode::aborted);
     EXPECT_EQ(conflict.error().reason, "Conflict");
     EXPECT_EQ(conflict.error().applied, Applied::no);
-    const auto test = wait(client->patch(resources::config_maps, ns, "one", PatchType::json, J(R"([{"op":"test","path":"/data/k","value":"v"}])"), {}, soon()));
+    const auto test =
+        wait(client->patch(resources::config_maps, ns, "one", PatchType::json, J(R"([{"op":"test","path":"/data/k","value":"v"}])"), {}, soon()));
     EXPECT_EQ(test.error().code, ErrorCode::invalid_argument);
     const auto strict = wait(client->patch(resources::config_maps, ns, "one", PatchType::merge, J(R"({"dato":{"k":"x"}})"), {}, soon()));
     EXPECT_EQ(strict.error().code, ErrorCode::invalid_argument) << "fieldValidation=Strict";
     json::Value applied = J(R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"one"},"data":{"k":"mine"}})");
-    const auto owned = wait(client->patch(resources::config_maps, ns, "one", PatchType::apply, applied, {.write = {.field_manager = "other"}}, soon()));
+    const auto owned =
+        wait(client->patch(resources::config_maps, ns, "one", PatchType::apply, applied, {.write = {.field_manager = "other"}}, soon()));
     EXPECT_EQ(owned.error().reason, "FieldManagerConflict");
     EXPECT_EQ(owned.error().code, ErrorCode::failed_precondition);
 }
@@ -146,7 +154,8 @@ TEST_F(RealCluster, ThousandsOfReadsBesideOpenWatchesAllSucceed) {
     for (const auto& watch : watches) EXPECT_TRUE(wait(watch->next(soon()))) << "still alive, with the first event";
 }
 
-const char* const deployment = R"({"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"web","labels":{"a":"1","b":"2"},"finalizers":["example.com/a"]},
+const char* const deployment =
+    R"({"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"web","labels":{"a":"1","b":"2"},"finalizers":["example.com/a"]},
     "spec":{"replicas":0,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{
     "tolerations":[{"key":"k","operator":"Exists"}],"volumes":[{"name":"v1","emptyDir":{}},{"name":"v2","emptyDir":{}}],
     "initContainers":[{"name":"i","image":"i:1"}],
@@ -178,30 +187,32 @@ TEST_F(RealCluster, StrategicMergePatchesGiveWhatOurOwnComputationGives) {
         const auto theirs = wait(client->patch(resources::deployments, ns, "web", PatchType::strategic, J(patch), {}, soon()));
         ASSERT_TRUE(theirs) << patch << theirs.error().describe();
         // The server adds defaults to new elements: ours must be contained in theirs, in the same order, and lists must be as long.
-        const std::function<void(const json::Value&, const json::Value&, const std::string&)> contained = [&](const json::Value& mine, const json::Value& its,
-                                                                                                             const std::string& path) {
-            if (const auto* object = mine.if_object()) {
-                for (const auto& [key, value] : *object) {
-                    const auto* other = json::at(its, std::string_view(key));
-                    const bool empty = (value.is_array() && value.get_array().empty()) || (value.is_object() && value.get_object().empty());
-                    if (other == nullptr && empty) continue;
-                    ASSERT_NE(other, nullptr) << patch << " at " << path << "/" << std::string_view(key);
-                    contained(value, *other, path + "/" + std::string(key));
+        const std::function<void(const json::Value&, const json::Value&, const std::string&)> contained =
+            [&](const json::Value& mine, const json::Value& its, const std::string& path) {
+                if (const auto* object = mine.if_object()) {
+                    for (const auto& [key, value] : *object) {
+                        const auto* other = json::at(its, std::string_view(key));
+                        const bool empty = (value.is_array() && value.get_array().empty()) || (value.is_object() && value.get_object().empty());
+                        if (other == nullptr && empty) continue;
+                        ASSERT_NE(other, nullptr) << patch << " at " << path << "/" << std::string_view(key);
+                        contained(value, *other, path + "/" + std::string(key));
+                    }
+                } else if (const auto* array = mine.if_array()) {
+                    ASSERT_TRUE(its.is_array() && its.get_array().size() == array->size())
+                        << patch << " at " << path << ": " << json::dump(mine) << " / " << json::dump(its);
+                    for (std::size_t i = 0; i < array->size(); ++i) contained((*array)[i], its.get_array()[i], path + "/" + std::to_string(i));
+                } else {
+                    EXPECT_EQ(mine, its) << patch << " at " << path;
                 }
-            } else if (const auto* array = mine.if_array()) {
-                ASSERT_TRUE(its.is_array() && its.get_array().size() == array->size()) << patch << " at " << path << ": " << json::dump(mine) << " / " << json::dump(its);
-                for (std::size_t i = 0; i < array->size(); ++i) contained((*array)[i], its.get_array()[i], path + "/" + std::to_string(i));
-            } else {
-                EXPECT_EQ(mine, its) << patch << " at " << path;
-            }
-        };
+            };
         contained(json::object_at(*ours, "spec"), json::object_at(*theirs, "spec"), "spec");
         for (const auto* field : {"labels", "finalizers"}) {
             const auto* mine = json::at(*ours, "metadata", field);
             const auto* its = json::at(*theirs, "metadata", field);
             EXPECT_EQ(mine == nullptr ? "none" : json::canonical(*mine), its == nullptr ? "none" : json::canonical(*its)) << patch;
         }
-        EXPECT_EQ(json::object_at(*ours, "spec", "template", "spec", "nodeSelector"), json::object_at(*theirs, "spec", "template", "spec", "nodeSelector"));
+        EXPECT_EQ(json::object_at(*ours, "spec", "template", "spec", "nodeSelector"),
+                  json::object_at(*theirs, "spec", "template", "spec", "nodeSelector"));
         before = *theirs;
     }
 }
@@ -234,10 +245,15 @@ TEST_F(RealCluster, DiscoversKinds) {
 }
 
 TEST_F(RealCluster, EvictionObeysTheDisruptionBudget) {
-    create(resources::pod_disruption_budgets, J(R"({"kind":"PodDisruptionBudget","apiVersion":"policy/v1","metadata":{"name":"b"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"app":"x"}}}})"));
-    create(resources::pods, J(R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","labels":{"app":"x"}},"spec":{"nodeName":"","containers":[{"name":"c","image":"c"}]}})"));
+    create(
+        resources::pod_disruption_budgets,
+        J(R"({"kind":"PodDisruptionBudget","apiVersion":"policy/v1","metadata":{"name":"b"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"app":"x"}}}})"));
+    create(
+        resources::pods,
+        J(R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","labels":{"app":"x"}},"spec":{"nodeName":"","containers":[{"name":"c","image":"c"}]}})"));
     EXPECT_EQ(wait(client->logs(ns, "p", {}, soon())).value(), "") << "a pod without a node: 204";
-    const auto ready = wait(client->patch(resources::pods, ns, "p", PatchType::merge, J(R"({"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}})"),
+    const auto ready = wait(client->patch(resources::pods, ns, "p", PatchType::merge,
+                                          J(R"({"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}})"),
                                           {.subresource = "status"}, soon()));
     ASSERT_TRUE(ready) << ready.error().describe();
     ASSERT_TRUE(eventually([&] {
@@ -267,11 +283,14 @@ TEST_F(RealCluster, AContinueTokenExpiresAndTheListBeginsAgain) {
     Request second = first;
     second.query.emplace_back("continue", std::string(json::string_at(page, "metadata", "continue")));
     int n = 0;
-    ASSERT_TRUE(eventually([&] {
-        (void)wait(client->patch(resources::config_maps, ns, "m0", PatchType::merge, json::Object{{"data", json::Object{{"n", std::to_string(++n)}}}}, {}, soon()));
-        const auto next = wait(client->call(second, soon()));
-        return !next && next.error().reason == "Expired";
-    }, 120s));
+    ASSERT_TRUE(eventually(
+        [&] {
+            (void)wait(client->patch(resources::config_maps, ns, "m0", PatchType::merge,
+                                     json::Object{{"data", json::Object{{"n", std::to_string(++n)}}}}, {}, soon()));
+            const auto next = wait(client->call(second, soon()));
+            return !next && next.error().reason == "Expired";
+        },
+        120s));
 }
 
 TEST_F(RealCluster, AReflectorLivesThroughARestartOfTheApiServerAndSeesEveryChange) {
@@ -290,7 +309,8 @@ TEST_F(RealCluster, AReflectorLivesThroughARestartOfTheApiServerAndSeesEveryChan
     ASSERT_TRUE(eventually([&] { return wait(client->get(resources::config_maps, ns, "before", soon())).has_value(); }, 120s));
     config_map("after", "v");
     ASSERT_TRUE(wait(client->remove(resources::config_maps, ns, "before", {}, soon())));
-    EXPECT_TRUE(eventually([&] { return cache->find(ns, "after") != nullptr && cache->find(ns, "before") == nullptr; }, 120s)) << reflector.last_error();
+    EXPECT_TRUE(eventually([&] { return cache->find(ns, "after") != nullptr && cache->find(ns, "before") == nullptr; }, 120s))
+        << reflector.last_error();
     scope.cancel();
     loop->block_on(scope.join());
 }
@@ -300,8 +320,10 @@ TEST_F(RealCluster, AWatchFromACompactedVersionIsAnExpiredEventInsideA200Answer)
     int n = 0;
     // The watch cache covers old versions; a restarted server has none.
     const auto expired = [&] {
-        (void)wait(client->patch(resources::config_maps, ns, "one", PatchType::merge, json::Object{{"data", json::Object{{"n", std::to_string(++n)}}}}, {}, soon()));
-        Request exact{.path = resources::config_maps.path(ns), .query = {{"resourceVersion", std::string(resource_version_of(made))}, {"resourceVersionMatch", "Exact"}}};
+        (void)wait(client->patch(resources::config_maps, ns, "one", PatchType::merge,
+                                 json::Object{{"data", json::Object{{"n", std::to_string(++n)}}}}, {}, soon()));
+        Request exact{.path = resources::config_maps.path(ns),
+                      .query = {{"resourceVersion", std::string(resource_version_of(made))}, {"resourceVersionMatch", "Exact"}}};
         const auto list = wait(client->call(exact, soon()));
         return !list && list.error().reason == "Expired";
     };
@@ -310,23 +332,25 @@ TEST_F(RealCluster, AWatchFromACompactedVersionIsAnExpiredEventInsideA200Answer)
     ASSERT_TRUE(bed->command("start c1 apiserver"));
     ASSERT_TRUE(eventually([&] { return wait(client->get(resources::config_maps, ns, "one", soon())).has_value(); }, 120s));
     std::optional<Error> seen;
-    ASSERT_TRUE(eventually([&] {
-        auto stream = wait(client->watch(resources::config_maps, ns, {}, std::string(resource_version_of(made)), 10, soon()));
-        if (!stream) {
-            seen = stream.error();
-            return seen->reason == "Expired";
-        }
-        WatchDecoder decoder;
-        while (true) {
-            const auto bytes = wait((*stream)->next(soon(5s)));
-            if (!bytes || !*bytes) return false;
-            const auto events = decoder.feed(**bytes);
-            if (!events || events->empty()) continue;
-            if (events->front().type != WatchEventType::error) return false;
-            seen = error_from_status(events->front().object);
-            return true;
-        }
-    }, 60s));
+    ASSERT_TRUE(eventually(
+        [&] {
+            auto stream = wait(client->watch(resources::config_maps, ns, {}, std::string(resource_version_of(made)), 10, soon()));
+            if (!stream) {
+                seen = stream.error();
+                return seen->reason == "Expired";
+            }
+            WatchDecoder decoder;
+            while (true) {
+                const auto bytes = wait((*stream)->next(soon(5s)));
+                if (!bytes || !*bytes) return false;
+                const auto events = decoder.feed(**bytes);
+                if (!events || events->empty()) continue;
+                if (events->front().type != WatchEventType::error) return false;
+                seen = error_from_status(events->front().object);
+                return true;
+            }
+        },
+        60s));
     EXPECT_EQ(seen->reason, "Expired");
 }
 

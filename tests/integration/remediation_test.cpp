@@ -40,8 +40,14 @@ TEST(RealControlPlane, FaultsAreCuredAndNothingElseIsTouched) {
     const auto started = loop->block_on(cluster.start());
     ASSERT_TRUE(started) << started.error().describe();
 
-    app::DemoOptions options{.seed = 5, .hurry = hurry, .story = std::getenv("KN_STORY") != nullptr, .only = chosen({"S01", "S04", "S24", "S30", "X01", "X02", "X07", "X08", "X03", "X05", "S08", "S09", "S10", "S13", "S19"}), .approver_delay = 1s};
-    options.outside = {{.name = "real", .environment = Environment::staging, .stage = cluster.stage(), .transport = kube::make_http_transport(*config, {}, *loop)}};
+    app::DemoOptions options{
+        .seed = 5,
+        .hurry = hurry,
+        .story = std::getenv("KN_STORY") != nullptr,
+        .only = chosen({"S01", "S04", "S24", "S30", "X01", "X02", "X07", "X08", "X03", "X05", "S08", "S09", "S10", "S13", "S19"}),
+        .approver_delay = 1s};
+    options.outside = {
+        {.name = "real", .environment = Environment::staging, .stage = cluster.stage(), .transport = kube::make_http_transport(*config, {}, *loop)}};
     auto world = app::DemoWorld::create(*loop, options);
     ASSERT_TRUE(world) << world.error().describe();
     const auto running = loop->block_on((*world)->start());
@@ -50,7 +56,8 @@ TEST(RealControlPlane, FaultsAreCuredAndNothingElseIsTouched) {
     ASSERT_TRUE(reports) << reports.error().describe();
     EXPECT_EQ(reports->size(), options.only.size());
     for (const auto& report : *reports) {
-        std::string story = report.id + " " + report.title + ": taken for " + report.classified + ", done " + report.workflow + ", outcome " + report.outcome;
+        std::string story =
+            report.id + " " + report.title + ": taken for " + report.classified + ", done " + report.workflow + ", outcome " + report.outcome;
         for (const auto& harm : report.harm) story += "\n  touched: " + harm;
         for (const auto& missing : report.missing) story += "\n  missing: " + missing;
         EXPECT_TRUE(report.right()) << story;

@@ -72,7 +72,8 @@ TEST_P(RealStage, DeploysBreaksAndRings) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Scenarios, RealStage,
-                         testing::Values("bad-command", "bad-tag", "limit-too-low", "config-change", "pull-secret-gone", "stray-taint", "no-room", "sts-bad-class", "quota", "binding-gone", "secret-missing"),
+                         testing::Values("bad-command", "bad-tag", "limit-too-low", "config-change", "pull-secret-gone", "stray-taint", "no-room",
+                                         "sts-bad-class", "quota", "binding-gone", "secret-missing"),
                          [](const auto& info) {
                              std::string name = info.param;
                              for (auto& c : name) c = c == '-' ? '_' : c;

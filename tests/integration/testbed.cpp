@@ -55,13 +55,18 @@ Result<Testbed> Testbed::up(const std::string& binary, std::vector<std::string> 
         if (!json::string_at(*parsed, "error").empty()) return fail(ErrorCode::unavailable, std::string(json::string_at(*parsed, "error")));
         if (json::bool_at(*parsed, "ready").value_or(false)) return bed;
         const auto text = [&](std::string_view key) { return std::string(json::string_at(*parsed, key)); };
-        if (!text("cluster").empty()) bed.clusters_.push_back({text("cluster"), text("server"), text("kubeconfig"), text("alice_token"), text("viewer_token"), text("pki")});
+        if (!text("cluster").empty())
+            bed.clusters_.push_back({text("cluster"), text("server"), text("kubeconfig"), text("alice_token"), text("viewer_token"), text("pki")});
     }
 }
 
 Testbed::Testbed(Testbed&& other) noexcept
-    : in_(std::exchange(other.in_, -1)), out_(std::exchange(other.out_, -1)), pid_(std::exchange(other.pid_, -1)), buffer_(std::move(other.buffer_)),
-      folder_(std::exchange(other.folder_, {})), clusters_(std::move(other.clusters_)) {}
+    : in_(std::exchange(other.in_, -1)),
+      out_(std::exchange(other.out_, -1)),
+      pid_(std::exchange(other.pid_, -1)),
+      buffer_(std::move(other.buffer_)),
+      folder_(std::exchange(other.folder_, {})),
+      clusters_(std::move(other.clusters_)) {}
 
 Testbed::~Testbed() {
     if (in_ >= 0) ::close(in_);  // it ends with its standard input

@@ -29,47 +29,64 @@ void read_value(Channel& out, const Value& v, const std::string& at, Problems& p
 
 // One reader a type; `what` in the message tells what was expected.
 void read_value(std::string& out, const Value& v, const std::string& at, Problems& p) {
-    if (const auto* text = v.if_string()) out = json::view(*text);
-    else problem(p, at, "text expected, not " + kind_of(v) + (v.is_bool() || v.is_number() ? " (put it in quotes)" : ""));
+    if (const auto* text = v.if_string())
+        out = json::view(*text);
+    else
+        problem(p, at, "text expected, not " + kind_of(v) + (v.is_bool() || v.is_number() ? " (put it in quotes)" : ""));
 }
 void read_value(bool& out, const Value& v, const std::string& at, Problems& p) {
-    if (const auto* flag = v.if_bool()) out = *flag;
-    else problem(p, at, "true or false expected, not " + kind_of(v));
+    if (const auto* flag = v.if_bool())
+        out = *flag;
+    else
+        problem(p, at, "true or false expected, not " + kind_of(v));
 }
 void read_value(int& out, const Value& v, const std::string& at, Problems& p) {
     const auto number = json::to_int(&v);
-    if (number && *number >= 0 && *number <= 1'000'000'000) out = static_cast<int>(*number);
-    else problem(p, at, "a whole number from 0 expected, not " + kind_of(v));
+    if (number && *number >= 0 && *number <= 1'000'000'000)
+        out = static_cast<int>(*number);
+    else
+        problem(p, at, "a whole number from 0 expected, not " + kind_of(v));
 }
 void read_value(double& out, const Value& v, const std::string& at, Problems& p) {
     const auto number = json::to_double(&v);
-    if (number && *number >= 0) out = *number;
-    else problem(p, at, "a number from 0 expected, not " + kind_of(v));
+    if (number && *number >= 0)
+        out = *number;
+    else
+        problem(p, at, "a number from 0 expected, not " + kind_of(v));
 }
 void read_value(Duration& out, const Value& v, const std::string& at, Problems& p) {
     const auto* text = v.if_string();
-    const auto parsed = text != nullptr ? parse_duration(json::view(*text)) : Result<Duration>(fail(ErrorCode::invalid_argument, "a duration such as 30s expected, not " + kind_of(v)));
-    if (parsed) out = *parsed;
-    else problem(p, at, parsed.error().message);
+    const auto parsed = text != nullptr ? parse_duration(json::view(*text))
+                                        : Result<Duration>(fail(ErrorCode::invalid_argument, "a duration such as 30s expected, not " + kind_of(v)));
+    if (parsed)
+        out = *parsed;
+    else
+        problem(p, at, parsed.error().message);
 }
 void read_value(Mode& out, const Value& v, const std::string& at, Problems& p) {
     const auto* text = v.if_string();
     // YAML 1.1 reads a bare `off` as false.
     const auto mode = text != nullptr ? parse_enum<Mode>(json::view(*text)) : v.is_bool() && !v.get_bool() ? std::optional(Mode::off) : std::nullopt;
-    if (mode) out = *mode;
-    else problem(p, at, "one of off, observe, shadow, approve, auto expected");
+    if (mode)
+        out = *mode;
+    else
+        problem(p, at, "one of off, observe, shadow, approve, auto expected");
 }
 void read_value(Environment& out, const Value& v, const std::string& at, Problems& p) {
     const auto* text = v.if_string();
     const auto parsed = text != nullptr ? parse_enum<Environment>(json::view(*text)) : std::nullopt;
-    if (parsed) out = *parsed;
-    else problem(p, at, "one of dev, staging, prod, unknown expected");
+    if (parsed)
+        out = *parsed;
+    else
+        problem(p, at, "one of dev, staging, prod, unknown expected");
 }
 void read_value(Risk& out, const Value& v, const std::string& at, Problems& p) {
     const auto* text = v.if_string();
     const auto parsed = text != nullptr ? parse_enum<Risk>(json::view(*text)) : std::nullopt;
-    if (parsed) out = *parsed;
-    else problem(p, at, "one of none, low, medium, high, critical expected");
+    if (parsed)
+        out = *parsed;
+    else
+        problem(p, at, "one of none, low, medium, high, critical expected");
 }
 void read_value(std::optional<Mode>& out, const Value& v, const std::string& at, Problems& p) {
     Mode mode = Mode::shadow;
@@ -82,8 +99,7 @@ void read_value(std::vector<std::string>& out, const Value& v, const std::string
     out.clear();
     for (std::size_t i = 0; i < array->size(); ++i) read_value(out.emplace_back(), (*array)[i], at + "/" + std::to_string(i), p);
 }
-template <class T>
-void read_value(std::map<std::string, T>& out, const Value& v, const std::string& at, Problems& p) {
+template <class T> void read_value(std::map<std::string, T>& out, const Value& v, const std::string& at, Problems& p) {
     const auto* object = v.if_object();
     if (object == nullptr) return problem(p, at, "a map expected, not " + kind_of(v));
     out.clear();
@@ -104,13 +120,14 @@ public:
     Fields(const Value& v, std::string at, Problems& p) : value_(v), at_(std::move(at)), problems_(p) {
         if (!v.is_object()) problem(p, at_, "a map expected, not " + kind_of(v));
     }
-    template <class T>
-    Fields& field(std::string_view name, T& out, bool needed = false) {
+    template <class T> Fields& field(std::string_view name, T& out, bool needed = false) {
         known_.insert(std::string(name));
         const auto* object = value_.if_object();
         if (object == nullptr) return *this;
-        if (const auto* member = object->if_contains(name)) read_value(out, *member, at_ + "/" + std::string(name), problems_);
-        else if (needed) problem(problems_, at_, "\"" + std::string(name) + "\" is missing");
+        if (const auto* member = object->if_contains(name))
+            read_value(out, *member, at_ + "/" + std::string(name), problems_);
+        else if (needed)
+            problem(problems_, at_, "\"" + std::string(name) + "\" is missing");
         return *this;
     }
     ~Fields() {
@@ -136,9 +153,15 @@ void read_value(Token& out, const Value& v, const std::string& at, Problems& p) 
     if (v.is_object() && v.get_object().contains("token") && out.token.empty()) problem(p, at + "/token", "an empty token would let everybody in");
 }
 void read_value(RoleBinding& out, const Value& v, const std::string& at, Problems& p) {
-    Fields(v, at, p).field("subject", out.subject, true).field("role", out.role, true).field("clusters", out.clusters).field("namespaces", out.namespaces).field("approve_up_to", out.approve_up_to);
+    Fields(v, at, p)
+        .field("subject", out.subject, true)
+        .field("role", out.role, true)
+        .field("clusters", out.clusters)
+        .field("namespaces", out.namespaces)
+        .field("approve_up_to", out.approve_up_to);
     static const std::set<std::string> roles{"viewer", "operator", "approver", "developer", "cluster_admin", "auditor", "admin"};
-    if (!out.role.empty() && !roles.contains(out.role)) problem(p, at + "/role", "one of viewer, operator, approver, developer, cluster_admin, auditor, admin expected");
+    if (!out.role.empty() && !roles.contains(out.role))
+        problem(p, at + "/role", "one of viewer, operator, approver, developer, cluster_admin, auditor, admin expected");
 }
 void read_value(IntakeSource& out, const Value& v, const std::string& at, Problems& p) {
     Fields(v, at, p).field("name", out.name, true).field("auth", out.auth).field("token", out.token).field("clusters", out.clusters);
@@ -147,9 +170,20 @@ void read_value(IntakeSource& out, const Value& v, const std::string& at, Proble
 }
 void read_value(ClusterEntry& out, const Value& v, const std::string& at, Problems& p) {
     Fields(v, at, p)
-        .field("id", out.id, true).field("kind", out.kind).field("environment", out.environment).field("labels", out.labels).field("profile", out.profile)
-        .field("mode", out.mode).field("kubeconfig", out.kubeconfig).field("context", out.context).field("server", out.server).field("token", out.token)
-        .field("token_file", out.token_file).field("ca_file", out.ca_file).field("prometheus", out.prometheus).field("in_cluster", out.in_cluster)
+        .field("id", out.id, true)
+        .field("kind", out.kind)
+        .field("environment", out.environment)
+        .field("labels", out.labels)
+        .field("profile", out.profile)
+        .field("mode", out.mode)
+        .field("kubeconfig", out.kubeconfig)
+        .field("context", out.context)
+        .field("server", out.server)
+        .field("token", out.token)
+        .field("token_file", out.token_file)
+        .field("ca_file", out.ca_file)
+        .field("prometheus", out.prometheus)
+        .field("in_cluster", out.in_cluster)
         .field("insecure_skip_tls_verify", out.insecure_skip_tls_verify);
     if (out.kubeconfig.empty() && out.server.empty() && out.context.empty() && !out.in_cluster) {
         problem(p, at, "say how to reach it: kubeconfig (and context), or server with token or token_file, or in_cluster: true");
@@ -159,16 +193,30 @@ void read_value(ClusterEntry& out, const Value& v, const std::string& at, Proble
     }
 }
 void read_value(FreezeWindow& out, const Value& v, const std::string& at, Problems& p) {
-    Fields(v, at, p).field("name", out.name, true).field("cluster", out.cluster).field("namespace", out.ns).field("weekday", out.weekday).field("from", out.from, true).field("to", out.to, true);
+    Fields(v, at, p)
+        .field("name", out.name, true)
+        .field("cluster", out.cluster)
+        .field("namespace", out.ns)
+        .field("weekday", out.weekday)
+        .field("from", out.from, true)
+        .field("to", out.to, true);
     for (const auto& [name, text] : {std::pair("from", &out.from), std::pair("to", &out.to)}) {
         const bool ok = text->size() == 5 && (*text)[2] == ':' && *text >= "00:00" && *text <= "24:00";
         if (!text->empty() && !ok) problem(p, at + "/" + name, "a time of day such as \"22:30\" (UTC) expected, in quotes");
     }
 }
 void read_value(Channel& out, const Value& v, const std::string& at, Problems& p) {
-    Fields(v, at, p).field("type", out.type, true).field("url", out.url).field("token", out.token).field("from", out.from).field("user", out.user).field("to", out.to).field("plain", out.plain);
+    Fields(v, at, p)
+        .field("type", out.type, true)
+        .field("url", out.url)
+        .field("token", out.token)
+        .field("from", out.from)
+        .field("user", out.user)
+        .field("to", out.to)
+        .field("plain", out.plain);
     static constexpr std::array types{"webhook", "slack", "teams", "pagerduty", "email"};
-    if (!out.type.empty() && std::ranges::find(types, out.type) == types.end()) problem(p, at + "/type", "webhook, slack, teams, pagerduty or email expected");
+    if (!out.type.empty() && std::ranges::find(types, out.type) == types.end())
+        problem(p, at + "/type", "webhook, slack, teams, pagerduty or email expected");
     if (out.type == "pagerduty") {
         if (out.url.empty()) out.url = "https://events.pagerduty.com/v2/enqueue";
         if (out.token.empty()) problem(p, at + "/token", "pagerduty needs the routing key of its service here");
@@ -177,8 +225,12 @@ void read_value(Channel& out, const Value& v, const std::string& at, Problems& p
     if (out.type == "email" && (out.from.empty() || out.to.empty())) problem(p, at, "email needs `from` and `to`, and smtp:// or smtps:// as url");
 }
 void read_value(NotifyRoute& out, const Value& v, const std::string& at, Problems& p) {
-    Fields(v, at, p).field("channel", out.channel, true).field("kinds", out.kinds).field("clusters", out.clusters)
-        .field("namespaces", out.namespaces).field("min_severity", out.min_severity);
+    Fields(v, at, p)
+        .field("channel", out.channel, true)
+        .field("kinds", out.kinds)
+        .field("clusters", out.clusters)
+        .field("namespaces", out.namespaces)
+        .field("min_severity", out.min_severity);
 }
 template <class T>
     requires(!std::is_same_v<T, std::string>)
@@ -201,8 +253,7 @@ Value write_value(const std::vector<std::string>& v) {
     for (const auto& each : v) out.push_back(write_value(each));
     return out;
 }
-template <class T>
-Value write_value(const std::map<std::string, T>& v) {
+template <class T> Value write_value(const std::map<std::string, T>& v) {
     json::Object out;
     for (const auto& [key, member] : v) {
         if constexpr (requires { write_value(member); }) out[key] = write_value(member);
@@ -212,10 +263,11 @@ Value write_value(const std::map<std::string, T>& v) {
 // Lists of records hold secrets and names of the installation: `explain` shows how many there are, `default` an empty list.
 template <class T>
     requires(!std::is_same_v<T, std::string>)
-Value write_value(const std::vector<T>&) { return json::Array{}; }
+Value write_value(const std::vector<T>&) {
+    return json::Array{};
+}
 
-template <class Get>
-Binding bind(std::string path, std::string type, std::string help, Get get) {
+template <class Get> Binding bind(std::string path, std::string type, std::string help, Get get) {
     Binding binding{std::move(path), std::move(type), std::move(help), {}, {}};
     binding.read = [get](Config& c, const Value& v, const std::string& at, Problems& p) { read_value(get(c), v, at, p); };
     binding.write = [get](const Config& c) { return write_value(get(const_cast<Config&>(c))); };
@@ -226,9 +278,13 @@ Binding bind_size(std::string path, std::string help, std::int64_t& (*get)(Confi
     Binding binding{std::move(path), "size", std::move(help), {}, {}};
     binding.read = [get](Config& c, const Value& v, const std::string& at, Problems& p) {
         const auto* text = v.if_string();
-        const auto parsed = text != nullptr ? parse_size(json::view(*text)) : Result<std::int64_t>(fail(ErrorCode::invalid_argument, "a size such as 10MiB expected, not " + kind_of(v)));
-        if (parsed) get(c) = *parsed;
-        else problem(p, at, parsed.error().message);
+        const auto parsed = text != nullptr
+                                ? parse_size(json::view(*text))
+                                : Result<std::int64_t>(fail(ErrorCode::invalid_argument, "a size such as 10MiB expected, not " + kind_of(v)));
+        if (parsed)
+            get(c) = *parsed;
+        else
+            problem(p, at, parsed.error().message);
     };
     binding.write = [get](const Config& c) {
         const std::int64_t bytes = get(const_cast<Config&>(c));
@@ -237,7 +293,7 @@ Binding bind_size(std::string path, std::string help, std::int64_t& (*get)(Confi
     return binding;
 }
 
-#define KN_GET(expr) [](Config & c) -> auto& { return c.expr; }
+#define KN_GET(expr) [](Config& c) -> auto& { return c.expr; }
 
 /// The ages in the rules and the waits. The defaults suit production; a trial on a test cluster shortens them.
 void bind_times(std::vector<Binding>& all) {
@@ -282,7 +338,8 @@ std::vector<Binding> make_bindings() {
     add(bind("http.tls.cert", "file", "server certificate (PEM); empty = plain HTTP", KN_GET(http.cert)));
     add(bind("http.tls.key", "file", "its key", KN_GET(http.key)));
     add(bind("http.tls.client_ca", "file", "CA of client certificates (mTLS); empty = none are asked for", KN_GET(http.client_ca)));
-    add(bind_size("http.body_limit", "largest request body; larger ones are answered 413", [](Config& c) -> std::int64_t& { return c.http.body_limit; }));
+    add(bind_size("http.body_limit", "largest request body; larger ones are answered 413",
+                  [](Config& c) -> std::int64_t& { return c.http.body_limit; }));
     add(bind("http.request_timeout", "duration", "longest time for one request; intake then answers 503", KN_GET(http.request_timeout)));
     add(bind("log.level", "debug|info|warning|error", "least level that is written", KN_GET(log.level)));
     add(bind("log.format", "json|text", "one line a decision", KN_GET(log.format)));
@@ -290,8 +347,10 @@ std::vector<Binding> make_bindings() {
     add(bind("store.pool.max", "number", "PostgreSQL connections", KN_GET(store.pool_max)));
     add(bind("store.pool.wait", "duration", "longest wait for a connection", KN_GET(store.pool_wait)));
     add(bind("store.query_timeout", "duration", "longest query", KN_GET(store.query_timeout)));
-    add(bind("auth.tokens", "list of {name, token}", "bearer tokens of people and services; secret://env/X and secret://file/X are resolved", KN_GET(auth.tokens)));
-    add(bind("auth.bindings", "list of {subject, role, clusters, namespaces, approve_up_to}", "who may do what; no binding = nothing", KN_GET(auth.bindings)));
+    add(bind("auth.tokens", "list of {name, token}", "bearer tokens of people and services; secret://env/X and secret://file/X are resolved",
+             KN_GET(auth.tokens)));
+    add(bind("auth.bindings", "list of {subject, role, clusters, namespaces, approve_up_to}", "who may do what; no binding = nothing",
+             KN_GET(auth.bindings)));
     add(bind("auth.mtls", "map of CN to name", "client certificates as people", KN_GET(auth.mtls)));
     add(bind("intake.sources", "list of {name, auth, token, clusters}", "who may send alerts; none = loopback only", KN_GET(intake.sources)));
     add(bind("intake.cluster_labels", "list", "labels that name the cluster, first wins", KN_GET(intake.cluster_labels)));
@@ -310,20 +369,27 @@ std::vector<Binding> make_bindings() {
     add(bind("decision.p_ask", "probability", "from here a plan is made that always asks; below it is only diagnosed", KN_GET(decision.p_ask)));
     add(bind("decision.margin", "probability", "least distance to the next class with another plan", KN_GET(decision.margin)));
     add(bind("decision.correlate", "duration", "wait for signals that share a cause", KN_GET(decision.correlate)));
-    add(bind("decision.fact_age.status", "duration", "oldest cached status that a decision may rest on; older is read live, and an action always reads anew", KN_GET(decision.fact_status)));
+    add(bind("decision.fact_age.status", "duration",
+             "oldest cached status that a decision may rest on; older is read live, and an action always reads anew", KN_GET(decision.fact_status)));
     add(bind("decision.fact_age.metrics", "duration", "oldest last sample of a metric that may decide", KN_GET(decision.fact_metrics)));
     add(bind("decision.catalog", "list", "\"builtin\" and folders of workflow files", KN_GET(decision.catalog)));
-    add(bind("decision.secret_sources", "map", "Secrets that may be copied to where they are missing: ns/name → ns/name of the source", KN_GET(decision.secret_sources)));
+    add(bind("decision.secret_sources", "map", "Secrets that may be copied to where they are missing: ns/name → ns/name of the source",
+             KN_GET(decision.secret_sources)));
     bind_times(all);
-    add(bind("guard.mode", "off|observe|shadow|approve|auto", "how far to go on clusters without a mode or profile of their own", KN_GET(guard.mode)));
-    add(bind("guard.scope", "opt_out|opt_in", "opt_in: only objects that are annotated with kubernaut.io/mode, or whose namespace is, are changed", KN_GET(guard.scope)));
+    add(bind("guard.mode", "off|observe|shadow|approve|auto", "how far to go on clusters without a mode or profile of their own",
+             KN_GET(guard.mode)));
+    add(bind("guard.scope", "opt_out|opt_in", "opt_in: only objects that are annotated with kubernaut.io/mode, or whose namespace is, are changed",
+             KN_GET(guard.scope)));
     all.back().read = [](Config& c, const Value& v, const std::string& at, Problems& p) {
         const auto* text = v.if_string();
-        if (text != nullptr && (*text == "opt_out" || *text == "opt_in")) c.guard.scope = json::view(*text);
-        else problem(p, at, "opt_out or opt_in expected");
+        if (text != nullptr && (*text == "opt_out" || *text == "opt_in"))
+            c.guard.scope = json::view(*text);
+        else
+            problem(p, at, "opt_out or opt_in expected");
     };
     add(bind("guard.protected", "list", "namespaces in which nothing is changed", KN_GET(guard.protected_namespaces)));
-    add(bind("guard.freeze", "list of {name, cluster, namespace, weekday, from, to}", "times (UTC) in which nothing above risk none starts", KN_GET(guard.freeze)));
+    add(bind("guard.freeze", "list of {name, cluster, namespace, weekday, from, to}", "times (UTC) in which nothing above risk none starts",
+             KN_GET(guard.freeze)));
     add(bind("guard.cooldown.ok", "duration", "after an effective action on an object", KN_GET(guard.cooldown_ok)));
     add(bind("guard.cooldown.bad", "duration", "after an ineffective one, doubled each time", KN_GET(guard.cooldown_bad)));
     add(bind("guard.cooldown.max", "duration", "longest cooldown", KN_GET(guard.cooldown_max)));
@@ -347,7 +413,8 @@ std::vector<Binding> make_bindings() {
     add(bind("engine.backoff.factor", "number", "growth of the wait", KN_GET(engine.backoff_factor)));
     add(bind("engine.backoff.cap", "duration", "longest wait", KN_GET(engine.backoff_cap)));
     add(bind("engine.workflow_timeout", "duration", "longest execution without waits", KN_GET(engine.workflow_timeout)));
-    add(bind("engine.poison", "number", "workers that may die with one execution, no step ended in between, before it becomes a dead letter", KN_GET(engine.poison)));
+    add(bind("engine.poison", "number", "workers that may die with one execution, no step ended in between, before it becomes a dead letter",
+             KN_GET(engine.poison)));
     add(bind("engine.slots", "number", "executions at a time", KN_GET(engine.slots)));
     add(bind("assess.settle", "duration", "wait after an execution before its effect is judged", KN_GET(assess.settle)));
     add(bind("assess.final", "duration", "after settling, the final judgement", KN_GET(assess.final_after)));
@@ -368,7 +435,9 @@ std::vector<Binding> make_bindings() {
     add(bind("fleet.lane.qps", "number", "calls a second to one cluster", KN_GET(fleet.lane_qps)));
     add(bind("fleet.lane.burst", "number", "and at once", KN_GET(fleet.lane_burst)));
     add(bind("fleet.lane.concurrency", "number", "calls in flight to one cluster", KN_GET(fleet.lane_concurrency)));
-    add(bind("fleet.owner_lease", "boolean", "hold the Lease kubernaut-system/kubernaut-owner in clusters that may be changed, so that two installations never change one", KN_GET(fleet.owner_lease)));
+    add(bind("fleet.owner_lease", "boolean",
+             "hold the Lease kubernaut-system/kubernaut-owner in clusters that may be changed, so that two installations never change one",
+             KN_GET(fleet.owner_lease)));
     add(bind("profiles", "map of name to {mode}", "mode by profile; a cluster without one uses that of its environment", KN_GET(profiles)));
     all.back().read = [](Config& c, const Value& v, const std::string& at, Problems& p) {
         const auto* object = v.if_object();
@@ -385,8 +454,12 @@ std::vector<Binding> make_bindings() {
         for (const auto& [name, mode] : c.profiles) out[name] = json::Object{{"mode", to_string(mode)}};
         return Value(std::move(out));
     };
-    add(bind("clusters", "list of {id, kind, environment, labels, profile, mode, kubeconfig, context, server, token, token_file, ca_file, in_cluster, prometheus}", "the clusters to serve", KN_GET(clusters)));
-    add(bind("notify.channels", "map of name to {type, url, token, from, to, user, plain}", "where messages go: webhook (token = signing key), slack, teams, pagerduty (token = routing key) or email", KN_GET(notify.channels)));
+    add(bind(
+        "clusters",
+        "list of {id, kind, environment, labels, profile, mode, kubeconfig, context, server, token, token_file, ca_file, in_cluster, prometheus}",
+        "the clusters to serve", KN_GET(clusters)));
+    add(bind("notify.channels", "map of name to {type, url, token, from, to, user, plain}",
+             "where messages go: webhook (token = signing key), slack, teams, pagerduty (token = routing key) or email", KN_GET(notify.channels)));
     add(bind("notify.routes", "list of {channel, kinds, clusters, namespaces, min_severity}", "which messages go where", KN_GET(notify.routes)));
     add(bind("notify.digest", "duration", "what is more than thirty messages a minute waits this long and goes out as one", KN_GET(notify.digest)));
     add(bind("retention.inbox", "duration", "raw alerts as they came", KN_GET(retention.inbox)));

@@ -12,7 +12,7 @@ namespace kn::config {
 
 /// A JSON pointer's value, read into the configuration; an error's field is the pointer of the wrong value.
 struct Binding {
-    std::string path;                        ///< "http.listen"
+    std::string path;  ///< "http.listen"
     std::string type;
     std::string help;
     std::function<void(Config&, const json::Value&, const std::string& pointer, Problems&)> read;

@@ -55,9 +55,13 @@ void find_unknown(const json::Value& value, const std::string& path, Problems& p
         const bool known = std::any_of(bindings().begin(), bindings().end(), [&](const Binding& b) { return b.path == here; });
         if (known) continue;
         const bool section = std::any_of(bindings().begin(), bindings().end(), [&](const Binding& b) { return b.path.starts_with(here + "."); });
-        if (section && member.is_object()) find_unknown(member, here, problems);
-        else if (section && !member.is_null()) problems.push_back(Error{.code = ErrorCode::invalid_argument, .message = "a map expected", .field = pointer_of(here)});
-        else if (!section) problems.push_back(Error{.code = ErrorCode::invalid_argument, .message = "unknown key \"" + name + "\"" + nearest(here), .field = pointer_of(here)});
+        if (section && member.is_object())
+            find_unknown(member, here, problems);
+        else if (section && !member.is_null())
+            problems.push_back(Error{.code = ErrorCode::invalid_argument, .message = "a map expected", .field = pointer_of(here)});
+        else if (!section)
+            problems.push_back(
+                Error{.code = ErrorCode::invalid_argument, .message = "unknown key \"" + name + "\"" + nearest(here), .field = pointer_of(here)});
     }
 }
 
@@ -71,13 +75,16 @@ void check_whole(const Config& config, Problems& problems, std::vector<std::stri
         const std::string at = "/clusters/" + std::to_string(i);
         if (const auto id = parse_cluster_id(cluster.id); !cluster.id.empty() && !id) problem(at + "/id", id.error().message);
         if (!ids.insert(cluster.id).second) problem(at + "/id", "two clusters have the id " + cluster.id);
-        if (!cluster.profile.empty() && !config.profiles.contains(cluster.profile)) problem(at + "/profile", "there is no profile " + cluster.profile);
-        if (cluster.environment == Environment::unknown) warnings.push_back("cluster " + cluster.id + " has no environment: it is treated like production");
+        if (!cluster.profile.empty() && !config.profiles.contains(cluster.profile))
+            problem(at + "/profile", "there is no profile " + cluster.profile);
+        if (cluster.environment == Environment::unknown)
+            warnings.push_back("cluster " + cluster.id + " has no environment: it is treated like production");
     }
     if (config.decision.p_ask > config.decision.p_auto) problem("/decision/p_ask", "must not be above decision.p_auto");
     if (config.decision.p_auto > 1) problem("/decision/p_auto", "a probability is at most 1");
     if (!config.http.cert.empty() != !config.http.key.empty()) problem("/http/tls", "cert and key come together");
-    if (config.http.cert.empty() && !config.http.client_ca.empty()) problem("/http/tls/client_ca", "client certificates need TLS: set http.tls.cert and key");
+    if (config.http.cert.empty() && !config.http.client_ca.empty())
+        problem("/http/tls/client_ca", "client certificates need TLS: set http.tls.cert and key");
     if (!config.store.url.starts_with("sqlite:") && !config.store.url.starts_with("postgres://") && !config.store.url.starts_with("postgresql://")) {
         problem("/store/url", "sqlite:///path or postgres://... expected");
     }
@@ -161,14 +168,17 @@ std::vector<KeyDoc> explain(const Config& config) {
 
 std::string default_yaml() {
     const Config defaults;
-    std::string out = "# Kubernaut's settings with their defaults. An unknown key is an error. Every key can be set by the environment as well:\n"
-                      "# KUBERNAUT_<PATH>, e.g. KUBERNAUT_HTTP_LISTEN. Settings are read at start.\n";
+    std::string out =
+        "# Kubernaut's settings with their defaults. An unknown key is an error. Every key can be set by the environment as well:\n"
+        "# KUBERNAUT_<PATH>, e.g. KUBERNAUT_HTTP_LISTEN. Settings are read at start.\n";
     std::vector<std::string> open;
     for (const Binding& binding : bindings()) {
         std::vector<std::string> parts{""};
         for (const char c : binding.path) {
-            if (c == '.') parts.emplace_back();
-            else parts.back() += c;
+            if (c == '.')
+                parts.emplace_back();
+            else
+                parts.back() += c;
         }
         std::size_t depth = 0;
         while (depth + 1 < parts.size() && depth < open.size() && open[depth] == parts[depth]) ++depth;
@@ -209,10 +219,14 @@ Result<std::int64_t> parse_size(std::string_view text) {
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
     const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
     double factor = 0;
-    if (unit == "B") factor = 1;
-    else if (unit == "KiB") factor = 1024;
-    else if (unit == "MiB") factor = 1024.0 * 1024;
-    else if (unit == "GiB") factor = 1024.0 * 1024 * 1024;
+    if (unit == "B")
+        factor = 1;
+    else if (unit == "KiB")
+        factor = 1024;
+    else if (unit == "MiB")
+        factor = 1024.0 * 1024;
+    else if (unit == "GiB")
+        factor = 1024.0 * 1024 * 1024;
     if (ec != std::errc{} || factor == 0 || number < 0 || number * factor > 1e15) {
         return fail(ErrorCode::invalid_argument, "a size such as 512KiB, 10MiB or 2GiB expected, not \"" + std::string(text.substr(0, 32)) + "\"");
     }

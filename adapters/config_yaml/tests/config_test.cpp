@@ -25,7 +25,8 @@ TEST(Config, DefaultsLoadAndTheDefaultFileLoadsBackToThem) {
 }
 
 TEST(Config, TellsAllErrorsAtOnceWithLineAndPath) {
-    const Loaded loaded = load("http:\n  listn: x\nguard:\n  mode: sometimes\n  cooldown: {ok: 5}\nclusters:\n- {id: Bad_Id, kubeconfig: k}\n- {id: a}\n", {});
+    const Loaded loaded =
+        load("http:\n  listn: x\nguard:\n  mode: sometimes\n  cooldown: {ok: 5}\nclusters:\n- {id: Bad_Id, kubeconfig: k}\n- {id: a}\n", {});
     const std::string text = all(loaded);
     EXPECT_THAT(text, HasSubstr("line 2, http.listn: unknown key \"listn\" (did you mean http.listen?)"));
     EXPECT_THAT(text, HasSubstr("line 4, guard.mode: one of off"));
@@ -35,15 +36,18 @@ TEST(Config, TellsAllErrorsAtOnceWithLineAndPath) {
 }
 
 TEST(Config, EnvironmentOverridesTheFile) {
-    const Loaded loaded = load("http: {listen: \"1.2.3.4:1\"}", {{"KUBERNAUT_HTTP_LISTEN", "127.0.0.1:9000"}, {"KUBERNAUT_GUARD_MODE", "off"}, {"KUBERNAUT_STORE_POOL_MAX", "x"}});
+    const Loaded loaded = load("http: {listen: \"1.2.3.4:1\"}",
+                               {{"KUBERNAUT_HTTP_LISTEN", "127.0.0.1:9000"}, {"KUBERNAUT_GUARD_MODE", "off"}, {"KUBERNAUT_STORE_POOL_MAX", "x"}});
     EXPECT_EQ(loaded.config.http.listen, "127.0.0.1:9000");
     EXPECT_EQ(loaded.config.guard.mode, Mode::off);
     EXPECT_THAT(all(loaded), HasSubstr("environment KUBERNAUT_STORE_POOL_MAX"));
 }
 
 TEST(Config, ModeComesFromClusterThenProfileThenEnvironmentThenGuard) {
-    const Loaded loaded = load("profiles: {careful: {mode: observe}}\nclusters:\n- {id: a, in_cluster: true, environment: dev}\n- {id: b, in_cluster: true, environment: dev, profile: careful}\n"
-                               "- {id: c, in_cluster: true, environment: prod, mode: auto}\n- {id: d, in_cluster: true}\n", {});
+    const Loaded loaded = load(
+        "profiles: {careful: {mode: observe}}\nclusters:\n- {id: a, in_cluster: true, environment: dev}\n- {id: b, in_cluster: true, environment: dev, profile: careful}\n"
+        "- {id: c, in_cluster: true, environment: prod, mode: auto}\n- {id: d, in_cluster: true}\n",
+        {});
     ASSERT_EQ(all(loaded), "");
     EXPECT_EQ(loaded.config.mode_of(loaded.config.clusters[0]), Mode::automatic);
     EXPECT_EQ(loaded.config.mode_of(loaded.config.clusters[1]), Mode::observe);
@@ -52,7 +56,9 @@ TEST(Config, ModeComesFromClusterThenProfileThenEnvironmentThenGuard) {
 }
 
 TEST(Config, RefusesInsecureTlsInProductionAndEmptyTokens) {
-    const std::string text = all(load("auth: {tokens: [{name: ann, token: \"\"}]}\nclusters: [{id: a, server: \"https://x\", environment: prod, insecure_skip_tls_verify: true}]", {}));
+    const std::string text = all(load(
+        "auth: {tokens: [{name: ann, token: \"\"}]}\nclusters: [{id: a, server: \"https://x\", environment: prod, insecure_skip_tls_verify: true}]",
+        {}));
     EXPECT_THAT(text, HasSubstr("empty token"));
     EXPECT_THAT(text, HasSubstr("refused for prod"));
 }

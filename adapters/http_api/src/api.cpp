@@ -22,8 +22,10 @@ bool match(std::string_view pattern, const std::vector<std::string>& path, std::
     if (parts.size() != path.size()) return false;
     values.clear();
     for (std::size_t i = 0; i < parts.size(); ++i) {
-        if (parts[i].front() == '{') values[parts[i].substr(1, parts[i].size() - 2)] = path[i];
-        else if (parts[i] != path[i]) return false;
+        if (parts[i].front() == '{')
+            values[parts[i].substr(1, parts[i].size() - 2)] = path[i];
+        else if (parts[i] != path[i])
+            return false;
     }
     return true;
 }
@@ -138,7 +140,8 @@ Task<net::HttpResponse> Api::Impl::handle(net::HttpRequest request) {
     if (!api) co_return page(request);
 
     const auto person = d.auth.authenticate(bearer_of(request), request.client_name, request.loopback);
-    if (!person) co_return error_response(401, Error{.code = ErrorCode::unauthenticated, .message = "a bearer token or a known client certificate is needed"});
+    if (!person)
+        co_return error_response(401, Error{.code = ErrorCode::unauthenticated, .message = "a bearer token or a known client certificate is needed"});
     if (path.size() == 3 && path[2] == "stream" && request.method == "GET") co_return stream(request, *person);
 
     bool path_known = false;
@@ -149,15 +152,23 @@ Task<net::HttpResponse> Api::Impl::handle(net::HttpRequest request) {
         if (request.method != route.method) continue;
         for (const auto& [name, value] : request.query) {
             const bool known = std::any_of(route.params.begin(), route.params.end(), [&](const Param& p) { return name == p.name; });
-            if (!known) co_return error_response(400, Error{.code = ErrorCode::invalid_argument, .message = "unknown parameter \"" + name.substr(0, 64) + "\"", .field = name.substr(0, 64)});
+            if (!known)
+                co_return error_response(400, Error{.code = ErrorCode::invalid_argument,
+                                                    .message = "unknown parameter \"" + name.substr(0, 64) + "\"",
+                                                    .field = name.substr(0, 64)});
         }
         call.request = std::move(request);
-        if (*route.permission != '\0' && !call.person.may(route.permission, call.param("cluster"), call.param("namespace"), call.param("namespace").empty())) {
-            co_return error_response(403, Error{.code = ErrorCode::permission_denied, .message = call.person.name() + " has no role with " + route.permission + " there"});
+        if (*route.permission != '\0' &&
+            !call.person.may(route.permission, call.param("cluster"), call.param("namespace"), call.param("namespace").empty())) {
+            co_return error_response(
+                403, Error{.code = ErrorCode::permission_denied, .message = call.person.name() + " has no role with " + route.permission + " there"});
         }
         auto answer = co_await (this->*route.handler)(call);
         const int status = answer ? 200 : http_status(answer.error().code);
-        d.metrics.counter("kubernaut_api_requests_total", "API requests", {{"route", route.pattern}, {"method", route.method}, {"code", std::to_string(status)}}).add();
+        d.metrics
+            .counter("kubernaut_api_requests_total", "API requests",
+                     {{"route", route.pattern}, {"method", route.method}, {"code", std::to_string(status)}})
+            .add();
         if (answer) co_return json_response(200, *answer);
         if (status >= 500) log::warning("an API request failed", {{"route", route.pattern}, {"error", answer.error().describe()}});
         co_return error_response(status, answer.error());
@@ -167,9 +178,15 @@ Task<net::HttpResponse> Api::Impl::handle(net::HttpRequest request) {
 }
 
 Task<net::HttpResponse> Api::Impl::intake(net::HttpRequest request, std::string kind, std::string cluster) {
-    intake::IntakeRequest in{.kind = std::move(kind), .method = request.method, .content_type = std::string(request.header("content-type")),
-                             .path_cluster = std::move(cluster), .header_cluster = std::string(request.header("x-kubernaut-cluster")),
-                             .bearer = std::string(bearer_of(request)), .client_name = request.client_name, .peer = request.peer, .loopback = request.loopback};
+    intake::IntakeRequest in{.kind = std::move(kind),
+                             .method = request.method,
+                             .content_type = std::string(request.header("content-type")),
+                             .path_cluster = std::move(cluster),
+                             .header_cluster = std::string(request.header("x-kubernaut-cluster")),
+                             .bearer = std::string(bearer_of(request)),
+                             .client_name = request.client_name,
+                             .peer = request.peer,
+                             .loopback = request.loopback};
     in.body = std::move(request.body);
     const auto answer = co_await d.intake.handle(std::move(in));
     net::HttpResponse response;
@@ -197,24 +214,31 @@ Task<net::HttpResponse> Api::Impl::ready(bool verbose) {
 }
 
 net::HttpResponse Api::Impl::page(const net::HttpRequest& request) {
-    if (request.method != "GET" && request.method != "HEAD") return error_response(405, Error{.code = ErrorCode::invalid_argument, .message = request.method + " is not possible here"});
+    if (request.method != "GET" && request.method != "HEAD")
+        return error_response(405, Error{.code = ErrorCode::invalid_argument, .message = request.method + " is not possible here"});
     auto found = d.asset ? d.asset(request.path == "/" ? "/index.html" : request.path) : std::nullopt;
     // The page routes by itself: paths without a file extension are its own.
     if (!found && d.asset && request.path.find('.') == std::string::npos) found = d.asset("/index.html");
-    if (!found) return error_response(404, Error{.code = ErrorCode::not_found, .message = d.asset ? "no such path" : "this binary was built without the page; the API is under /api/v1"});
+    if (!found)
+        return error_response(404, Error{.code = ErrorCode::not_found,
+                                         .message = d.asset ? "no such path" : "this binary was built without the page; the API is under /api/v1"});
     net::HttpResponse response;
     response.content_type = std::string(found->content_type);
     response.headers.emplace_back("ETag", std::string(found->etag));
-    response.headers.emplace_back("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'");
+    response.headers.emplace_back("Content-Security-Policy",
+                                  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'");
     response.headers.emplace_back("Referrer-Policy", "no-referrer");
     response.headers.emplace_back("Cache-Control", found->content_type.starts_with("text/html") ? "no-cache" : "public, max-age=31536000, immutable");
-    if (request.header("if-none-match") == found->etag) response.status = 304;
-    else response.body = std::string(found->bytes);
+    if (request.header("if-none-match") == found->etag)
+        response.status = 304;
+    else
+        response.body = std::string(found->bytes);
     return response;
 }
 
 net::HttpResponse Api::Impl::stream(const net::HttpRequest& request, const Person& person) {
-    if (!person.may("incident.view", "", "", true)) return error_response(403, Error{.code = ErrorCode::permission_denied, .message = "incident.view is needed"});
+    if (!person.may("incident.view", "", "", true))
+        return error_response(403, Error{.code = ErrorCode::permission_denied, .message = "incident.view is needed"});
     net::HttpResponse response;
     response.content_type = "text/event-stream";
     response.headers.emplace_back("Cache-Control", "no-store");

@@ -60,10 +60,14 @@ std::optional<Risk> Person::may_approve(std::string_view cluster, std::string_vi
     for (const Binding& binding : bindings_) {
         if (!covers(binding, cluster, ns, false)) continue;
         Risk limit = Risk::none;
-        if (binding.role == "approver") limit = binding.approve_up_to;
-        else if (binding.role == "cluster_admin") limit = std::min(binding.approve_up_to, Risk::high);
-        else if (binding.role == "admin") limit = Risk::critical;
-        else continue;
+        if (binding.role == "approver")
+            limit = binding.approve_up_to;
+        else if (binding.role == "cluster_admin")
+            limit = std::min(binding.approve_up_to, Risk::high);
+        else if (binding.role == "admin")
+            limit = Risk::critical;
+        else
+            continue;
         highest = std::max(highest.value_or(Risk::none), limit);
     }
     return highest;
@@ -74,11 +78,16 @@ std::optional<Risk> Person::may_run(std::string_view cluster, std::string_view n
     for (const Binding& binding : bindings_) {
         if (!covers(binding, cluster, ns, false)) continue;
         Risk limit = Risk::none;
-        if (binding.role == "operator") limit = Risk::medium;
-        else if (binding.role == "cluster_admin") limit = Risk::high;
-        else if (binding.role == "admin") limit = Risk::critical;
-        else if (binding.role == "developer" && environment == Environment::dev) limit = Risk::medium;
-        else continue;
+        if (binding.role == "operator")
+            limit = Risk::medium;
+        else if (binding.role == "cluster_admin")
+            limit = Risk::high;
+        else if (binding.role == "admin")
+            limit = Risk::critical;
+        else if (binding.role == "developer" && environment == Environment::dev)
+            limit = Risk::medium;
+        else
+            continue;
         highest = std::max(highest.value_or(Risk::none), limit);
     }
     return highest;

@@ -15,7 +15,7 @@ namespace kn::http_api {
 struct Call {
     net::HttpRequest request;
     Person person;
-    std::map<std::string, std::string, std::less<>> path;   ///< {id} and the like
+    std::map<std::string, std::string, std::less<>> path;  ///< {id} and the like
     Deadline deadline;
 
     [[nodiscard]] std::string param(std::string_view name) const { return std::string(request.param(name)); }
@@ -32,12 +32,12 @@ struct Api::Impl {
     /// One row of the table of routes.
     struct Route {
         const char* method;
-        const char* pattern;       ///< "/api/v1/incidents/{id}"
-        const char* permission;    ///< "" = checked in the handler, per object
+        const char* pattern;     ///< "/api/v1/incidents/{id}"
+        const char* permission;  ///< "" = checked in the handler, per object
         const char* summary;
         std::vector<Param> params;
         JsonHandler handler;
-        const char* body = "";     ///< what the body looks like, for the document
+        const char* body = "";  ///< what the body looks like, for the document
     };
     static const std::vector<Route>& table();
 

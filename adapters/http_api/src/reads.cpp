@@ -10,8 +10,7 @@
 namespace kn::http_api {
 namespace {
 
-template <class E>
-Result<std::vector<E>> states_of(const Call& call) {
+template <class E> Result<std::vector<E>> states_of(const Call& call) {
     std::vector<E> states;
     std::string_view rest = call.request.param("state");
     while (!rest.empty()) {
@@ -52,7 +51,8 @@ json::Value brief(const Execution& execution) {
 }
 
 json::Value letter_json(const ports::DeadLetter& letter) {
-    return json::Object{{"id", letter.id}, {"cluster", letter.cluster.str()}, {"kind", letter.kind}, {"title", letter.title}, {"reason", letter.reason}, {"at", format_rfc3339(letter.at)}};
+    return json::Object{{"id", letter.id},       {"cluster", letter.cluster.str()}, {"kind", letter.kind},
+                        {"title", letter.title}, {"reason", letter.reason},         {"at", format_rfc3339(letter.at)}};
 }
 
 json::Value items_of(json::Array items, std::string next) {
@@ -71,10 +71,18 @@ json::Value spec_json(const ports::ActionSpec& spec) {
         one["required"] = param.fallback.is_null() && !param.optional;
         params.push_back(std::move(one));
     }
-    for (const auto& p : spec.permissions) permissions.push_back(boost::json::string(p.verb + " " + p.resource + (p.subresource.empty() ? "" : "/" + p.subresource)));
+    for (const auto& p : spec.permissions)
+        permissions.push_back(boost::json::string(p.verb + " " + p.resource + (p.subresource.empty() ? "" : "/" + p.subresource)));
     for (const auto& kind : spec.target_kinds) kinds.push_back(boost::json::string(kind));
-    return json::Object{{"name", spec.name}, {"description", spec.description}, {"risk", to_string(spec.risk)}, {"mutating", spec.mutating}, {"reversible", spec.reversible},
-                        {"timeout", format_duration(spec.timeout)}, {"target_kinds", std::move(kinds)}, {"params", std::move(params)}, {"permissions", std::move(permissions)}};
+    return json::Object{{"name", spec.name},
+                        {"description", spec.description},
+                        {"risk", to_string(spec.risk)},
+                        {"mutating", spec.mutating},
+                        {"reversible", spec.reversible},
+                        {"timeout", format_duration(spec.timeout)},
+                        {"target_kinds", std::move(kinds)},
+                        {"params", std::move(params)},
+                        {"permissions", std::move(permissions)}};
 }
 
 json::Value workflow_json(const WorkflowDefinition& workflow, bool whole) {
@@ -82,8 +90,14 @@ json::Value workflow_json(const WorkflowDefinition& workflow, bool whole) {
     for (const auto& each : workflow.fault_classes) classes.push_back(boost::json::string(each));
     for (const auto& each : workflow.target_kinds) kinds.push_back(boost::json::string(each));
     for (const auto& step : workflow.steps) steps.push_back(boost::json::string(step.action.empty() ? step.kind : step.action));
-    json::Object out{{"id", workflow.id}, {"version", workflow.version}, {"description", workflow.description}, {"risk", to_string(workflow.risk)}, {"fault_classes", std::move(classes)},
-                     {"target_kinds", std::move(kinds)}, {"steps", std::move(steps)}, {"origin", workflow.origin}};
+    json::Object out{{"id", workflow.id},
+                     {"version", workflow.version},
+                     {"description", workflow.description},
+                     {"risk", to_string(workflow.risk)},
+                     {"fault_classes", std::move(classes)},
+                     {"target_kinds", std::move(kinds)},
+                     {"steps", std::move(steps)},
+                     {"origin", workflow.origin}};
     if (whole) out["definition"] = workflow.source;
     return out;
 }
@@ -92,7 +106,11 @@ json::Value workflow_json(const WorkflowDefinition& workflow, bool whole) {
 
 Task<Result<json::Value>> Api::Impl::list_incidents(Call& call) {
     KN_CO_TRY(const auto page, page_of(call));
-    ports::IncidentFilter filter{.cluster = call.param("cluster"), .ns = call.param("namespace"), .fault_class = call.param("class"), .target = call.param("target"), .open_only = call.param("open") == "true"};
+    ports::IncidentFilter filter{.cluster = call.param("cluster"),
+                                 .ns = call.param("namespace"),
+                                 .fault_class = call.param("class"),
+                                 .target = call.param("target"),
+                                 .open_only = call.param("open") == "true"};
     KN_CO_TRY(filter.states, states_of<IncidentState>(call));
     KN_CO_TRY(const auto found, co_await d.stores.incidents.list(std::move(filter), page, call.deadline));
     json::Array items;
@@ -131,7 +149,8 @@ Task<Result<json::Value>> Api::Impl::get_incident(Call& call) {
 
 Task<Result<json::Value>> Api::Impl::list_executions(Call& call) {
     KN_CO_TRY(const auto page, page_of(call));
-    ports::ExecutionFilter filter{.cluster = call.param("cluster"), .incident = call.param("incident"), .workflow = call.param("workflow"), .target = call.param("target")};
+    ports::ExecutionFilter filter{
+        .cluster = call.param("cluster"), .incident = call.param("incident"), .workflow = call.param("workflow"), .target = call.param("target")};
     KN_CO_TRY(filter.states, states_of<ExecutionState>(call));
     KN_CO_TRY(const auto found, co_await d.stores.executions.list(std::move(filter), page, call.deadline));
     const std::string ns = call.param("namespace");
@@ -177,7 +196,8 @@ Task<Result<json::Value>> Api::Impl::get_cluster(Call& call) {
     json::Object watched;
     for (const auto& resource : kube::known_resources()) {
         if (const auto cache = d.fleet.cache(id, resource)) {
-            watched[resource.plural_group()] = json::Object{{"objects", cache->size()}, {"synced", cache->synced()}, {"last_heard", format_rfc3339(cache->last_heard())}};
+            watched[resource.plural_group()] =
+                json::Object{{"objects", cache->size()}, {"synced", cache->synced()}, {"last_heard", format_rfc3339(cache->last_heard())}};
         }
     }
     body.get_object()["watches"] = std::move(watched);
@@ -205,8 +225,12 @@ Task<Result<json::Value>> Api::Impl::list_actions(Call&) {
 
 Task<Result<json::Value>> Api::Impl::list_history(Call& call) {
     KN_CO_TRY(const auto page, page_of(call));
-    ports::ActionFilter filter{.cluster = call.param("cluster"), .target = call.param("target"), .action = call.param("action"), .workflow = call.param("workflow"),
-                               .fault_class = call.param("class"), .actor = call.param("actor")};
+    ports::ActionFilter filter{.cluster = call.param("cluster"),
+                               .target = call.param("target"),
+                               .action = call.param("action"),
+                               .workflow = call.param("workflow"),
+                               .fault_class = call.param("class"),
+                               .actor = call.param("actor")};
     filter.correlation = call.param("correlation");
     KN_CO_TRY(filter.since, time_of(call, "since"));
     KN_CO_TRY(filter.until, time_of(call, "until"));
@@ -222,7 +246,11 @@ Task<Result<json::Value>> Api::Impl::list_history(Call& call) {
 
 Task<Result<json::Value>> Api::Impl::list_assessments(Call& call) {
     KN_CO_TRY(const auto page, page_of(call));
-    ports::AssessmentFilter filter{.cluster = call.param("cluster"), .workflow = call.param("workflow"), .fault_class = call.param("class"), .execution = call.param("execution"), .done_only = call.param("done") == "true"};
+    ports::AssessmentFilter filter{.cluster = call.param("cluster"),
+                                   .workflow = call.param("workflow"),
+                                   .fault_class = call.param("class"),
+                                   .execution = call.param("execution"),
+                                   .done_only = call.param("done") == "true"};
     KN_CO_TRY(const auto found, co_await d.stores.learning.assessments(std::move(filter), page, call.deadline));
     json::Array items;
     for (const auto& assessment : found.items) {
@@ -274,14 +302,19 @@ Task<Result<json::Value>> Api::Impl::list_signals(Call& call) {
     json::Array items;
     for (const auto& signal : found) {
         const std::string ns = signal.object ? signal.object->ns : "";
-        if (call.person.may("incident.view", signal.cluster.str() == "unknown" ? "" : signal.cluster.str(), ns, ns.empty())) items.push_back(to_json(signal));
+        if (call.person.may("incident.view", signal.cluster.str() == "unknown" ? "" : signal.cluster.str(), ns, ns.empty()))
+            items.push_back(to_json(signal));
     }
     co_return items_of(std::move(items), "");
 }
 
 Task<Result<json::Value>> Api::Impl::list_audit(Call& call) {
     KN_CO_TRY(const auto page, page_of(call));
-    ports::AuditFilter filter{.cluster = call.param("cluster"), .actor = call.param("actor"), .object = call.param("object"), .verb = call.param("verb"), .correlation = call.param("correlation")};
+    ports::AuditFilter filter{.cluster = call.param("cluster"),
+                              .actor = call.param("actor"),
+                              .object = call.param("object"),
+                              .verb = call.param("verb"),
+                              .correlation = call.param("correlation")};
     KN_CO_TRY(filter.since, time_of(call, "since"));
     KN_CO_TRY(filter.until, time_of(call, "until"));
     KN_CO_TRY(const auto found, co_await d.stores.registry.audit(std::move(filter), page, call.deadline));
@@ -299,7 +332,8 @@ Task<Result<json::Value>> Api::Impl::verify_audit(Call& call) {
 
 Task<Result<json::Value>> Api::Impl::list_dead_letters(Call& call) {
     KN_CO_TRY(const auto page, page_of(call));
-    KN_CO_TRY(const auto found, co_await d.stores.registry.dead_letters({.cluster = call.param("cluster"), .kind = call.param("kind")}, page, call.deadline));
+    KN_CO_TRY(const auto found,
+              co_await d.stores.registry.dead_letters({.cluster = call.param("cluster"), .kind = call.param("kind")}, page, call.deadline));
     json::Array items;
     for (const auto& letter : found.items) {
         if (call.person.may("execution.view", letter.cluster.str(), "", true)) items.push_back(letter_json(letter));
@@ -324,11 +358,16 @@ Task<Result<json::Value>> Api::Impl::health(Call& call) {
     const auto store = co_await d.stores.registry.ready(call.deadline);
     add("store", store ? "ok" : "down", store ? "" : store.error().message);
     const auto level = co_await d.stores.signals.level(call.deadline);
-    if (level) add("inbox", level->pending > 10'000 ? "degraded" : "ok", std::to_string(level->pending) + " waiting");
-    else add("inbox", "unknown", level.error().message);
+    if (level)
+        add("inbox", level->pending > 10'000 ? "degraded" : "ok", std::to_string(level->pending) + " waiting");
+    else
+        add("inbox", "unknown", level.error().message);
     for (const auto& cluster : d.fleet.clusters()) {
         if (!call.person.may("cluster.view", cluster.id.str(), "", true)) continue;
-        const char* state = cluster.verdict == ClusterVerdict::healthy ? "ok" : cluster.verdict == ClusterVerdict::unknown ? "unknown" : cluster.verdict == ClusterVerdict::suspect ? "degraded" : "down";
+        const char* state = cluster.verdict == ClusterVerdict::healthy   ? "ok"
+                            : cluster.verdict == ClusterVerdict::unknown ? "unknown"
+                            : cluster.verdict == ClusterVerdict::suspect ? "degraded"
+                                                                         : "down";
         add("cluster/" + cluster.id.str(), state, cluster.verdict_reason);
     }
     co_return json::Value(json::Object{{"components", std::move(components)}, {"version", d.version}});

@@ -13,7 +13,12 @@ namespace {
 std::string text_of(const json::Value& body, std::string_view name) { return std::string(json::string_at(body, name)); }
 
 AuditRecord audit_of(const Call& call, ClusterId cluster, Instant now, std::string verb, std::string object, std::string reason) {
-    return {.cluster = std::move(cluster), .at = now, .actor = call.person.name(), .verb = std::move(verb), .object = std::move(object), .reason = std::move(reason)};
+    return {.cluster = std::move(cluster),
+            .at = now,
+            .actor = call.person.name(),
+            .verb = std::move(verb),
+            .object = std::move(object),
+            .reason = std::move(reason)};
 }
 
 }  // namespace
@@ -29,19 +34,23 @@ Task<Result<json::Value>> Api::Impl::run_workflow(Call& call) {
     auto target = ObjectKey::parse(text_of(body, "target"));
     if (!target) co_return fail(ErrorCode::invalid_argument, target.error().message, "target");
     const auto cluster = d.fleet.cluster(target->cluster);
-    if (!cluster || !call.person.may("cluster.view", target->cluster.str(), "", true)) co_return fail(ErrorCode::invalid_argument, "there is no cluster " + target->cluster.str(), "target");
+    if (!cluster || !call.person.may("cluster.view", target->cluster.str(), "", true))
+        co_return fail(ErrorCode::invalid_argument, "there is no cluster " + target->cluster.str(), "target");
     const auto limit = call.person.may_run(target->cluster.str(), target->ns, cluster->environment);
     if (!limit || *limit < workflow->risk) {
-        co_return fail(ErrorCode::permission_denied, call.person.name() + " may not start workflows of risk " + std::string(to_string(workflow->risk)) + " there");
+        co_return fail(ErrorCode::permission_denied,
+                       call.person.name() + " may not start workflows of risk " + std::string(to_string(workflow->risk)) + " there");
     }
-    if (!workflow->target_kinds.empty() && std::find(workflow->target_kinds.begin(), workflow->target_kinds.end(), target->kind) == workflow->target_kinds.end()) {
+    if (!workflow->target_kinds.empty() &&
+        std::find(workflow->target_kinds.begin(), workflow->target_kinds.end(), target->kind) == workflow->target_kinds.end()) {
         co_return fail(ErrorCode::invalid_argument, workflow->id + " does not act on a " + target->kind, "target");
     }
     KN_CO_TRY(auto params, actions::validate_params(workflow->params, json::object_at(body, "params")));
 
     const auto client = d.fleet.client(target->cluster);
     const auto* resource = kube::find_resource(target->kind_group());
-    if (client == nullptr || resource == nullptr) co_return fail(ErrorCode::invalid_argument, "kind " + target->kind_group() + " is not known", "target");
+    if (client == nullptr || resource == nullptr)
+        co_return fail(ErrorCode::invalid_argument, "kind " + target->kind_group() + " is not known", "target");
     auto object = co_await client->get(*resource, target->ns, target->name, call.deadline);
     if (!object) co_return fail(object.error().with_context("reading " + target->str()));
 
@@ -51,21 +60,26 @@ Task<Result<json::Value>> Api::Impl::run_workflow(Call& call) {
     plan.workflow = workflow->id;
     plan.version = workflow->version;
     plan.fault_class = "manual";
-    plan.target = ObjectRef{.key = *target, .uid = std::string(kube::uid_of(*object)), .resource_version = std::string(kube::resource_version_of(*object)), .observed_at = now};
+    plan.target = ObjectRef{.key = *target,
+                            .uid = std::string(kube::uid_of(*object)),
+                            .resource_version = std::string(kube::resource_version_of(*object)),
+                            .observed_at = now};
     plan.params = std::move(params);
     plan.risk = workflow->risk;
     plan.p = 1;
     plan.reasons = {"asked for by " + call.person.name() + (text_of(body, "reason").empty() ? "" : ": " + text_of(body, "reason"))};
     plan.hash = plan_hash(plan);
 
-    Incident incident;   // not stored: it only tells the gates where the plan would act
+    Incident incident;  // not stored: it only tells the gates where the plan would act
     incident.cluster = target->cluster;
     incident.environment = cluster->environment;
     incident.target = plan.target;
     incident.updated_at = now;
     KN_CO_TRY(const auto report, co_await d.gatekeeper.before_start(incident, plan, *workflow, true, call.deadline));
     if (report.decision.answer != ports::GateAnswer::allow) {
-        co_return fail(Error{.code = ErrorCode::failed_precondition, .message = "guardrail \"" + report.decision.gate + "\": " + report.decision.text, .reason = report.decision.reason});
+        co_return fail(Error{.code = ErrorCode::failed_precondition,
+                             .message = "guardrail \"" + report.decision.gate + "\": " + report.decision.text,
+                             .reason = report.decision.reason});
     }
     ports::StartRequest start;
     start.execution.id = ExecutionId(make_id("exe_", now, d.random));
@@ -95,7 +109,8 @@ Task<Result<json::Value>> Api::Impl::cancel_execution(Call& call) {
     const Execution& execution = found.execution;
     const std::string& ns = execution.plan.target.key.ns;
     KN_CO_CHECK(must_see(call, "execution.view", execution.cluster, ns, "execution"));
-    if (!call.person.may("execution.cancel", execution.cluster.str(), ns)) co_return fail(ErrorCode::permission_denied, call.person.name() + " may not cancel there");
+    if (!call.person.may("execution.cancel", execution.cluster.str(), ns))
+        co_return fail(ErrorCode::permission_denied, call.person.name() + " may not cancel there");
     const Instant now = d.loop.clock().now();
     KN_CO_CHECK(co_await d.stores.executions.request_cancel(execution.id, call.person.name(), now, call.deadline));
     KN_CO_CHECK(co_await d.stores.registry.append_audit({audit_of(call, execution.cluster, now, "cancel", execution.id.str(), "")}, call.deadline));
@@ -112,19 +127,23 @@ Task<Result<json::Value>> Api::Impl::vote(Call& call, bool granted) {
     KN_CO_CHECK(must_see(call, "incident.view", approval.cluster, approval.target.ns, "approval"));
     const auto limit = call.person.may_approve(approval.cluster.str(), approval.target.ns);
     if (!limit || *limit < approval.risk) {
-        co_return fail(ErrorCode::permission_denied, call.person.name() + " may not approve risk " + std::string(to_string(approval.risk)) + " there");
+        co_return fail(ErrorCode::permission_denied,
+                       call.person.name() + " may not approve risk " + std::string(to_string(approval.risk)) + " there");
     }
     const Instant now = d.loop.clock().now();
-    if (approval.state == ApprovalState::pending && approval.expires_at <= now) co_return fail(ErrorCode::failed_precondition, "the approval has expired");
+    if (approval.state == ApprovalState::pending && approval.expires_at <= now)
+        co_return fail(ErrorCode::failed_precondition, "the approval has expired");
     Approval::Vote vote{.by = call.person.name(), .granted = granted, .comment = text_of(body, "comment").substr(0, 1024), .at = now};
     KN_CO_TRY(const Approval settled, co_await d.stores.incidents.vote(approval.id, std::move(vote), call.deadline));
-    KN_CO_CHECK(co_await d.stores.registry.append_audit({audit_of(call, approval.cluster, now, granted ? "approve" : "reject", approval.id.str(), approval.workflow)}, call.deadline));
+    KN_CO_CHECK(co_await d.stores.registry.append_audit(
+        {audit_of(call, approval.cluster, now, granted ? "approve" : "reject", approval.id.str(), approval.workflow)}, call.deadline));
     // The driver looks at the incident at once, not at its next turn.
     if (auto incident = co_await d.stores.incidents.get(approval.cluster, approval.incident, call.deadline)) {
         incident->next_look_at = now;
         ports::IncidentCommit commit;
         commit.incidents.push_back(*std::move(incident));
-        (void)co_await d.stores.incidents.commit(std::move(commit), call.deadline);   // another writer has just moved it: then it is being looked at anyway
+        (void)co_await d.stores.incidents.commit(std::move(commit),
+                                                 call.deadline);  // another writer has just moved it: then it is being looked at anyway
     }
     d.wakeups.incidents.notify();
     d.feed.publish("approval", to_json(settled));
@@ -134,11 +153,19 @@ Task<Result<json::Value>> Api::Impl::vote(Call& call, bool granted) {
 Task<Result<json::Value>> Api::Impl::set_pause(Call& call) {
     KN_CO_TRY(const auto body, body_of(call));
     const std::string scope = text_of(body, "scope");
-    Pause pause{.cluster = ClusterId(text_of(body, "cluster")), .ns = text_of(body, "namespace"), .by = call.person.name(), .reason = text_of(body, "reason").substr(0, 1024), .since = d.loop.clock().now()};
-    if (scope == "fleet") pause.cluster = ClusterId("_fleet"), pause.ns.clear();
-    else if (scope == "cluster") pause.ns.clear();
-    else if (scope != "namespace" || pause.ns.empty()) co_return fail(ErrorCode::invalid_argument, "fleet, cluster or namespace (with its name) expected", "scope");
-    if (scope != "fleet" && !d.fleet.cluster(pause.cluster)) co_return fail(ErrorCode::invalid_argument, "there is no cluster \"" + pause.cluster.str().substr(0, 64) + "\"", "cluster");
+    Pause pause{.cluster = ClusterId(text_of(body, "cluster")),
+                .ns = text_of(body, "namespace"),
+                .by = call.person.name(),
+                .reason = text_of(body, "reason").substr(0, 1024),
+                .since = d.loop.clock().now()};
+    if (scope == "fleet")
+        pause.cluster = ClusterId("_fleet"), pause.ns.clear();
+    else if (scope == "cluster")
+        pause.ns.clear();
+    else if (scope != "namespace" || pause.ns.empty())
+        co_return fail(ErrorCode::invalid_argument, "fleet, cluster or namespace (with its name) expected", "scope");
+    if (scope != "fleet" && !d.fleet.cluster(pause.cluster))
+        co_return fail(ErrorCode::invalid_argument, "there is no cluster \"" + pause.cluster.str().substr(0, 64) + "\"", "cluster");
     const bool may = scope == "fleet" ? call.person.may("pause.fleet", "", "") : call.person.may("pause.set", pause.cluster.str(), pause.ns);
     if (!may) co_return fail(ErrorCode::permission_denied, call.person.name() + " may not pause there");
     if (const std::string length = text_of(body, "for"); !length.empty()) {
@@ -146,7 +173,8 @@ Task<Result<json::Value>> Api::Impl::set_pause(Call& call) {
         if (!duration) co_return fail(ErrorCode::invalid_argument, duration.error().message, "for");
         pause.until = pause.since + *duration;
     }
-    auto audit = audit_of(call, pause.cluster, pause.since, "pause", pause.ns.empty() ? pause.cluster.str() : pause.cluster.str() + "/" + pause.ns, pause.reason);
+    auto audit = audit_of(call, pause.cluster, pause.since, "pause", pause.ns.empty() ? pause.cluster.str() : pause.cluster.str() + "/" + pause.ns,
+                          pause.reason);
     KN_CO_CHECK(co_await d.stores.registry.set_pause(pause, std::move(audit), call.deadline));
     d.feed.publish("pause", to_json(pause));
     co_return to_json(pause);
@@ -156,9 +184,12 @@ Task<Result<json::Value>> Api::Impl::clear_pause(Call& call) {
     const std::string scope = call.param("scope");
     ClusterId cluster(call.param("cluster"));
     std::string ns = call.param("namespace");
-    if (scope == "fleet") cluster = ClusterId("_fleet"), ns.clear();
-    else if (scope == "cluster") ns.clear();
-    else if (scope != "namespace" || ns.empty()) co_return fail(ErrorCode::invalid_argument, "fleet, cluster or namespace (with its name) expected", "scope");
+    if (scope == "fleet")
+        cluster = ClusterId("_fleet"), ns.clear();
+    else if (scope == "cluster")
+        ns.clear();
+    else if (scope != "namespace" || ns.empty())
+        co_return fail(ErrorCode::invalid_argument, "fleet, cluster or namespace (with its name) expected", "scope");
     const bool may = scope == "fleet" ? call.person.may("pause.fleet", "", "") : call.person.may("pause.set", cluster.str(), ns);
     if (!may) co_return fail(ErrorCode::permission_denied, call.person.name() + " may not resume there");
     const Instant now = d.loop.clock().now();
@@ -171,9 +202,11 @@ Task<Result<json::Value>> Api::Impl::clear_pause(Call& call) {
 Task<Result<json::Value>> Api::Impl::replay_dead_letter(Call& call) {
     KN_CO_TRY(const auto letter, co_await d.stores.registry.dead_letter(call.path["id"], call.deadline));
     KN_CO_CHECK(must_see(call, "execution.view", letter.cluster, "", "dead letter"));
-    if (!call.person.may("dead_letter.manage", letter.cluster.str(), "", true)) co_return fail(ErrorCode::permission_denied, call.person.name() + " may not replay dead letters");
+    if (!call.person.may("dead_letter.manage", letter.cluster.str(), "", true))
+        co_return fail(ErrorCode::permission_denied, call.person.name() + " may not replay dead letters");
     const Instant now = d.loop.clock().now();
-    KN_CO_CHECK(co_await d.stores.registry.replay_dead_letter(letter.id, audit_of(call, letter.cluster, now, "dead_letter.replay", letter.id, letter.reason), now, call.deadline));
+    KN_CO_CHECK(co_await d.stores.registry.replay_dead_letter(
+        letter.id, audit_of(call, letter.cluster, now, "dead_letter.replay", letter.id, letter.reason), now, call.deadline));
     d.wakeups.executions.notify();
     co_return json::Value(json::Object{{"id", letter.id}, {"kind", letter.kind}, {"replayed", true}});
 }
@@ -181,9 +214,11 @@ Task<Result<json::Value>> Api::Impl::replay_dead_letter(Call& call) {
 Task<Result<json::Value>> Api::Impl::purge_dead_letter(Call& call) {
     KN_CO_TRY(const auto letter, co_await d.stores.registry.dead_letter(call.path["id"], call.deadline));
     KN_CO_CHECK(must_see(call, "execution.view", letter.cluster, "", "dead letter"));
-    if (!call.person.may("dead_letter.manage", letter.cluster.str(), "", true)) co_return fail(ErrorCode::permission_denied, call.person.name() + " may not purge dead letters");
+    if (!call.person.may("dead_letter.manage", letter.cluster.str(), "", true))
+        co_return fail(ErrorCode::permission_denied, call.person.name() + " may not purge dead letters");
     const Instant now = d.loop.clock().now();
-    KN_CO_CHECK(co_await d.stores.registry.purge_dead_letter(letter.id, audit_of(call, letter.cluster, now, "dead_letter.purge", letter.id, letter.reason), call.deadline));
+    KN_CO_CHECK(co_await d.stores.registry.purge_dead_letter(
+        letter.id, audit_of(call, letter.cluster, now, "dead_letter.purge", letter.id, letter.reason), call.deadline));
     co_return json::Value(json::Object{{"id", letter.id}, {"purged", true}});
 }
 

@@ -167,7 +167,8 @@ struct Credentials::Plugin : std::enable_shared_from_this<Plugin> {
 Credentials::Credentials(std::shared_ptr<const ConnectionConfig> config, HttpOptions options, async::EventLoop& loop, Fetcher& fetcher)
     : config_(std::move(config)), options_(std::move(options)), loop_(loop) {
     if (config_->oidc) {
-        oidc_ = std::make_unique<OidcToken>(*config_->oidc, OidcToken::Options{.timeout = options_.exec_timeout, .pause = options_.exec_retry_pause}, fetcher, loop_);
+        oidc_ = std::make_unique<OidcToken>(*config_->oidc, OidcToken::Options{.timeout = options_.exec_timeout, .pause = options_.exec_retry_pause},
+                                            fetcher, loop_);
     }
     if (config_->exec) plugin_ = std::make_shared<Plugin>(loop_, config_->context, options_.exec_retry_pause);
 }
@@ -220,8 +221,10 @@ Result<> Credentials::rebuild() {
     }
     KN_CHECK(check_token(token));
     std::string authorization;
-    if (!token.empty()) authorization = "Bearer " + token;
-    else if (!config_->username.empty()) authorization = "Basic " + base64_encode(config_->username + ":" + config_->password);
+    if (!token.empty())
+        authorization = "Bearer " + token;
+    else if (!config_->username.empty())
+        authorization = "Basic " + base64_encode(config_->username + ":" + config_->password);
     const bool same = identity_.tls != nullptr && identity_.authorization == authorization && identity_.tls->ca_pem == tls->ca_pem &&
                       identity_.tls->cert_pem == tls->cert_pem && identity_.tls->key_pem == tls->key_pem;
     if (same) return {};
@@ -239,7 +242,8 @@ async::Task<Result<>> Credentials::ensure_plugin(bool force, Deadline deadline) 
         const bool usable = plugin->valid(clock.now()) && plugin->generation >= wanted;
         const bool resting = plugin->failure && clock.steady() - plugin->failed_at < options_.exec_retry_pause;
         if (!plugin->running && !resting && (!usable || plugin->aging(clock.now()))) {
-            PluginCommand command{config_->exec->command, config_->exec->args, inherited_environment(), options_.exec_timeout, options_.exec_max_output};
+            PluginCommand command{config_->exec->command, config_->exec->args, inherited_environment(), options_.exec_timeout,
+                                  options_.exec_max_output};
             for (const auto& [name, value] : config_->exec->env) command.environment[name] = value;
             command.environment["KUBERNETES_EXEC_INFO"] = exec_info(*config_->exec, *config_, ca_pem_);
             plugin->start(std::move(command), config_->exec->api_version);

@@ -16,9 +16,9 @@ namespace kn::kube::http {
 
 /// Who we are, at one moment.
 struct Identity {
-    std::string authorization;                ///< the header's value, "" for none
+    std::string authorization;  ///< the header's value, "" for none
     std::shared_ptr<const TlsMaterial> tls;
-    std::uint64_t generation = 0;             ///< grows with every change
+    std::uint64_t generation = 0;  ///< grows with every change
 };
 
 /// What an exec plug-in gave.
@@ -60,7 +60,7 @@ private:
     std::string file_token_, ca_pem_, cert_pem_, key_pem_;
     std::shared_ptr<Plugin> plugin_;
     std::unique_ptr<OidcToken> oidc_;
-    std::uint64_t oidc_built_ = 0;      ///< generation of the token in identity_
+    std::uint64_t oidc_built_ = 0;  ///< generation of the token in identity_
 };
 
 }  // namespace kn::kube::http

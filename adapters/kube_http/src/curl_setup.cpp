@@ -51,9 +51,13 @@ std::string host_of_error(const char* buffer, CURLcode code, const ExchangeSpec&
 
 ErrorCode code_for(CURLcode code) {
     switch (code) {
-        case CURLE_URL_MALFORMAT: case CURLE_UNSUPPORTED_PROTOCOL: case CURLE_BAD_FUNCTION_ARGUMENT: return ErrorCode::invalid_argument;
+        case CURLE_URL_MALFORMAT:
+        case CURLE_UNSUPPORTED_PROTOCOL:
+        case CURLE_BAD_FUNCTION_ARGUMENT: return ErrorCode::invalid_argument;
         case CURLE_PEER_FAILED_VERIFICATION: return ErrorCode::unauthenticated;
-        case CURLE_SSL_CERTPROBLEM: case CURLE_SSL_CACERT_BADFILE: case CURLE_SSL_ISSUER_ERROR: return ErrorCode::failed_precondition;
+        case CURLE_SSL_CERTPROBLEM:
+        case CURLE_SSL_CACERT_BADFILE:
+        case CURLE_SSL_ISSUER_ERROR: return ErrorCode::failed_precondition;
         case CURLE_OUT_OF_MEMORY: return ErrorCode::resource_exhausted;
         default: return ErrorCode::unavailable;
     }
@@ -61,14 +65,16 @@ ErrorCode code_for(CURLcode code) {
 
 std::string_view reason_for(CURLcode code) {
     switch (code) {
-        case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: return "NameNotResolved";
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_RESOLVE_PROXY: return "NameNotResolved";
         case CURLE_COULDNT_CONNECT: return "NotConnected";
         case CURLE_OPERATION_TIMEDOUT: return "ConnectTimeout";
         case CURLE_PEER_FAILED_VERIFICATION: return "CertificateNotTrusted";
         case CURLE_SSL_CERTPROBLEM: return "ClientCertificate";
         case CURLE_SSL_CACERT_BADFILE: return "CertificateAuthority";
         case CURLE_SSL_CONNECT_ERROR: return "TlsHandshake";
-        case CURLE_HTTP2: case CURLE_HTTP2_STREAM: return "Http2";
+        case CURLE_HTTP2:
+        case CURLE_HTTP2_STREAM: return "Http2";
         default: return "ConnectionLost";
     }
 }

@@ -14,10 +14,7 @@ struct Handles {
     char error_text[CURL_ERROR_SIZE] = {};
 };
 
-template <class T>
-void set(CURL* easy, CURLoption option, T value) {
-    (void)curl_easy_setopt(easy, option, value);
-}
+template <class T> void set(CURL* easy, CURLoption option, T value) { (void)curl_easy_setopt(easy, option, value); }
 
 void curl_global_once();
 /// Address, proxy, TLS, time limit of the connection and detection of dead peers. `spec` must outlive the handle.

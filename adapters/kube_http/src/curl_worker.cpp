@@ -31,7 +31,7 @@ struct CurlWorker::Transfer {
     bool too_much = false;
     bool paused = false;
     bool is_probe = false;
-    SteadyTime started{}, heard{};   ///< heard: the last byte of this stream, or proof that its peer lives
+    SteadyTime started{}, heard{};  ///< heard: the last byte of this stream, or proof that its peer lives
 
     Transfer() = default;
     Transfer(const Transfer&) = delete;
@@ -208,7 +208,7 @@ void CurlWorker::look_for_dead_peers() {
         question.max_body = 1U << 20U;
         probe_ = std::make_shared<Exchange>(std::move(question));
         start(probe_);
-        return;   // the map has changed
+        return;  // the map has changed
     }
 }
 
@@ -218,7 +218,8 @@ void CurlWorker::probe_ended(const Transfer& probe, bool answered) {
     std::vector<std::unique_ptr<Transfer>> dead;
     for (auto at = transfers_.begin(); at != transfers_.end();) {
         auto& transfer = *at->second;
-        const bool silent = transfer.exchange->spec().streaming && transfer.heard <= probe.started && transfer.exchange->spec().probe_url == probe.exchange->spec().url;
+        const bool silent = transfer.exchange->spec().streaming && transfer.heard <= probe.started &&
+                            transfer.exchange->spec().probe_url == probe.exchange->spec().url;
         if (silent && answered) transfer.heard = now;
         if (!silent || answered) {
             ++at;
@@ -228,8 +229,10 @@ void CurlWorker::probe_ended(const Transfer& probe, bool answered) {
         at = transfers_.erase(at);
     }
     for (const auto& transfer : dead) {
-        transfer->exchange->finish(Error{.code = ErrorCode::unavailable, .message = "the server has not been heard of for " + format_duration(limits_.dead_peer_after),
-                                         .reason = "PeerSilent", .applied = transfer->exchange->applied()});
+        transfer->exchange->finish(Error{.code = ErrorCode::unavailable,
+                                         .message = "the server has not been heard of for " + format_duration(limits_.dead_peer_after),
+                                         .reason = "PeerSilent",
+                                         .applied = transfer->exchange->applied()});
     }
 }
 

@@ -17,7 +17,7 @@ public:
     struct Limits {
         int host_connections = 8;
         int idle_connections = 8;
-        Duration dead_peer_after{0};   ///< streams whose peer is silent for so long end with reason PeerSilent; 0: never
+        Duration dead_peer_after{0};  ///< streams whose peer is silent for so long end with reason PeerSilent; 0: never
     };
     CurlWorker(std::string name, Limits limits);
     /// Ends all transfers and joins the thread.
@@ -46,7 +46,7 @@ private:
     void probe_ended(const Transfer& probe, bool answered);
 
     const Limits limits_;
-    std::shared_ptr<Exchange> probe_;                                    ///< worker thread only
+    std::shared_ptr<Exchange> probe_;  ///< worker thread only
     void* multi_ = nullptr;
     std::mutex mutex_;
     std::vector<Command> commands_;

@@ -41,7 +41,8 @@ void Exchange::on_header(std::string_view line, long status) {
     const auto text = trimmed(line);
     if (!text.empty()) {
         const auto colon = text.find(':');
-        if (colon != std::string_view::npos) response_.headers.emplace_back(lower(text.substr(0, colon)), std::string(trimmed(text.substr(colon + 1))));
+        if (colon != std::string_view::npos)
+            response_.headers.emplace_back(lower(text.substr(0, colon)), std::string(trimmed(text.substr(colon + 1))));
         return;
     }
     if (status < 200) return;

@@ -24,18 +24,18 @@ struct TlsMaterial {
 /// One request as libcurl needs it.
 struct ExchangeSpec {
     std::string url;
-    std::string connect_to;             ///< "host:port:real-host:real-port" when the TLS name is not the host
+    std::string connect_to;  ///< "host:port:real-host:real-port" when the TLS name is not the host
     std::string proxy;
     bool no_proxy = false;
     bool http2 = true;
     bool fresh_connection = false;
     Method method = Method::get;
-    std::vector<std::string> headers;   ///< whole lines
+    std::vector<std::string> headers;  ///< whole lines
     std::string body;
     std::shared_ptr<const TlsMaterial> tls;
     long connect_timeout_ms = 10'000;
-    std::size_t max_body = 0;           ///< answers beyond this are an error
-    std::string probe_url;              ///< of streams: what to ask a peer that is silent
+    std::size_t max_body = 0;  ///< answers beyond this are an error
+    std::string probe_url;     ///< of streams: what to ask a peer that is silent
     bool streaming = false;
     std::size_t max_backlog = 0;
 };
@@ -108,9 +108,9 @@ private:
 
     const ExchangeSpec spec_;
     const async::Executor loop_;
-    async::Signal changed_;                 ///< loop thread only
+    async::Signal changed_;  ///< loop thread only
     std::atomic<bool> started_ = false, body_taken_ = false, heard_ = false, told_ = false, abandoned_ = false;
-    std::size_t body_offset_ = 0;           ///< worker only
+    std::size_t body_offset_ = 0;  ///< worker only
 
     mutable std::mutex mutex_;
     Response response_;

@@ -170,7 +170,8 @@ Result<std::string> run_plugin(const PluginCommand& command) {
     bool out_open = true, err_open = true;
     while (true) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(give_up - SteadyClock::now());
-        if (left.count() <= 0) return fail(ErrorCode::deadline_exceeded, "the plug-in did not end within " + std::to_string(command.timeout.count()) + " ms");
+        if (left.count() <= 0)
+            return fail(ErrorCode::deadline_exceeded, "the plug-in did not end within " + std::to_string(command.timeout.count()) + " ms");
         std::array<pollfd, 4> fds{pollfd{out_open ? out_pipe.first.get() : -1, POLLIN, 0}, pollfd{err_open ? err_pipe.first.get() : -1, POLLIN, 0},
                                   pollfd{child.exit_fd(), POLLIN, 0}, pollfd{command.stop_fd, POLLIN, 0}};
         const int wait_ms = static_cast<int>(child.exit_fd() >= 0 ? left.count() : std::min<std::int64_t>(left.count(), 20));
@@ -191,7 +192,8 @@ Result<std::string> run_plugin(const PluginCommand& command) {
         if (ended) break;
     }
     const int status = child.status();
-    if (WIFSIGNALED(status)) return fail(ErrorCode::unavailable, with_stderr("the plug-in was killed by signal " + std::to_string(WTERMSIG(status)), errors));
+    if (WIFSIGNALED(status))
+        return fail(ErrorCode::unavailable, with_stderr("the plug-in was killed by signal " + std::to_string(WTERMSIG(status)), errors));
     if (WEXITSTATUS(status) != 0) {
         return fail(ErrorCode::unauthenticated, with_stderr("the plug-in ended with code " + std::to_string(WEXITSTATUS(status)), errors));
     }

@@ -12,10 +12,10 @@ namespace kn::kube::http {
 struct PluginCommand {
     std::string program;
     std::vector<std::string> arguments;
-    std::map<std::string, std::string> environment;   ///< the whole of it
+    std::map<std::string, std::string> environment;  ///< the whole of it
     std::chrono::milliseconds timeout{10'000};
     std::size_t max_output = 64U << 10U;
-    int stop_fd = -1;                                 ///< readable when the caller gives up; -1: never
+    int stop_fd = -1;  ///< readable when the caller gives up; -1: never
 };
 
 /// Runs a program without a shell in a process group of its own and gives its standard output. Blocks: for a thread of its own. On time-out,

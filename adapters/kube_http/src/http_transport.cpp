@@ -40,7 +40,8 @@ private:
 };
 
 Error timeout_error(Exchange& exchange) {
-    return {.code = ErrorCode::deadline_exceeded, .message = exchange.heard_anything() ? "the answer did not end in time" : "no answer in time",
+    return {.code = ErrorCode::deadline_exceeded,
+            .message = exchange.heard_anything() ? "the answer did not end in time" : "no answer in time",
             .applied = exchange.abandon()};
 }
 
@@ -107,7 +108,9 @@ ServerAddress split_server(std::string_view server) {
 class HttpTransport final : public Transport, public Upgrader, private http::Fetcher {
 public:
     HttpTransport(ConnectionConfig config, HttpOptions options, async::EventLoop& loop)
-        : config_(std::make_shared<const ConnectionConfig>(std::move(config))), options_(std::move(options)), loop_(loop),
+        : config_(std::make_shared<const ConnectionConfig>(std::move(config))),
+          options_(std::move(options)),
+          loop_(loop),
           credentials_(config_, options_, loop, *this) {}
 
     async::Task<Result<Response>> send(Request request, Deadline deadline) override {
@@ -179,7 +182,8 @@ private:
         spec.max_backlog = options_.max_stream_backlog;
         spec.headers.push_back("User-Agent: " + options_.user_agent);
         spec.headers.push_back("Accept: " + request.accept);
-        if (request.method != Method::get) spec.headers.push_back("Content-Type: " + (request.content_type.empty() ? "application/json" : request.content_type));
+        if (request.method != Method::get)
+            spec.headers.push_back("Content-Type: " + (request.content_type.empty() ? "application/json" : request.content_type));
         if (!identity.authorization.empty()) spec.headers.push_back("Authorization: " + identity.authorization);
         add_impersonation(spec.headers);
         const auto path = spec.url.find('/', spec.url.find("://") + 3);
@@ -244,7 +248,8 @@ private:
     async::Task<Result<std::unique_ptr<Stream>>> open_once(const Request& request, const Identity& identity, Deadline deadline) {
         // A dead peer's connections would be used again: all of them are left behind, with the streams that still live on them.
         if (std::exchange(*peer_silent_, false)) streams_.reset();
-        if (!streams_) streams_ = std::make_shared<CurlWorker>("kube-watch", CurlWorker::Limits{0, options_.max_connections, options_.dead_peer_after});
+        if (!streams_)
+            streams_ = std::make_shared<CurlWorker>("kube-watch", CurlWorker::Limits{0, options_.max_connections, options_.dead_peer_after});
         ExchangeSpec spec = spec_for(request, identity);
         KN_CO_CHECK(check_headers(spec));
         spec.streaming = true;
@@ -265,7 +270,7 @@ private:
     HttpOptions options_;
     async::EventLoop& loop_;
     http::Credentials credentials_;
-    std::shared_ptr<CurlWorker> requests_, streams_;   ///< from the first use on
+    std::shared_ptr<CurlWorker> requests_, streams_;  ///< from the first use on
     bool suspect_ = false;
     std::shared_ptr<bool> peer_silent_ = std::make_shared<bool>(false);
 };

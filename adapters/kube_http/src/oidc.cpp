@@ -15,7 +15,8 @@ constexpr Duration skew = 10s;
 std::unexpected<Error> refused(std::string message) { return fail(ErrorCode::unauthenticated, "OIDC: " + std::move(message)); }
 
 bool is_safe(std::string_view url) {
-    return url.starts_with("https://") || url.starts_with("http://127.0.0.1:") || url.starts_with("http://localhost:") || url.starts_with("http://[::1]:");
+    return url.starts_with("https://") || url.starts_with("http://127.0.0.1:") || url.starts_with("http://localhost:") ||
+           url.starts_with("http://[::1]:");
 }
 
 std::string form(std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
@@ -57,7 +58,8 @@ async::Task<Result<>> OidcToken::ensure(bool force, Deadline deadline) {
         const bool good = !provider_.id_token.empty() && expires && clock.now() + skew < *expires;
         if (good && generation_ >= wanted) co_return Result<>{};
         if (running_) {
-            if (!co_await changed_.wait(clock, deadline) && deadline.passed(clock.steady())) co_return fail(ErrorCode::deadline_exceeded, "waiting for an OIDC token");
+            if (!co_await changed_.wait(clock, deadline) && deadline.passed(clock.steady()))
+                co_return fail(ErrorCode::deadline_exceeded, "waiting for an OIDC token");
             continue;
         }
         if (failure_ && clock.steady() - failed_at_ < options_.pause) co_return std::unexpected(*failure_);
@@ -94,7 +96,8 @@ async::Task<Result<json::Value>> OidcToken::ask(std::string url, Method method, 
     if (method != Method::get) {
         spec.headers.emplace_back("Content-Type: application/x-www-form-urlencoded");
         if (!provider_.client_secret.empty()) {
-            spec.headers.push_back("Authorization: Basic " + base64_encode(percent_encode(provider_.client_id) + ":" + percent_encode(provider_.client_secret)));
+            spec.headers.push_back("Authorization: Basic " +
+                                   base64_encode(percent_encode(provider_.client_id) + ":" + percent_encode(provider_.client_secret)));
         }
     }
     auto tls = std::make_shared<TlsMaterial>();
@@ -131,8 +134,9 @@ async::Task<Result<>> OidcToken::renew(Deadline deadline) {
         if (token_endpoint_.empty()) co_return refused("the provider has no token_endpoint");
     }
     const auto client_id = provider_.client_secret.empty() ? std::string_view(provider_.client_id) : std::string_view{};
-    KN_CO_TRY(const json::Value answer, co_await ask(token_endpoint_, Method::post,
-                                                     form({{"grant_type", "refresh_token"}, {"refresh_token", provider_.refresh_token}, {"client_id", client_id}}), deadline));
+    KN_CO_TRY(const json::Value answer,
+              co_await ask(token_endpoint_, Method::post,
+                           form({{"grant_type", "refresh_token"}, {"refresh_token", provider_.refresh_token}, {"client_id", client_id}}), deadline));
     const std::string token(json::string_at(answer, "id_token"));
     const auto expires = jwt_expiry(token);
     if (!expires) co_return refused("the provider gave no id_token with an end");

@@ -108,7 +108,7 @@ public:
             const std::lock_guard lock(mutex_);
             out = std::exchange(incoming_, {});
         }
-        if (!out.empty()) wake();   // it may have paused
+        if (!out.empty()) wake();  // it may have paused
         return out;
     }
     [[nodiscard]] std::optional<Response> head() const {
@@ -123,7 +123,7 @@ public:
         const std::lock_guard lock(mutex_);
         return failure_;
     }
-    async::Signal changed;   ///< loop thread only
+    async::Signal changed;  ///< loop thread only
 
 private:
     void wake() const {
@@ -151,8 +151,10 @@ private:
         set(handles.easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
         set(handles.easy, CURLOPT_CONNECT_ONLY, 1L);
         const CURLcode code = curl_easy_perform(handles.easy);
-        if (code == CURLE_OK) end(converse(handles.easy));
-        else end(connection_error(handles, code, spec_));
+        if (code == CURLE_OK)
+            end(converse(handles.easy));
+        else
+            end(connection_error(handles, code, spec_));
         curl_easy_cleanup(handles.easy);
         curl_slist_free_all(handles.connect_to);
     }
@@ -176,7 +178,8 @@ private:
                 if (!outgoing_.empty()) {
                     std::size_t sent = 0;
                     const CURLcode code = curl_easy_send(easy, outgoing_.data(), outgoing_.size(), &sent);
-                    if (code != CURLE_OK && code != CURLE_AGAIN) return Error{.code = ErrorCode::unavailable, .message = curl_easy_strerror(code), .reason = "ConnectionLost"};
+                    if (code != CURLE_OK && code != CURLE_AGAIN)
+                        return Error{.code = ErrorCode::unavailable, .message = curl_easy_strerror(code), .reason = "ConnectionLost"};
                     outgoing_.erase(0, sent);
                     wants_write = !outgoing_.empty();
                     if (sent > 0) tell();
@@ -238,7 +241,8 @@ private:
 
     std::optional<Error> finish_refusal(std::string buffer) {
         const auto end_of_head = buffer.find("\r\n\r\n");
-        if (end_of_head == std::string::npos) return Error{.code = ErrorCode::unavailable, .message = "the connection ended before an answer", .reason = "ConnectionLost"};
+        if (end_of_head == std::string::npos)
+            return Error{.code = ErrorCode::unavailable, .message = "the connection ended before an answer", .reason = "ConnectionLost"};
         Response head = parse_head(std::string_view(buffer).substr(0, end_of_head + 2));
         head.body = buffer.substr(end_of_head + 4, max_refusal);
         const std::lock_guard lock(mutex_);
@@ -274,7 +278,8 @@ private:
 
 class UpgradedConnection final : public Duplex {
 public:
-    UpgradedConnection(Holder line, std::string protocol, async::Clock& clock) : line_(std::move(line)), protocol_(std::move(protocol)), clock_(clock) {}
+    UpgradedConnection(Holder line, std::string protocol, async::Clock& clock)
+        : line_(std::move(line)), protocol_(std::move(protocol)), clock_(clock) {}
     [[nodiscard]] const std::string& protocol() const override { return protocol_; }
     async::Task<Result<>> send(std::string bytes, Deadline deadline) override {
         line_->send(std::move(bytes));
@@ -315,7 +320,8 @@ std::string handshake_for(const ExchangeSpec& spec, const std::vector<std::strin
         if (!line.starts_with("Content-Type:")) out += line + "\r\n";
     }
     // Some servers refuse a WebSocket without an origin.
-    out += "Origin: " + spec.url.substr(0, path) + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n";
+    out += "Origin: " + spec.url.substr(0, path) +
+           "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n";
     std::string list;
     for (const auto& protocol : protocols) list += (list.empty() ? "" : ", ") + protocol;
     return out + "Sec-WebSocket-Protocol: " + list + "\r\n\r\n";
@@ -323,7 +329,8 @@ std::string handshake_for(const ExchangeSpec& spec, const std::vector<std::strin
 
 }  // namespace
 
-async::Task<Result<std::unique_ptr<Duplex>>> upgrade(ExchangeSpec spec, std::vector<std::string> protocols, async::EventLoop& loop, Deadline deadline) {
+async::Task<Result<std::unique_ptr<Duplex>>> upgrade(ExchangeSpec spec, std::vector<std::string> protocols, async::EventLoop& loop,
+                                                     Deadline deadline) {
     auto& clock = loop.clock();
     const std::string key = random_key();
     std::string handshake = handshake_for(spec, protocols, key);
@@ -341,7 +348,8 @@ async::Task<Result<std::unique_ptr<Duplex>>> upgrade(ExchangeSpec spec, std::vec
     if (head->status != 101) co_return std::unexpected(error_from(*head, Method::get));
     if (head->header("sec-websocket-accept") != accept_for(key)) co_return fail(ErrorCode::unavailable, "the answer is not from a WebSocket server");
     std::string protocol(head->header("sec-websocket-protocol"));
-    if (std::ranges::find(protocols, protocol) == protocols.end()) co_return fail(ErrorCode::unavailable, "the server chose a protocol that was not offered");
+    if (std::ranges::find(protocols, protocol) == protocols.end())
+        co_return fail(ErrorCode::unavailable, "the server chose a protocol that was not offered");
     co_return std::make_unique<UpgradedConnection>(std::move(line), std::move(protocol), clock);
 }
 

@@ -55,7 +55,8 @@ protected:
     ConnectionConfig plugin(const std::string& body, const std::string& version = "v1") {
         ConnectionConfig config;
         config.context = "test";
-        config.exec = ExecCredential{.api_version = "client.authentication.k8s.io/" + version, .command = script("plugin", "echo run >> " + folder + "/runs\n" + body)};
+        config.exec = ExecCredential{.api_version = "client.authentication.k8s.io/" + version,
+                                     .command = script("plugin", "echo run >> " + folder + "/runs\n" + body)};
         return config;
     }
     /// A shell line that prints a credential.

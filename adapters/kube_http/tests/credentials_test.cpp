@@ -148,7 +148,7 @@ TEST_F(Certificates, ARotatedAuthorityIsReadAgain) {
     config.client_cert_pem = pki.client_cert;
     config.client_key_pem = pki.client_key;
     config.ca_pem = "";
-    config.ca_file = write("ca", pki.client_cert);   // some certificate that signed nothing
+    config.ca_file = write("ca", pki.client_cert);  // some certificate that signed nothing
     const auto transport = connect(config, {.file_reread = 0ms});
     EXPECT_EQ(ask(transport), 0);
     EXPECT_EQ(failure.reason, "CertificateNotTrusted") << failure.describe();
@@ -244,14 +244,17 @@ TEST_F(Plugins, OneThatHangsHoldsUpNoOtherCluster) {
 
 TEST_F(Plugins, MoreThanAPipeHoldsIsRead) {
     allow({"Bearer hush"});
-    const auto padded = R"(printf '{"kind":"ExecCredential","padding":"'; head -c 300000 /dev/zero | tr '\0' x; printf '","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"hush"}}')";
+    const auto padded =
+        R"(printf '{"kind":"ExecCredential","padding":"'; head -c 300000 /dev/zero | tr '\0' x; printf '","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"hush"}}')";
     EXPECT_EQ(ask(plugin(padded)), 200) << failure.describe();
-    EXPECT_EQ(ask(plugin("head -c 2000000 /dev/zero | tr '\\0' x >&2; " + prints(token_of("hush")))), 200) << "complaints are cut, not waited for: " << failure.describe();
+    EXPECT_EQ(ask(plugin("head -c 2000000 /dev/zero | tr '\\0' x >&2; " + prints(token_of("hush")))), 200)
+        << "complaints are cut, not waited for: " << failure.describe();
 }
 
 TEST_F(Plugins, OneThatSaysItsCredentialHasEndedIsBelievedForAMomentOnly) {
     allow({"Bearer hush"});
-    const auto transport = connect(plugin(prints(token_of("hush") + R"(,"expirationTimestamp":"2020-01-01T00:00:00Z")")), {.exec_retry_pause = 200ms});
+    const auto transport =
+        connect(plugin(prints(token_of("hush") + R"(,"expirationTimestamp":"2020-01-01T00:00:00Z")")), {.exec_retry_pause = 200ms});
     EXPECT_EQ(ask(transport), 200) << failure.describe();
     EXPECT_EQ(runs(), 1) << "not run in a circle";
     loop->run_for(1500ms);
@@ -261,8 +264,11 @@ TEST_F(Plugins, OneThatSaysItsCredentialHasEndedIsBelievedForAMomentOnly) {
 
 TEST_F(Plugins, OneThatPromisesALongLifeIsRunAgainWhenTheServerDisagrees) {
     allow({"Bearer hush2"});
-    const auto transport = connect(plugin("n=$(wc -l < " + folder + R"(/runs); echo "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"hush$((n))\",\"expirationTimestamp\":\"2100-01-01T00:00:00Z\"}}")"),
-                                   {.exec_retry_pause = 0ms});
+    const auto transport = connect(
+        plugin(
+            "n=$(wc -l < " + folder +
+            R"(/runs); echo "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"hush$((n))\",\"expirationTimestamp\":\"2100-01-01T00:00:00Z\"}}")"),
+        {.exec_retry_pause = 0ms});
     EXPECT_EQ(ask(transport), 200) << failure.describe();
     EXPECT_EQ(runs(), 2);
     EXPECT_EQ(server.seen().size(), 2U);
@@ -277,8 +283,11 @@ TEST_F(Plugins, AThousandRequestsAtOnceRunItOnce) {
 
 TEST_F(Plugins, AThousandRequestsAtExpiryRunItOnceMore) {
     allow({"Bearer hush1"});
-    const auto transport = connect(plugin("n=$(wc -l < " + folder + R"(/runs); echo "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"hush$((n))\"}}")"),
-                                   {.exec_retry_pause = 0ms});
+    const auto transport = connect(
+        plugin(
+            "n=$(wc -l < " + folder +
+            R"(/runs); echo "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"hush$((n))\"}}")"),
+        {.exec_retry_pause = 0ms});
     EXPECT_EQ(ask(transport), 200);
     allow({"Bearer hush2"});
     EXPECT_EQ(ask_at_once(transport, 1000), 1000) << "each is replayed once with the new token";
@@ -299,7 +308,8 @@ TEST_F(Plugins, AFailedRunRestsAndIsThenTriedAgain) {
 TEST_F(Plugins, ItGetsItsArgumentsUnevaluatedItsEnvironmentAndTheClusterIfAsked) {
     allow({"Bearer hush"});
     ::setenv("KUBERNAUT_SECRET", "hush", 1);
-    auto config = plugin("printf '%s|%s|%s|%s|%s\\n' \"$1\" \"$2\" \"$EXTRA\" \"$KUBERNAUT_SECRET\" \"$KUBERNETES_EXEC_INFO\" > " + folder + "/seen; " + prints(token_of("hush")));
+    auto config = plugin("printf '%s|%s|%s|%s|%s\\n' \"$1\" \"$2\" \"$EXTRA\" \"$KUBERNAUT_SECRET\" \"$KUBERNETES_EXEC_INFO\" > " + folder +
+                         "/seen; " + prints(token_of("hush")));
     config.exec->args = {"a b", "$(touch " + folder + "/evil)"};
     config.exec->env = {{"EXTRA", "e"}};
     config.exec->provide_cluster_info = true;
@@ -315,20 +325,27 @@ TEST_F(Plugins, TheKubeconfigFormsOfTheCloudsWork) {
     // What `aws eks update-kubeconfig`, `gcloud container clusters get-credentials` and `az aks get-credentials` (with kubelogin) write, with plug-ins of the same
     // names in PATH.
     allow({"Bearer k8s-aws-v1.hush", "Bearer ya29.hush", "Bearer eyJ.hush"});
-    script("aws", "[ \"$*\" = '--region eu-west-1 eks get-token --cluster-name prod --output json' ] || exit 2; [ \"$AWS_PROFILE\" = ops ] || exit 3; " +
-                      prints(token_of("k8s-aws-v1.hush") + R"(,"expirationTimestamp":"2100-01-01T00:00:00Z")", "v1beta1"));
+    script("aws",
+           "[ \"$*\" = '--region eu-west-1 eks get-token --cluster-name prod --output json' ] || exit 2; [ \"$AWS_PROFILE\" = ops ] || exit 3; " +
+               prints(token_of("k8s-aws-v1.hush") + R"(,"expirationTimestamp":"2100-01-01T00:00:00Z")", "v1beta1"));
     script("gke-gcloud-auth-plugin", "echo \"$KUBERNETES_EXEC_INFO\" | grep -q '\"cluster\"' || exit 2; " + prints(token_of("ya29.hush"), "v1beta1"));
     script("kubelogin", "[ \"$1\" = get-token ] || exit 2; " + prints(token_of("eyJ.hush"), "v1beta1"));
     const std::string path = folder + ":" + ::getenv("PATH");
     const std::string old = ::getenv("PATH");
     ::setenv("PATH", path.c_str(), 1);
     const auto user = [&](const std::string& exec) {
-        return read_kubeconfig("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: '" + server.url() +
-                                   "'}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers:\n- name: u\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n" + exec, folder, "");
+        return read_kubeconfig(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: '" + server.url() +
+                "'}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers:\n- name: u\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n" +
+                exec,
+            folder, "");
     };
-    const auto eks = user("      command: aws\n      args: [--region, eu-west-1, eks, get-token, --cluster-name, prod, --output, json]\n      env: [{name: AWS_PROFILE, value: ops}]\n      interactiveMode: IfAvailable\n");
-    const auto gke = user("      command: gke-gcloud-auth-plugin\n      installHint: Install gke-gcloud-auth-plugin\n      provideClusterInfo: true\n");
-    const auto aks = user("      command: kubelogin\n      args: [get-token, --environment, AzurePublicCloud, --server-id, '6dae42f8', --client-id, '80faf920', --tenant-id, t, --login, azurecli]\n      env: null\n");
+    const auto eks = user(
+        "      command: aws\n      args: [--region, eu-west-1, eks, get-token, --cluster-name, prod, --output, json]\n      env: [{name: AWS_PROFILE, value: ops}]\n      interactiveMode: IfAvailable\n");
+    const auto gke =
+        user("      command: gke-gcloud-auth-plugin\n      installHint: Install gke-gcloud-auth-plugin\n      provideClusterInfo: true\n");
+    const auto aks = user(
+        "      command: kubelogin\n      args: [get-token, --environment, AzurePublicCloud, --server-id, '6dae42f8', --client-id, '80faf920', --tenant-id, t, --login, azurecli]\n      env: null\n");
     for (const auto* config : {&eks, &gke, &aks}) {
         ASSERT_TRUE(*config) << config->error().describe();
         EXPECT_EQ(ask(**config), 200) << failure.describe();

@@ -100,7 +100,8 @@ TEST_F(HttpTransportTest, SendsMethodTargetHeadersAndBody) {
 }
 
 TEST_F(HttpTransportTest, UnpacksGzip) {
-    static constexpr unsigned char packed[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0};
+    static constexpr unsigned char packed[] = {0x1f, 0x8b, 8, 0, 0,    0,    0,    0,    2, 3, 0xcb, 0x48, 0xcd,
+                                               0xc9, 0xc9, 7, 0, 0x86, 0xa6, 0x10, 0x36, 5, 0, 0,    0};
     TestServer server([](Connection& c, const SeenRequest&) {
         return c.answer(200, std::string_view(reinterpret_cast<const char*>(packed), sizeof packed), "Content-Encoding: gzip\r\n"), true;
     });
@@ -447,8 +448,11 @@ TEST_F(HttpTransportTest, AMissingTokenFileAndATokenWithALineBreakAreErrorsWitho
 class ExecTest : public HttpTransportTest {
 protected:
     ConnectionConfig with(const std::string& body, bool cluster_info = false) {
-        ExecCredential exec{.api_version = "client.authentication.k8s.io/v1", .command = folder.script("plugin", body), .args = {"a b", "$(touch evil)"},
-                            .env = {{"COUNT_FILE", folder.path() + "/runs"}}, .provide_cluster_info = cluster_info};
+        ExecCredential exec{.api_version = "client.authentication.k8s.io/v1",
+                            .command = folder.script("plugin", body),
+                            .args = {"a b", "$(touch evil)"},
+                            .env = {{"COUNT_FILE", folder.path() + "/runs"}},
+                            .provide_cluster_info = cluster_info};
         return {.context = "test", .exec = exec};
     }
     static std::string credential(std::string_view token, std::string_view extra = {}) {
@@ -477,8 +481,11 @@ TEST_F(ExecTest, ManyRequestsShareOneRunAndItsCachedToken) {
 
 TEST_F(ExecTest, A401RunsThePlugInAgainAndReplaysTheRequest) {
     guarded.allow("t1");
-    const auto transport = connect(guarded.server.url(), with("echo run >> $COUNT_FILE; n=$(wc -l < $COUNT_FILE); " + std::string(
-        R"(echo "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"t$((n))\"}}")")),
+    const auto transport = connect(
+        guarded.server.url(),
+        with("echo run >> $COUNT_FILE; n=$(wc -l < $COUNT_FILE); " +
+             std::string(
+                 R"(echo "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"t$((n))\"}}")")),
         {.exec_retry_pause = 0ms});
     EXPECT_EQ(send(transport, patch_request()).value().status, 200);
     guarded.allow("t2");
@@ -490,8 +497,12 @@ TEST_F(ExecTest, A401RunsThePlugInAgainAndReplaysTheRequest) {
 TEST_F(ExecTest, ACredentialIsRenewedAtEightyPercentOfItsLifeWhileInUse) {
     guarded.allow("t1");
     // A life of about 3 s (whole seconds): aging after more than one of them.
-    const auto transport = connect(guarded.server.url(), with("echo run >> $COUNT_FILE; e=$(date -u -d '+3 seconds' +%Y-%m-%dT%H:%M:%SZ); " + std::string(
-        R"(echo "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"t1\",\"expirationTimestamp\":\"$e\"}}")")));
+    const auto transport = connect(
+        guarded.server.url(),
+        with(
+            "echo run >> $COUNT_FILE; e=$(date -u -d '+3 seconds' +%Y-%m-%dT%H:%M:%SZ); " +
+            std::string(
+                R"(echo "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"t1\",\"expirationTimestamp\":\"$e\"}}")")));
     EXPECT_EQ(send(transport, get_request()).value().status, 200);
     const auto renewed = [&] {
         EXPECT_EQ(send(transport, get_request()).value().status, 200);
@@ -515,8 +526,10 @@ TEST_F(ExecTest, APlugInThatHangsFloodsFailsOrTalksNonsenseIsAnErrorWithoutSecre
         {"while :; do echo secretsecretsecretsecretsecretsecret; done", ErrorCode::resource_exhausted, "more than"},
         {"echo 'login first: eyJhbGciOiJSUzI1NiIsImtpZCI6InNlY3JldCJ9' >&2; exit 3", ErrorCode::unauthenticated, "code 3: login first: [redacted]"},
         {"echo secretsecret", ErrorCode::unauthenticated, "not JSON"},
-        {R"(echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","status":{"token":"secretsecret"}}')", ErrorCode::unauthenticated, "not an ExecCredential"},
-        {R"(echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{}}')", ErrorCode::unauthenticated, "no credential"},
+        {R"(echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","status":{"token":"secretsecret"}}')",
+         ErrorCode::unauthenticated, "not an ExecCredential"},
+        {R"(echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{}}')", ErrorCode::unauthenticated,
+         "no credential"},
         {"kill -9 $$", ErrorCode::unavailable, "signal 9"},
     };
     for (const auto& c : cases) {

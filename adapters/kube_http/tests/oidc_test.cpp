@@ -25,7 +25,11 @@ protected:
     ConnectionConfig config(std::string id_token, std::string refresh_token = "hush-r1", std::string secret = "hush-secret") {
         ConnectionConfig out;
         out.context = "test";
-        out.oidc = OidcProvider{.issuer = provider.url() + "/realm", .client_id = "kubernaut", .client_secret = std::move(secret), .id_token = std::move(id_token), .refresh_token = std::move(refresh_token)};
+        out.oidc = OidcProvider{.issuer = provider.url() + "/realm",
+                                .client_id = "kubernaut",
+                                .client_secret = std::move(secret),
+                                .id_token = std::move(id_token),
+                                .refresh_token = std::move(refresh_token)};
         return out;
     }
     /// Token requests that the provider saw.
@@ -37,17 +41,21 @@ protected:
     std::string discovery_override, answer_override;
     int answer_status = 200;
     std::atomic<int> renewals = 0;
-    std::vector<std::string> given;   ///< id tokens to give, in order
+    std::vector<std::string> given;  ///< id tokens to give, in order
     TestServer provider{[this](Connection& c, const SeenRequest& r) {
         const std::lock_guard lock(mutex);
         if (r.method == "GET") {
             const auto base = "http://" + r.headers.at("host");
             return c.answer(r.target == "/realm/.well-known/openid-configuration" ? 200 : 404,
-                            discovery_override.empty() ? R"({"issuer":")" + base + R"(/realm","token_endpoint":")" + base + "/token\"}" : discovery_override), true;
+                            discovery_override.empty() ? R"({"issuer":")" + base + R"(/realm","token_endpoint":")" + base + "/token\"}"
+                                                       : discovery_override),
+                   true;
         }
         const auto n = static_cast<std::size_t>(renewals++);
         if (!answer_override.empty()) return c.answer(answer_status, answer_override), true;
-        return c.answer(200, R"({"id_token":")" + given.at(std::min(n, given.size() - 1)) + R"(","refresh_token":"hush-r)" + std::to_string(n + 2) + "\"}"), true;
+        return c.answer(200, R"({"id_token":")" + given.at(std::min(n, given.size() - 1)) + R"(","refresh_token":"hush-r)" + std::to_string(n + 2) +
+                                 "\"}"),
+               true;
     }};
 };
 
@@ -84,7 +92,7 @@ TEST_F(Oidc, ARotatedRefreshTokenIsUsedTheNextTime) {
     allow({"Bearer " + given[0], "Bearer " + given[1]});
     const auto transport = connect(config(jwt("one", -1h)));
     EXPECT_EQ(ask(transport), 200) << failure.describe();
-    loop->run_for(2s);   // now within the ten seconds before its end
+    loop->run_for(2s);  // now within the ten seconds before its end
     EXPECT_EQ(ask(transport), 200) << failure.describe();
     ASSERT_EQ(token_requests().size(), 2U);
     EXPECT_TRUE(token_requests()[1].body.contains("hush-r2"));
@@ -265,7 +273,7 @@ TEST_F(DroppedPaths, AResetAndACutInsideAChunkEndTheStreamAtOnce) {
     EXPECT_TRUE(loop->block_on((*stream)->next(loop->clock().deadline_in(60s))).value());
     proxy.reset_all();
     EXPECT_FALSE(loop->block_on((*stream)->next(loop->clock().deadline_in(60s))));
-    proxy.cut_after(50, false);   // three bytes into the first chunk of the next answer
+    proxy.cut_after(50, false);  // three bytes into the first chunk of the next answer
     const auto cut = watch(transport);
     ASSERT_TRUE(cut) << cut.error().describe();
     const auto end = loop->block_on((*cut)->next(loop->clock().deadline_in(60s)));

@@ -147,11 +147,13 @@ int TcpProxy::dial(int client, int& upstream_port) {
     };
     if (kind_ == Kind::http_connect) {
         const auto head = receive_head(client);
-        const auto target = head.substr(8, head.find(' ', 8) - 8);   // "CONNECT host:port HTTP/1.1"
+        const auto target = head.substr(8, head.find(' ', 8) - 8);  // "CONNECT host:port HTTP/1.1"
         note(target);
         if (!login_.empty() && !head.contains("Basic " + base64_encode(login_) + "\r\n")) {
             ++refused_logins_;
-            send_all(client, "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            send_all(
+                client,
+                "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             return -1;
         }
         upstream_port = std::atoi(target.substr(target.rfind(':') + 1).c_str());
@@ -159,7 +161,7 @@ int TcpProxy::dial(int client, int& upstream_port) {
         send_all(client, server < 0 ? "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n" : "HTTP/1.1 200 Connection established\r\n\r\n");
         return server;
     }
-    if (kind_ == Kind::socks5) {   // RFC 1928, and 1929 for the login
+    if (kind_ == Kind::socks5) {  // RFC 1928, and 1929 for the login
         std::string bytes;
         if (!receive(client, bytes, 2) || bytes[0] != 5) return -1;
         const auto methods_count = static_cast<unsigned char>(bytes[1]);

@@ -13,8 +13,8 @@ namespace kn::kube::http {
 
 struct SeenRequest {
     std::string method, target, body;
-    std::map<std::string, std::string> headers;   ///< names in lower case
-    int connection = 0;                           ///< counted from 1
+    std::map<std::string, std::string> headers;  ///< names in lower case
+    int connection = 0;                          ///< counted from 1
 };
 
 /// One accepted connection, for the handler to misbehave on.

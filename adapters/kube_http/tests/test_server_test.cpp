@@ -19,8 +19,7 @@
 namespace kn::kube::http {
 namespace {
 
-template <class T, void (*Free)(T*)>
-struct Deleter {
+template <class T, void (*Free)(T*)> struct Deleter {
     void operator()(T* p) const { Free(p); }
 };
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY, EVP_PKEY_free>>;

@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t shown_in_digest = 30;
 
 json::Object fields_of(const ports::Notification& n) {
-    return {{"kind", n.kind}, {"key", n.key}, {"cluster", n.cluster.str()}, {"namespace", n.ns}, {"severity", to_string(n.severity)}, {"title", n.title}, {"text", n.text}};
+    return {{"kind", n.kind},   {"key", n.key},  {"cluster", n.cluster.str()}, {"namespace", n.ns}, {"severity", to_string(n.severity)},
+            {"title", n.title}, {"text", n.text}};
 }
 
 Severity worst_of(const Envelope& envelope) {
@@ -39,10 +40,14 @@ std::string text_of(const Envelope& envelope) {
 std::string slack_text(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        if (c == '&') out += "&amp;";
-        else if (c == '<') out += "&lt;";
-        else if (c == '>') out += "&gt;";
-        else out += c;
+        if (c == '&')
+            out += "&amp;";
+        else if (c == '<')
+            out += "&lt;";
+        else if (c == '>')
+            out += "&gt;";
+        else
+            out += c;
     }
     return out;
 }
@@ -57,22 +62,37 @@ json::Object pagerduty_event(const HttpChannel& channel, const Envelope& envelop
     const bool over = single && (first.kind == "incident_resolved" || first.kind == "execution_done");
     const Severity worst = worst_of(envelope);
     const char* severity = worst == Severity::critical ? "critical" : worst == Severity::warning ? "warning" : "info";
-    json::Object event{{"routing_key", channel.secret}, {"event_action", over ? "resolve" : "trigger"}, {"dedup_key", single ? subject_of(first) : envelope.key}, {"client", "kubernaut"}};
+    json::Object event{{"routing_key", channel.secret},
+                       {"event_action", over ? "resolve" : "trigger"},
+                       {"dedup_key", single ? subject_of(first) : envelope.key},
+                       {"client", "kubernaut"}};
     json::Array all;
     for (const auto& message : envelope.messages) all.push_back(fields_of(message));
     // Their limit for the summary is 1024 characters.
-    event["payload"] = json::Object{{"summary", (first.cluster.str() + ": " + title_of(envelope)).substr(0, 1000)}, {"source", first.cluster.str().empty() ? "kubernaut" : first.cluster.str()},
-                                    {"severity", severity}, {"component", first.ns}, {"class", single ? first.kind : "digest"}, {"custom_details", json::Object{{"text", text_of(envelope)}, {"messages", std::move(all)}}}};
+    event["payload"] = json::Object{{"summary", (first.cluster.str() + ": " + title_of(envelope)).substr(0, 1000)},
+                                    {"source", first.cluster.str().empty() ? "kubernaut" : first.cluster.str()},
+                                    {"severity", severity},
+                                    {"component", first.ns},
+                                    {"class", single ? first.kind : "digest"},
+                                    {"custom_details", json::Object{{"text", text_of(envelope)}, {"messages", std::move(all)}}}};
     return event;
 }
 
 json::Object teams_card(const Envelope& envelope) {
     json::Array body;
-    body.push_back(json::Object{{"type", "TextBlock"}, {"size", "Medium"}, {"weight", "Bolder"}, {"wrap", true}, {"text", title_of(envelope)},
-                                {"color", worst_of(envelope) == Severity::critical ? "Attention" : worst_of(envelope) == Severity::warning ? "Warning" : "Default"}});
+    body.push_back(json::Object{{"type", "TextBlock"},
+                                {"size", "Medium"},
+                                {"weight", "Bolder"},
+                                {"wrap", true},
+                                {"text", title_of(envelope)},
+                                {"color", worst_of(envelope) == Severity::critical  ? "Attention"
+                                          : worst_of(envelope) == Severity::warning ? "Warning"
+                                                                                    : "Default"}});
     body.push_back(json::Object{{"type", "TextBlock"}, {"wrap", true}, {"text", text_of(envelope)}});
-    const json::Object card{{"$schema", "http://adaptivecards.io/schemas/adaptive-card.json"}, {"type", "AdaptiveCard"}, {"version", "1.4"}, {"body", std::move(body)}};
-    return {{"type", "message"}, {"attachments", json::Array{json::Object{{"contentType", "application/vnd.microsoft.card.adaptive"}, {"content", card}}}}};
+    const json::Object card{
+        {"$schema", "http://adaptivecards.io/schemas/adaptive-card.json"}, {"type", "AdaptiveCard"}, {"version", "1.4"}, {"body", std::move(body)}};
+    return {{"type", "message"},
+            {"attachments", json::Array{json::Object{{"contentType", "application/vnd.microsoft.card.adaptive"}, {"content", card}}}}};
 }
 
 class HttpCourier final : public Courier {
@@ -88,7 +108,8 @@ public:
                 const auto end = std::min(rest.find('&'), rest.size());
                 const auto pair = rest.substr(0, end);
                 const auto equals = std::min(pair.find('='), pair.size());
-                request.query.emplace_back(kube::percent_decode(pair.substr(0, equals)), kube::percent_decode(pair.substr(std::min(equals + 1, pair.size()))));
+                request.query.emplace_back(kube::percent_decode(pair.substr(0, equals)),
+                                           kube::percent_decode(pair.substr(std::min(equals + 1, pair.size()))));
                 rest.remove_prefix(std::min(end + 1, rest.size()));
             }
         }
@@ -100,7 +121,9 @@ public:
         }
         KN_CO_TRY(const kube::Response answer, co_await transport_->send(std::move(request), deadline));
         if (answer.status >= 200 && answer.status < 300) co_return Result<>{};
-        Error error{.code = answer.status == 429 ? ErrorCode::resource_exhausted : answer.status >= 500 ? ErrorCode::unavailable : ErrorCode::invalid_argument,
+        Error error{.code = answer.status == 429   ? ErrorCode::resource_exhausted
+                            : answer.status >= 500 ? ErrorCode::unavailable
+                                                   : ErrorCode::invalid_argument,
                     .message = "HTTP " + std::to_string(answer.status) + (answer.body.empty() ? "" : ": " + answer.body.substr(0, 200))};
         if (const auto after = json::parse(answer.header("retry-after")); after && after->is_number()) {
             error.retry_after = std::chrono::seconds{std::clamp<std::int64_t>(json::to_int(&*after).value_or(0), 0, 300)};
@@ -121,13 +144,18 @@ private:
 }  // namespace
 
 std::string body_for(const HttpChannel& channel, const Envelope& envelope) {
-    if (channel.type == "slack") return json::dump(json::Object{{"text", "*" + slack_text(title_of(envelope)) + "*\n" + slack_text(text_of(envelope))}});
+    if (channel.type == "slack")
+        return json::dump(json::Object{{"text", "*" + slack_text(title_of(envelope)) + "*\n" + slack_text(text_of(envelope))}});
     if (channel.type == "pagerduty") return json::dump(pagerduty_event(channel, envelope));
     if (channel.type == "teams") return json::dump(teams_card(envelope));
     if (envelope.messages.size() == 1) return json::dump(fields_of(envelope.messages.front()));
     json::Array all;
     for (const auto& message : envelope.messages) all.push_back(fields_of(message));
-    return json::dump(json::Object{{"kind", "digest"}, {"key", envelope.key}, {"severity", to_string(worst_of(envelope))}, {"title", title_of(envelope)}, {"text", text_of(envelope)},
+    return json::dump(json::Object{{"kind", "digest"},
+                                   {"key", envelope.key},
+                                   {"severity", to_string(worst_of(envelope))},
+                                   {"title", title_of(envelope)},
+                                   {"text", text_of(envelope)},
                                    {"messages", std::move(all)}});
 }
 

@@ -17,8 +17,10 @@ constexpr std::size_t line_width = 76;
 std::string one_line(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out += c;
-        else if (!out.ends_with(' ')) out += ' ';
+        if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f)
+            out += c;
+        else if (!out.ends_with(' '))
+            out += ' ';
     }
     return out;
 }
@@ -106,7 +108,8 @@ Result<> send_mail(const MailChannel& channel, std::string text, Duration limit)
     set(CURLOPT_ERRORBUFFER, message);
     const CURLcode code = curl_easy_perform(easy.handle);
     if (code == CURLE_OK) return {};
-    return fail(code == CURLE_OPERATION_TIMEDOUT ? ErrorCode::deadline_exceeded : ErrorCode::unavailable, std::string("mail: ") + (message[0] != '\0' ? message : curl_easy_strerror(code)));
+    return fail(code == CURLE_OPERATION_TIMEDOUT ? ErrorCode::deadline_exceeded : ErrorCode::unavailable,
+                std::string("mail: ") + (message[0] != '\0' ? message : curl_easy_strerror(code)));
 }
 
 class MailCourier final : public Courier {
@@ -136,8 +139,9 @@ std::string mail_for(const MailChannel& channel, const Envelope& envelope) {
     for (const auto& message : envelope.messages) {
         worst = std::max(worst, message.severity);
         if (!text.empty()) text += "\n\n";
-        text += message.title + "\n" + (message.text.empty() ? "" : message.text + "\n") + "cluster " + message.cluster.str() + (message.ns.empty() ? "" : ", namespace " + message.ns) + ", " +
-                message.kind + ", " + std::string(to_string(message.severity)) + "\n";
+        text += message.title + "\n" + (message.text.empty() ? "" : message.text + "\n") + "cluster " + message.cluster.str() +
+                (message.ns.empty() ? "" : ", namespace " + message.ns) + ", " + message.kind + ", " + std::string(to_string(message.severity)) +
+                "\n";
     }
     std::string to;
     for (const std::string& each : channel.to) to += (to.empty() ? "<" : ", <") + address(each) + ">";

@@ -8,7 +8,7 @@ namespace kn::notify {
 namespace {
 
 constexpr Duration store_timeout = 5s;
-constexpr int at_once = 5;                       // of one claim, so that slow tries end before it does
+constexpr int at_once = 5;  // of one claim, so that slow tries end before it does
 
 }  // namespace
 
@@ -16,7 +16,8 @@ std::vector<std::string> channels_for(const std::vector<Route>& routes, const po
     std::set<std::string> names;
     const auto has = [](const std::set<std::string>& wanted, const std::string& word) { return wanted.empty() || wanted.contains(word); };
     for (const Route& route : routes) {
-        if (message.severity >= route.min_severity && has(route.kinds, message.kind) && has(route.clusters, message.cluster.str()) && has(route.namespaces, message.ns)) {
+        if (message.severity >= route.min_severity && has(route.kinds, message.kind) && has(route.clusters, message.cluster.str()) &&
+            has(route.namespaces, message.ns)) {
             names.insert(route.channel);
         }
     }
@@ -50,7 +51,8 @@ void ChannelNotifier::stop() {
 
 async::Task<Result<>> ChannelNotifier::send(ports::Notification notification, Deadline deadline) {
     if (outbox_ == nullptr) {
-        log::info("notification", {{"kind", notification.kind}, {"cluster", notification.cluster.str()}, {"title", notification.title}, {"key", notification.key}});
+        log::info("notification",
+                  {{"kind", notification.kind}, {"cluster", notification.cluster.str()}, {"title", notification.title}, {"key", notification.key}});
         co_return Result<>{};
     }
     std::vector<ports::Notification> one;
@@ -67,8 +69,14 @@ async::Task<Result<std::size_t>> ChannelNotifier::route_once() {
     for (const ports::Delivery& each : fresh) {
         const auto& message = each.message;
         std::vector<std::string> wanted = channels_for(routes_, message);
-        std::erase_if(wanted, [this](const std::string& name) { return std::ranges::none_of(lines_, [&](const auto& line) { return line->channel.name == name; }); });
-        log::info("notification", {{"kind", message.kind}, {"cluster", message.cluster.str()}, {"title", message.title}, {"key", message.key}, {"channels", wanted.size()}});
+        std::erase_if(wanted, [this](const std::string& name) {
+            return std::ranges::none_of(lines_, [&](const auto& line) { return line->channel.name == name; });
+        });
+        log::info("notification", {{"kind", message.kind},
+                                   {"cluster", message.cluster.str()},
+                                   {"title", message.title},
+                                   {"key", message.key},
+                                   {"channels", wanted.size()}});
         KN_CO_CHECK(co_await outbox_->route(message.cluster, message.key, wanted, clock.now(), clock.deadline_in(store_timeout)));
         for (auto& line : lines_) {
             if (std::ranges::find(wanted, line->channel.name) != wanted.end()) line->ready.notify();
@@ -94,11 +102,14 @@ async::Task<Result<std::size_t>> ChannelNotifier::deliver_once(std::size_t chann
     const std::string& name = line.channel.name;
     if (line.digest_at && now < *line.digest_at) co_return std::size_t{0};
     if (line.digest_at) {
-        KN_CO_TRY(auto all, co_await outbox_->claim(name, now, now + options_.claim, static_cast<int>(options_.digest_most), clock.deadline_in(store_timeout)));
+        KN_CO_TRY(auto all,
+                  co_await outbox_->claim(name, now, now + options_.claim, static_cast<int>(options_.digest_most), clock.deadline_in(store_timeout)));
         const std::size_t taken = all.size();
         // More than one digest holds waits for the next one.
-        if (taken >= options_.digest_most) line.digest_at = now + options_.digest;
-        else line.digest_at.reset();
+        if (taken >= options_.digest_most)
+            line.digest_at = now + options_.digest;
+        else
+            line.digest_at.reset();
         if (taken > 0) KN_CO_CHECK(co_await hand_over(line, std::move(all)));
         co_return taken;
     }
@@ -122,7 +133,9 @@ async::Task<> ChannelNotifier::deliver_loop(std::size_t channel) {
     async::Clock& clock = loop_.clock();
     while (true) {
         const auto taken = co_await deliver_once(channel);
-        if (!taken) log::warning("notifications could not be read or settled", {{"channel", lines_[channel]->channel.name}, {"error", taken.error().describe()}});
+        if (!taken)
+            log::warning("notifications could not be read or settled",
+                         {{"channel", lines_[channel]->channel.name}, {"error", taken.error().describe()}});
         if (taken && *taken > 0) continue;
         (void)co_await lines_[channel]->ready.wait(clock, clock.deadline_in(taken ? options_.look_every : 5 * options_.look_every));
     }
@@ -130,7 +143,12 @@ async::Task<> ChannelNotifier::deliver_loop(std::size_t channel) {
 
 ports::DeliveryResult ChannelNotifier::result_of(const ports::Delivery& delivery, const std::string& channel, const Result<>& answer) const {
     const Instant now = loop_.clock().now();
-    ports::DeliveryResult result{.cluster = delivery.message.cluster, .key = delivery.message.key, .channel = channel, .state = ports::DeliveryState::delivered, .due_at = now, .error = {}};
+    ports::DeliveryResult result{.cluster = delivery.message.cluster,
+                                 .key = delivery.message.key,
+                                 .channel = channel,
+                                 .state = ports::DeliveryState::delivered,
+                                 .due_at = now,
+                                 .error = {}};
     if (answer) return result;
     result.error = answer.error().describe();
     if (delivery.tries + 1 >= options_.tries) {
@@ -160,16 +178,24 @@ async::Task<Result<>> ChannelNotifier::hand_over(Line& line, std::vector<ports::
         results.push_back(result_of(each, name, answer));
         results.back().sent_as = sent_as;
         if (results.back().state != ports::DeliveryState::dead) continue;
-        log::error("a notification could not be delivered and is a dead letter now", {{"channel", name}, {"key", each.message.key}, {"error", results.back().error}});
+        log::error("a notification could not be delivered and is a dead letter now",
+                   {{"channel", name}, {"key", each.message.key}, {"error", results.back().error}});
         // Others shall hear of it, but not of that again, or two broken channels would never come to rest.
         if (each.message.kind == "dead_letter") continue;
-        about_dead.push_back({.kind = "dead_letter", .key = each.message.key + "/" + name + "/dead_letter", .cluster = each.message.cluster, .ns = each.message.ns,
-                              .title = "channel " + name + " does not take messages", .text = "\"" + each.message.title + "\" was not delivered: " + results.back().error,
+        about_dead.push_back({.kind = "dead_letter",
+                              .key = each.message.key + "/" + name + "/dead_letter",
+                              .cluster = each.message.cluster,
+                              .ns = each.message.ns,
+                              .title = "channel " + name + " does not take messages",
+                              .text = "\"" + each.message.title + "\" was not delivered: " + results.back().error,
                               .severity = Severity::warning});
     }
-    if (answer) count(name, batch.size() > 1 ? "digest" : "delivered", batch.size());
+    if (answer)
+        count(name, batch.size() > 1 ? "digest" : "delivered", batch.size());
     else {
-        log::warning("a notification was not taken", {{"channel", name}, {"key", batch.front().message.key}, {"tries", batch.front().tries + 1}, {"error", answer.error().describe()}});
+        log::warning(
+            "a notification was not taken",
+            {{"channel", name}, {"key", batch.front().message.key}, {"tries", batch.front().tries + 1}, {"error", answer.error().describe()}});
         const auto dead = static_cast<std::size_t>(std::ranges::count(results, ports::DeliveryState::dead, &ports::DeliveryResult::state));
         count(name, "retried", results.size() - dead);
         count(name, "lost", dead);
@@ -183,7 +209,9 @@ async::Task<Result<>> ChannelNotifier::hand_over(Line& line, std::vector<ports::
 }
 
 void ChannelNotifier::count(const std::string& channel, const char* result, std::size_t n) {
-    if (n > 0) metrics_.counter("kubernaut_notifications_total", "messages to people", {{"channel", channel}, {"result", result}}).add(static_cast<double>(n));
+    if (n > 0)
+        metrics_.counter("kubernaut_notifications_total", "messages to people", {{"channel", channel}, {"result", result}})
+            .add(static_cast<double>(n));
 }
 
 }  // namespace kn::notify

@@ -22,7 +22,8 @@ public:
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof address;
-        if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener_, 1) != 0 || getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+        if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener_, 1) != 0 ||
+            getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
             ADD_FAILURE() << "no port";
         }
         port = ntohs(address.sin_port);
@@ -72,7 +73,13 @@ private:
 };
 
 Envelope an_envelope() {
-    return {.messages = {{.kind = "incident_escalated", .key = "inc_1 incident_escalated 3", .cluster = ClusterId("eu1"), .ns = "shop", .title = "cart is broken", .text = "nothing helped", .severity = Severity::critical}},
+    return {.messages = {{.kind = "incident_escalated",
+                          .key = "inc_1 incident_escalated 3",
+                          .cluster = ClusterId("eu1"),
+                          .ns = "shop",
+                          .title = "cart is broken",
+                          .text = "nothing helped",
+                          .severity = Severity::critical}},
             .key = "inc_1 incident_escalated 3",
             .at = from_millis(1'790'000'000'000)};
 }
@@ -80,7 +87,12 @@ Envelope an_envelope() {
 TEST(MailCourier, HandsTheMessageToAServer) {
     const auto loop = async::EventLoop::real();
     auto server = std::make_unique<SmtpServer>();
-    const auto courier = make_mail_courier({.url = "smtp://127.0.0.1:" + std::to_string(server->port), .from = "hub@example.org", .user = {}, .password = {}, .to = {"a@example.org", "b@example.org"}, .plain = true});
+    const auto courier = make_mail_courier({.url = "smtp://127.0.0.1:" + std::to_string(server->port),
+                                            .from = "hub@example.org",
+                                            .user = {},
+                                            .password = {},
+                                            .to = {"a@example.org", "b@example.org"},
+                                            .plain = true});
     const auto done = loop->block_on(courier->deliver(an_envelope(), loop->clock().deadline_in(20s)));
     ASSERT_TRUE(done) << done.error().describe();
     courier->stop();
@@ -94,7 +106,11 @@ TEST(MailCourier, HandsTheMessageToAServer) {
 TEST(MailCourier, DoesNotGoOnWithoutEncryptionUnlessItMay) {
     const auto loop = async::EventLoop::real();
     auto server = std::make_unique<SmtpServer>();
-    const auto courier = make_mail_courier({.url = "smtp://127.0.0.1:" + std::to_string(server->port), .from = "hub@example.org", .user = "u", .password = "secret", .to = {"a@example.org"}});
+    const auto courier = make_mail_courier({.url = "smtp://127.0.0.1:" + std::to_string(server->port),
+                                            .from = "hub@example.org",
+                                            .user = "u",
+                                            .password = "secret",
+                                            .to = {"a@example.org"}});
     const auto done = loop->block_on(courier->deliver(an_envelope(), loop->clock().deadline_in(20s)));
     EXPECT_FALSE(done);
     courier->stop();

@@ -40,11 +40,18 @@ protected:
         notifier = std::make_unique<ChannelNotifier>(*loop, metrics, &outbox, std::vector<Channel>{{"ops", ops}, {"mail", mail}}, std::move(routes));
     }
     ports::Notification a_message(int n, Severity severity = Severity::warning) const {
-        return {.kind = "incident_opened", .key = "inc_" + std::to_string(n) + " incident_opened 1", .cluster = ClusterId("eu1"), .ns = "shop", .title = "title " + std::to_string(n),
-                .text = "text", .severity = severity};
+        return {.kind = "incident_opened",
+                .key = "inc_" + std::to_string(n) + " incident_opened 1",
+                .cluster = ClusterId("eu1"),
+                .ns = "shop",
+                .title = "title " + std::to_string(n),
+                .text = "text",
+                .severity = severity};
     }
     void send(int n) { ASSERT_TRUE(loop->block_on(notifier->send(a_message(n), loop->clock().deadline_in(1s)))); }
-    double counted(const char* result) { return metrics.counter("kubernaut_notifications_total", "", {{"channel", "ops"}, {"result", result}}).value(); }
+    double counted(const char* result) {
+        return metrics.counter("kubernaut_notifications_total", "", {{"channel", "ops"}, {"result", result}}).value();
+    }
 
     std::unique_ptr<async::EventLoop> loop = async::EventLoop::simulated(t0);
     metrics::Registry metrics;
@@ -67,7 +74,9 @@ TEST_F(NotifierTest, DeliversWhatARouteWantsAndNothingElse) {
 }
 
 TEST_F(NotifierTest, RoutesByClusterNamespaceKindAndSeverity) {
-    const std::vector<Route> routes{{.channel = "a", .clusters = {"eu1"}, .namespaces = {"shop"}}, {.channel = "b", .clusters = {"us1"}}, {.channel = "c", .min_severity = Severity::critical},
+    const std::vector<Route> routes{{.channel = "a", .clusters = {"eu1"}, .namespaces = {"shop"}},
+                                    {.channel = "b", .clusters = {"us1"}},
+                                    {.channel = "c", .min_severity = Severity::critical},
                                     {.channel = "a", .kinds = {"storm"}}};
     EXPECT_EQ(channels_for(routes, a_message(1)), (std::vector<std::string>{"a"}));
     EXPECT_EQ(channels_for(routes, a_message(1, Severity::critical)), (std::vector<std::string>{"a", "c"}));
@@ -157,9 +166,10 @@ TEST_F(NotifierTest, ANewProcessKnowsWhatTheOldOneHasSentInThisMinute) {
 
 TEST_F(NotifierTest, WhatADeadProcessHadAcceptedOrBegunIsDeliveredByTheNext) {
     make();
-    send(1), send(2);                                   // accepted, and then it dies
+    send(1), send(2);  // accepted, and then it dies
     EXPECT_EQ(*loop->block_on(notifier->route_once()), 2U);
-    ASSERT_TRUE(loop->block_on(outbox.claim("ops", loop->clock().now(), loop->clock().now() + 90s, 1, loop->clock().deadline_in(1s))));   // dies in the middle of a try
+    ASSERT_TRUE(loop->block_on(
+        outbox.claim("ops", loop->clock().now(), loop->clock().now() + 90s, 1, loop->clock().deadline_in(1s))));  // dies in the middle of a try
     make();
     notifier->start();
     loop->run_for(10s);
@@ -182,7 +192,10 @@ TEST_F(NotifierTest, NothingIsLostWhileTheStoreIsAway) {
 }
 
 TEST(Bodies, AWebhookIsSignedSoThatNobodyElseCanSendItOrSendItAgainLater) {
-    const Envelope envelope{.messages = {{.kind = "storm", .key = "k", .cluster = ClusterId("eu1"), .ns = "", .title = "t", .text = "x", .severity = Severity::critical}}, .key = "k", .at = t0};
+    const Envelope envelope{
+        .messages = {{.kind = "storm", .key = "k", .cluster = ClusterId("eu1"), .ns = "", .title = "t", .text = "x", .severity = Severity::critical}},
+        .key = "k",
+        .at = t0};
     const std::string body = body_for({.type = "webhook", .path = "/", .secret = "s"}, envelope);
     const auto parsed = json::parse(body);
     ASSERT_TRUE(parsed);
@@ -195,14 +208,24 @@ TEST(Bodies, AWebhookIsSignedSoThatNobodyElseCanSendItOrSendItAgainLater) {
 }
 
 TEST(Bodies, SlackTextCannotMentionOrLink) {
-    const Envelope envelope{.messages = {{.kind = "k", .key = "k", .cluster = {}, .ns = "", .title = "<!channel>", .text = "a & <http://x|y>", .severity = Severity::info}}, .key = "k", .at = t0};
+    const Envelope envelope{
+        .messages =
+            {{.kind = "k", .key = "k", .cluster = {}, .ns = "", .title = "<!channel>", .text = "a & <http://x|y>", .severity = Severity::info}},
+        .key = "k",
+        .at = t0};
     const auto body = json::parse(body_for({.type = "slack"}, envelope));
     EXPECT_EQ(json::string_at(*body, "text"), "*&lt;!channel&gt;*\na &amp; &lt;http://x|y&gt;");
 }
 
 TEST(Bodies, PagerdutyKeepsOneAlertAnIncidentAndResolvesIt) {
     const HttpChannel channel{.type = "pagerduty", .path = "/v2/enqueue", .secret = "routing"};
-    ports::Notification message{.kind = "incident_opened", .key = "inc_1 incident_opened 1", .cluster = ClusterId("eu1"), .ns = "shop", .title = "t", .text = "", .severity = Severity::critical};
+    ports::Notification message{.kind = "incident_opened",
+                                .key = "inc_1 incident_opened 1",
+                                .cluster = ClusterId("eu1"),
+                                .ns = "shop",
+                                .title = "t",
+                                .text = "",
+                                .severity = Severity::critical};
     const auto opened = json::parse(body_for(channel, {.messages = {message}, .key = message.key, .at = t0}));
     message.kind = "incident_resolved";
     message.key = "inc_1 incident_resolved 4";
@@ -215,8 +238,17 @@ TEST(Bodies, PagerdutyKeepsOneAlertAnIncidentAndResolvesIt) {
 }
 
 TEST(Bodies, HostileNamesDoNotMakeMailHeaders) {
-    const MailChannel channel{.url = "smtp://mail", .from = "hub@example.org", .user = {}, .password = {}, .to = {"ops@example.org", "x\r\nBcc: y@example.org"}};
-    const Envelope envelope{.messages = {{.kind = "k", .key = "k", .cluster = ClusterId("eu1"), .ns = "", .title = "t\r\nBcc: evil@example.org\r\n\r\nbody", .text = "ü", .severity = Severity::info}}, .key = "k", .at = t0};
+    const MailChannel channel{
+        .url = "smtp://mail", .from = "hub@example.org", .user = {}, .password = {}, .to = {"ops@example.org", "x\r\nBcc: y@example.org"}};
+    const Envelope envelope{.messages = {{.kind = "k",
+                                          .key = "k",
+                                          .cluster = ClusterId("eu1"),
+                                          .ns = "",
+                                          .title = "t\r\nBcc: evil@example.org\r\n\r\nbody",
+                                          .text = "ü",
+                                          .severity = Severity::info}},
+                            .key = "k",
+                            .at = t0};
     const std::string mail = mail_for(channel, envelope);
     const std::string head = mail.substr(0, mail.find("\r\n\r\n"));
     EXPECT_EQ(head.find("\r\nBcc"), std::string::npos) << head;

@@ -13,9 +13,9 @@ namespace kn::postgres {
 namespace {
 
 constexpr Duration connect_timeout = 3s;
-constexpr Duration lock_timeout = 400ms;       // shorter than PostgreSQL's own deadlock check: a circle of two replicas ends sooner
+constexpr Duration lock_timeout = 400ms;  // shorter than PostgreSQL's own deadlock check: a circle of two replicas ends sooner
 constexpr Duration backoff_first = 100ms, backoff_most = 5s;
-constexpr Duration answer_grace = 1s;          // beyond statement_timeout, which the server keeps itself
+constexpr Duration answer_grace = 1s;  // beyond statement_timeout, which the server keeps itself
 constexpr std::size_t statements_kept = 512;
 
 std::string first_line(const char* message) {
@@ -44,7 +44,9 @@ Error error_of(PGresult* result) {
     const char* found = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const std::string_view state = found == nullptr ? "" : found;
     const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    Error error{.code = code_of(state), .message = "PostgreSQL: " + first_line(primary != nullptr ? primary : PQresultErrorMessage(result)) + " (" + std::string(state) + ")"};
+    Error error{
+        .code = code_of(state),
+        .message = "PostgreSQL: " + first_line(primary != nullptr ? primary : PQresultErrorMessage(result)) + " (" + std::string(state) + ")"};
     if (worth_another_try(state)) error.reason = sql::retry_transaction;
     return error;
 }
@@ -75,11 +77,14 @@ Result<> PostgresSession::connect() {
     }
     const std::string timeout = std::to_string(std::chrono::ceil<std::chrono::seconds>(connect_timeout).count());
     // Every query of ours has its index. A plan that was made while a table was small or never analysed would go on reading all of it.
-    const std::string settings = "-c statement_timeout=" + std::to_string(options_.query_timeout.count()) + " -c lock_timeout=" + std::to_string(lock_timeout.count()) +
+    const std::string settings = "-c statement_timeout=" + std::to_string(options_.query_timeout.count()) +
+                                 " -c lock_timeout=" + std::to_string(lock_timeout.count()) +
                                  " -c enable_seqscan=off -c idle_in_transaction_session_timeout=30000 -c timezone=UTC -c client_min_messages=warning";
     const std::string silence = std::to_string((options_.query_timeout + answer_grace).count());
-    const std::array names = {"dbname", "application_name", "connect_timeout", "options", "client_encoding", "tcp_user_timeout", static_cast<const char*>(nullptr)};
-    const std::array values = {url_.c_str(), "kubernaut", timeout.c_str(), settings.c_str(), "UTF8", silence.c_str(), static_cast<const char*>(nullptr)};
+    const std::array names = {
+        "dbname", "application_name", "connect_timeout", "options", "client_encoding", "tcp_user_timeout", static_cast<const char*>(nullptr)};
+    const std::array values = {
+        url_.c_str(), "kubernaut", timeout.c_str(), settings.c_str(), "UTF8", silence.c_str(), static_cast<const char*>(nullptr)};
     connection_ = PQconnectdbParams(names.data(), values.data(), 1);
     if (PQstatus(connection_) == CONNECTION_OK && PQsetnonblocking(connection_, 1) == 0 && PQenterPipelineMode(connection_) == 1) {
         backoff_ = Duration{0};
@@ -145,7 +150,8 @@ void PostgresSession::rollback() {
 }
 
 Result<std::vector<sql::Rows>> PostgresSession::run(std::span<const sql::Statement> statements) {
-    if (connection_ == nullptr) return fail(Error{.code = ErrorCode::unavailable, .message = "PostgreSQL: the connection is lost", .retry_after = 1s});
+    if (connection_ == nullptr)
+        return fail(Error{.code = ErrorCode::unavailable, .message = "PostgreSQL: the connection is lost", .retry_after = 1s});
     return round_trip(statements);
 }
 
@@ -162,7 +168,7 @@ Result<> PostgresSession::wait(bool for_write, Clock::time_point end) {
 
 Result<> PostgresSession::send_one(const sql::Statement& statement, const std::string& name) {
     const std::size_t count = statement.params.size();
-    std::vector<std::string> numbers(count);     // kept until sent: libpq copies then
+    std::vector<std::string> numbers(count);  // kept until sent: libpq copies then
     std::vector<const char*> values(count);
     std::vector<int> lengths(count), formats(count);
     for (std::size_t i = 0; i < count; ++i) {
@@ -195,9 +201,10 @@ Result<> PostgresSession::send(std::span<const sql::Statement> statements, std::
         Prepared& prepared = found->second;
         if (added) prepared.name = "s" + std::to_string(statements_.size());
         if (!prepared.ready) {
-            if (PQsendPrepare(connection_, prepared.name.c_str(), sql.c_str(), 0, nullptr) != 1) return fail(lost(first_line(PQerrorMessage(connection_))));
+            if (PQsendPrepare(connection_, prepared.name.c_str(), sql.c_str(), 0, nullptr) != 1)
+                return fail(lost(first_line(PQerrorMessage(connection_))));
             expected.push_back(&prepared);
-            prepared.ready = true;   // taken back below when the pipeline fails
+            prepared.ready = true;  // taken back below when the pipeline fails
         }
         return &prepared;
     };
@@ -229,8 +236,10 @@ Result<sql::Rows> PostgresSession::read_rows(pg_result* result) const {
     sql::Rows rows(static_cast<std::size_t>(columns));
     for (int row = 0; row < count; ++row) {
         for (int column = 0; column < columns; ++column) {
-            if (PQgetisnull(result, row, column) != 0) rows.push(std::nullopt);
-            else rows.push(std::string(PQgetvalue(result, row, column), static_cast<std::size_t>(PQgetlength(result, row, column))));
+            if (PQgetisnull(result, row, column) != 0)
+                rows.push(std::nullopt);
+            else
+                rows.push(std::string(PQgetvalue(result, row, column), static_cast<std::size_t>(PQgetlength(result, row, column))));
         }
     }
     return rows;

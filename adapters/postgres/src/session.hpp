@@ -33,7 +33,7 @@ private:
     using Clock = std::chrono::steady_clock;
     struct Prepared {
         std::string name;
-        bool ready = false;     ///< the server has confirmed it; a failed pipeline may have passed over it
+        bool ready = false;  ///< the server has confirmed it; a failed pipeline may have passed over it
     };
 
     /// Control statements wait for the next round trip.
@@ -54,7 +54,7 @@ private:
     pg_conn* connection_ = nullptr;
     std::unordered_map<std::string, Prepared> statements_;
     std::vector<std::string> pending_;
-    bool begun_ = false;         ///< BEGIN has reached the server
+    bool begun_ = false;  ///< BEGIN has reached the server
     Clock::time_point next_try_{};
     Duration backoff_{0};
 };

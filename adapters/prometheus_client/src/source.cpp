@@ -18,12 +18,17 @@ std::string seconds(Duration d) {
 PrometheusSource::PrometheusSource(std::map<ClusterId, Server> servers, Server shared, async::Clock& clock, Duration timeout)
     : servers_(std::move(servers)), shared_(std::move(shared)), clock_(clock), timeout_(timeout) {}
 
-ports::Task<Result<std::vector<ports::Series>>> PrometheusSource::range(const ClusterId& cluster, std::string promql, Instant from, Instant to, Duration step, Deadline deadline) {
+ports::Task<Result<std::vector<ports::Series>>> PrometheusSource::range(const ClusterId& cluster, std::string promql, Instant from, Instant to,
+                                                                        Duration step, Deadline deadline) {
     const auto found = servers_.find(cluster);
     const Server& server = found != servers_.end() ? found->second : shared_;
     if (server.transport == nullptr) co_return fail(ErrorCode::failed_precondition, "no Prometheus is configured for cluster " + cluster.str());
-    kube::Request request{.method = kube::Method::get, .path = server.prefix + "/api/v1/query_range",
-                          .query = {{"query", std::move(promql)}, {"start", seconds(from.time_since_epoch())}, {"end", seconds(to.time_since_epoch())}, {"step", seconds(step)}}};
+    kube::Request request{.method = kube::Method::get,
+                          .path = server.prefix + "/api/v1/query_range",
+                          .query = {{"query", std::move(promql)},
+                                    {"start", seconds(from.time_since_epoch())},
+                                    {"end", seconds(to.time_since_epoch())},
+                                    {"step", seconds(step)}}};
     auto response = co_await server.transport->send(std::move(request), deadline.earlier(clock_.deadline_in(timeout_)));
     if (!response) co_return fail(response.error().with_context("asking Prometheus"));
     if (response->status != 200) {
@@ -43,14 +48,15 @@ Result<std::vector<ports::Series>> PrometheusSource::parse(const std::string& bo
     for (const auto& result : json::array_at(document, "data", "result")) {
         ports::Series series;
         for (const auto& [name, value] : json::object_at(result, "metric")) {
-            if (const auto* text = value.if_string()) series.labels.emplace_back(std::string(name.data(), name.size()), std::string(json::view(*text)));
+            if (const auto* text = value.if_string())
+                series.labels.emplace_back(std::string(name.data(), name.size()), std::string(json::view(*text)));
         }
         for (const auto& pair : json::array_at(result, "values")) {
             const auto at = json::double_at(pair, 0);
             const auto text = json::string_at(pair, 1);
             double value = 0;
             const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-            if (!at || ec != std::errc{} || end != text.data() + text.size()) continue;   // NaN and +Inf are no measurements
+            if (!at || ec != std::errc{} || end != text.data() + text.size()) continue;  // NaN and +Inf are no measurements
             if (value != value || value > 1e300 || value < -1e300) continue;
             series.samples.push_back({from_millis(static_cast<std::int64_t>(*at * 1000)), value});
         }

@@ -44,15 +44,18 @@ AuditAppend::AuditAppend(std::vector<AuditRecord> records) {
 Result<AuditAppend::Head> AuditAppend::head_of(SqlConnection& connection, std::string_view cluster, const Rows& rows) {
     const auto read = [](const Rows& found) { return Head{found[0].integer(0), found[0].string(1), found[0].integer(2), found[0].integer(3)}; };
     if (!rows.empty()) return read(rows);
-    KN_TRY(const Rows made, connection.query("INSERT INTO audit_heads (cluster_id, seq, hash, anchored_seq, anchored_at) VALUES ($1, 0, '', 0, 0) "
-                                             "ON CONFLICT (cluster_id) DO UPDATE SET seq = audit_heads.seq RETURNING seq, hash, anchored_seq, anchored_at",
-                                             {cluster}));
+    KN_TRY(const Rows made,
+           connection.query("INSERT INTO audit_heads (cluster_id, seq, hash, anchored_seq, anchored_at) VALUES ($1, 0, '', 0, 0) "
+                            "ON CONFLICT (cluster_id) DO UPDATE SET seq = audit_heads.seq RETURNING seq, hash, anchored_seq, anchored_at",
+                            {cluster}));
     return read(made);
 }
 
 void AuditAppend::lock_heads(const SqlConnection& connection, Batch& batch) {
     for (Chain& chain : chains_) {
-        chain.head = batch.add("SELECT seq, hash, anchored_seq, anchored_at FROM audit_heads WHERE cluster_id = $1" + std::string(for_update(connection)), {chain.cluster});
+        chain.head =
+            batch.add("SELECT seq, hash, anchored_seq, anchored_at FROM audit_heads WHERE cluster_id = $1" + std::string(for_update(connection)),
+                      {chain.cluster});
     }
 }
 
@@ -65,8 +68,9 @@ AuditAppend::Head AuditAppend::extend(Batch& batch, Head head, const std::vector
         record.object = clean_text(record.object);
         const std::string canonical = clean_text(canonical_record(record));
         std::string hash = link_hash(head.hash, canonical);
-        batch.add("INSERT INTO audit_log (cluster_id, seq, at, actor, object, prev_hash, hash, doc, verb, correlation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                  {record.cluster, record.seq, record.at, record.actor, record.object, head.hash, hash, canonical, record.verb, correlation_of(record)});
+        batch.add(
+            "INSERT INTO audit_log (cluster_id, seq, at, actor, object, prev_hash, hash, doc, verb, correlation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            {record.cluster, record.seq, record.at, record.actor, record.object, head.hash, hash, canonical, record.verb, correlation_of(record)});
         head.hash = std::move(hash);
     }
     return head;
@@ -91,7 +95,11 @@ Result<> AuditAppend::append(SqlConnection& connection, const Batch& locked, Bat
         head = extend(batch, head, chain.records);
         if (head.anchored_at == 0) head.anchored_at = to_millis(at);
         if (head.seq - head.anchored_seq >= anchor_records || to_millis(at) - head.anchored_at >= anchor_age.count()) {
-            AuditRecord anchor{.cluster = ClusterId(std::string(fleet_scope)), .at = at, .actor = "kubernaut", .verb = "audit.anchor", .object = chain.cluster,
+            AuditRecord anchor{.cluster = ClusterId(std::string(fleet_scope)),
+                               .at = at,
+                               .actor = "kubernaut",
+                               .verb = "audit.anchor",
+                               .object = chain.cluster,
                                .reason = "head of the cluster's chain"};
             anchor.details = {{"seq", head.seq}, {"hash", head.hash}};
             fleet.push_back(std::move(anchor));
@@ -159,9 +167,10 @@ private:
         std::int64_t last = 0;
         std::string hash;
         while (true) {
-            KN_TRY(const Rows rows, connection_.query("SELECT seq, at, actor, object, prev_hash, hash, doc FROM audit_log WHERE cluster_id = $1 AND seq > $2 "
-                                                      "ORDER BY seq LIMIT $3",
-                                                      {cluster, last, verify_chunk}));
+            KN_TRY(const Rows rows,
+                   connection_.query("SELECT seq, at, actor, object, prev_hash, hash, doc FROM audit_log WHERE cluster_id = $1 AND seq > $2 "
+                                     "ORDER BY seq LIMIT $3",
+                                     {cluster, last, verify_chunk}));
             for (std::size_t i = 0; i < rows.size(); ++i) {
                 const auto row = rows[i];
                 if (row.integer(0) != last + 1) broken(cluster, last + 1, "missing");
@@ -173,8 +182,10 @@ private:
             }
             if (rows.size() < static_cast<std::size_t>(verify_chunk)) break;
         }
-        if (head.first != last) broken(cluster, std::min(head.first, last) + 1, head.first > last ? "missing at the end" : "not known to the head");
-        else if (head.second != hash) broken(cluster, last, "the head has another hash");
+        if (head.first != last)
+            broken(cluster, std::min(head.first, last) + 1, head.first > last ? "missing at the end" : "not known to the head");
+        else if (head.second != hash)
+            broken(cluster, last, "the head has another hash");
         if (const auto found = anchors_.find(cluster); found != anchors_.end() && !found->second.empty() && found->second.rbegin()->first > last) {
             broken(cluster, last + 1, "missing at the end (the fleet's chain knows seq " + std::to_string(found->second.rbegin()->first) + ")");
         }

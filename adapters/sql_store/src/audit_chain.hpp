@@ -26,7 +26,7 @@ private:
     struct Chain {
         std::string cluster;
         std::vector<AuditRecord> records;
-        std::size_t head = 0;      ///< index in the batch
+        std::size_t head = 0;  ///< index in the batch
     };
     struct Head {
         std::int64_t seq = 0;
@@ -39,7 +39,7 @@ private:
     /// The head that was read and locked, or a new one for a chain that begins.
     static Result<Head> head_of(SqlConnection& connection, std::string_view cluster, const Rows& rows);
 
-    std::vector<Chain> chains_;    ///< by cluster, the fleet's own last: one order of locks everywhere
+    std::vector<Chain> chains_;  ///< by cluster, the fleet's own last: one order of locks everywhere
 };
 
 /// Appends and runs both batches.

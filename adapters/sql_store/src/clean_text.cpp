@@ -33,8 +33,10 @@ std::string clean_text(std::string_view text) {
     std::string out(text.substr(0, good));
     for (std::size_t at = good; at < text.size();) {
         const std::size_t length = sequence_length(text.substr(at));
-        if (length == 0) out += "\xEF\xBF\xBD";
-        else out += text.substr(at, length);
+        if (length == 0)
+            out += "\xEF\xBF\xBD";
+        else
+            out += text.substr(at, length);
         at += length == 0 ? 1 : length;
     }
     return out;

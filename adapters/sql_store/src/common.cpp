@@ -13,7 +13,8 @@ Result<> Select::page(const ports::Page& page, std::string_view time, std::strin
         std::int64_t at = 0;
         const char* end = page.cursor.data() + std::min(dot, page.cursor.size());
         const auto [stop, ec] = std::from_chars(page.cursor.data(), end, at);
-        if (dot == std::string::npos || ec != std::errc{} || stop != end) return fail(ErrorCode::invalid_argument, "not a cursor of this list", "cursor");
+        if (dot == std::string::npos || ec != std::errc{} || stop != end)
+            return fail(ErrorCode::invalid_argument, "not a cursor of this list", "cursor");
         params_.emplace_back(at);
         const std::string first = "$" + std::to_string(params_.size());
         params_.emplace_back(std::string_view(page.cursor).substr(dot + 1));

@@ -26,8 +26,7 @@ struct Context {
 inline constexpr std::string_view fleet_scope = "_fleet";
 
 /// ",a,b,c,": the words of the states for which `allowed` holds; matched in SQL by `$n LIKE '%,' || state || ',%'`, which both databases know.
-template <class E>
-std::string words_where(const std::function<bool(E)>& allowed) {
+template <class E> std::string words_where(const std::function<bool(E)>& allowed) {
     std::string out = ",";
     for (const auto& [value, name] : EnumNames<E>::entries) {
         if (allowed(value)) (out += name) += ',';
@@ -35,25 +34,19 @@ std::string words_where(const std::function<bool(E)>& allowed) {
     return out;
 }
 /// The states from which `to` may follow.
-template <class E>
-std::string words_before(E to) {
+template <class E> std::string words_before(E to) {
     return words_where<E>([to](E from) { return may_change(from, to); });
 }
-template <class E>
-std::string words_of(const std::vector<E>& list) {
+template <class E> std::string words_of(const std::vector<E>& list) {
     std::string out = ",";
     for (const E each : list) (out += to_string(each)) += ',';
     return out;
 }
 
-template <class T>
-std::string document(const T& value) {
-    return json::dump(to_json(value));
-}
+template <class T> std::string document(const T& value) { return json::dump(to_json(value)); }
 
 /// A stored document; an unreadable one is `internal` with the row's name.
-template <class T>
-Result<T> read_document(std::string_view text, std::string_view what) {
+template <class T> Result<T> read_document(std::string_view text, std::string_view what) {
     auto value = json::parse(text);
     if (!value) return fail(ErrorCode::internal, "unreadable row of " + std::string(what) + ": " + value.error().describe());
     auto read = from_json<T>(*value);
@@ -62,14 +55,15 @@ Result<T> read_document(std::string_view text, std::string_view what) {
 }
 
 /// Reads all rows with `read`; in lists one unreadable row must not hide the others, so it is logged and left out.
-template <class T, class Read>
-std::vector<T> read_rows(const Rows& rows, Read read) {
+template <class T, class Read> std::vector<T> read_rows(const Rows& rows, Read read) {
     std::vector<T> out;
     out.reserve(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
         Result<T> value = read(rows[i]);
-        if (value) out.push_back(std::move(*value));
-        else log::error("row left out", {{"why", value.error().message}});
+        if (value)
+            out.push_back(std::move(*value));
+        else
+            log::error("row left out", {{"why", value.error().message}});
     }
     return out;
 }
@@ -106,8 +100,7 @@ private:
 
 std::string make_cursor(Instant at, std::string_view id);
 /// Cuts the row too many off and makes the cursor from the last item of the page.
-template <class T, class Key>
-ports::PageOf<T> make_page(std::vector<T> items, const ports::Page& page, Key key) {
+template <class T, class Key> ports::PageOf<T> make_page(std::vector<T> items, const ports::Page& page, Key key) {
     ports::PageOf<T> out{std::move(items), {}};
     if (page.limit > 0 && out.items.size() > static_cast<std::size_t>(page.limit)) {
         out.items.resize(static_cast<std::size_t>(page.limit));

@@ -25,20 +25,24 @@ std::unexpected<Error> no_letter(const std::string& id) { return fail(ErrorCode:
 
 Result<> replay_execution(SqlConnection& connection, const DeadLetter& letter, const std::string& was, const std::string& doc, Instant now) {
     if (was.empty()) return fail(ErrorCode::failed_precondition, "it is not known in what state " + letter.id + " was: it can only be purged");
-    KN_TRY(const Rows rows, connection.query("SELECT target FROM executions WHERE cluster_id = $1 AND id = $2 AND is_active = 0" + std::string(for_update(connection)),
-                                             {letter.cluster, letter.id}));
+    KN_TRY(const Rows rows,
+           connection.query("SELECT target FROM executions WHERE cluster_id = $1 AND id = $2 AND is_active = 0" + std::string(for_update(connection)),
+                            {letter.cluster, letter.id}));
     if (rows.empty()) return fail(ErrorCode::failed_precondition, "execution " + letter.id + " is not there any more, or at work");
     KN_CHECK(take_lock(connection, rows[0].string(0), letter.cluster, ExecutionId(letter.id), now + 60s, now));
-    KN_CHECK(connection.query("UPDATE executions SET state = $3, is_active = 1, owner = '', lease_until = NULL, wake_at = NULL, kills = 0, updated_at = $4, "
-                              "doc = CASE WHEN $5 = '' THEN doc ELSE $5 END WHERE cluster_id = $1 AND id = $2",
-                              {letter.cluster, letter.id, was, now, doc}));
+    KN_CHECK(connection.query(
+        "UPDATE executions SET state = $3, is_active = 1, owner = '', lease_until = NULL, wake_at = NULL, kills = 0, updated_at = $4, "
+        "doc = CASE WHEN $5 = '' THEN doc ELSE $5 END WHERE cluster_id = $1 AND id = $2",
+        {letter.cluster, letter.id, was, now, doc}));
     return {};
 }
 
 Result<> replay_notification(SqlConnection& connection, const DeadLetter& letter, Instant now) {
-    KN_TRY(const Rows rows, connection.query("UPDATE notifications SET state = 'waiting', tries = 0, due_at = $3, claim_until = 0, settled_at = NULL WHERE cluster_id = $1 AND "
-                                             "id = $2 AND state = 'dead' RETURNING 1",
-                                             {letter.cluster, letter.id, now}));
+    KN_TRY(const Rows rows,
+           connection.query(
+               "UPDATE notifications SET state = 'waiting', tries = 0, due_at = $3, claim_until = 0, settled_at = NULL WHERE cluster_id = $1 AND "
+               "id = $2 AND state = 'dead' RETURNING 1",
+               {letter.cluster, letter.id, now}));
     if (rows.empty()) return fail(ErrorCode::failed_precondition, "notification " + letter.id + " is not there any more");
     return {};
 }
@@ -72,8 +76,10 @@ Result<> replay_dead_letter(SqlConnection& connection, const std::string& id, co
     KN_TRY(const Rows rows, connection.query("DELETE FROM dead_letters WHERE id = $1 RETURNING " + std::string(letter_columns) + ", was, doc", {id}));
     if (rows.empty()) return no_letter(id);
     const DeadLetter letter = letter_of(rows[0]);
-    if (letter.kind == "execution") KN_CHECK(replay_execution(connection, letter, rows[0].string(6), rows[0].string(7), now));
-    else KN_CHECK(replay_notification(connection, letter, now));
+    if (letter.kind == "execution")
+        KN_CHECK(replay_execution(connection, letter, rows[0].string(6), rows[0].string(7), now));
+    else
+        KN_CHECK(replay_notification(connection, letter, now));
     return append_audit(connection, {audit});
 }
 

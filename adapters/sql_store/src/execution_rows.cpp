@@ -64,10 +64,11 @@ Result<std::vector<Step>> read_steps(const Rows& rows) {
 std::string_view cluster_of_key(std::string_view key) { return key.substr(0, key.find('/')); }
 
 void add_assessment(Batch& batch, const Assessment& assessment) {
-    batch.add("INSERT INTO assessments (cluster_id, id, execution_id, workflow, fault_class, action_at, due_at, done_at, claim_until, doc) "
-              "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT (cluster_id, id) DO NOTHING",
-              {assessment.cluster, assessment.id, assessment.execution, assessment.workflow, assessment.fault_class, assessment.action_at, assessment.due_at,
-               assessment.done_at, document(assessment)});
+    batch.add(
+        "INSERT INTO assessments (cluster_id, id, execution_id, workflow, fault_class, action_at, due_at, done_at, claim_until, doc) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT (cluster_id, id) DO NOTHING",
+        {assessment.cluster, assessment.id, assessment.execution, assessment.workflow, assessment.fault_class, assessment.action_at,
+         assessment.due_at, assessment.done_at, document(assessment)});
 }
 
 }  // namespace kn::sql

@@ -51,29 +51,49 @@ private:
 
 std::size_t add_insert(Batch& batch, const Execution& execution, const std::string& held) {
     const ExecutionDocs docs = split(execution);
-    return batch.add("INSERT INTO executions (cluster_id, id, incident_id, workflow, target, state, is_active, dry_run, owner, epoch, lease_until, wake_at, "
-                     "cancel_requested, cancel_by, kills, created_at, updated_at, held, frozen_hash, frozen, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-                     "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (cluster_id, id) DO NOTHING RETURNING 1",
-                     {execution.cluster, execution.id, execution.incident, execution.plan.workflow, execution.plan.target.key.str(), execution.state,
-                      !is_terminal(execution.state), execution.dry_run, execution.owner, execution.epoch, execution.lease_until, execution.wake_at,
-                      execution.cancel_requested, execution.cancel_by, execution.kills, execution.created_at, execution.updated_at, held, docs.frozen_hash,
-                      docs.frozen, docs.doc});
+    return batch.add(
+        "INSERT INTO executions (cluster_id, id, incident_id, workflow, target, state, is_active, dry_run, owner, epoch, lease_until, wake_at, "
+        "cancel_requested, cancel_by, kills, created_at, updated_at, held, frozen_hash, frozen, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+        "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (cluster_id, id) DO NOTHING RETURNING 1",
+        {execution.cluster,
+         execution.id,
+         execution.incident,
+         execution.plan.workflow,
+         execution.plan.target.key.str(),
+         execution.state,
+         !is_terminal(execution.state),
+         execution.dry_run,
+         execution.owner,
+         execution.epoch,
+         execution.lease_until,
+         execution.wake_at,
+         execution.cancel_requested,
+         execution.cancel_by,
+         execution.kills,
+         execution.created_at,
+         execution.updated_at,
+         held,
+         docs.frozen_hash,
+         docs.frozen,
+         docs.doc});
 }
 
 /// Free is: nobody's, our own, or run out while its holder is not at work any more. A lock outlives its time as long as the execution that holds it is
 /// unfinished: its worker may have died in the middle of a change.
 std::size_t add_lock(Batch& batch, const std::string& key, const ClusterId& cluster, const ExecutionId& execution, Instant until, Instant now) {
-    return batch.add("INSERT INTO locks (cluster_id, object_key, execution_id, holder_cluster, until) VALUES ($1, $2, $3, $4, $5) "
-                     "ON CONFLICT (cluster_id, object_key) DO UPDATE SET execution_id = excluded.execution_id, holder_cluster = excluded.holder_cluster, "
-                     "until = excluded.until WHERE locks.execution_id = excluded.execution_id OR (locks.until <= $6 AND NOT EXISTS (SELECT 1 FROM executions e "
-                     "WHERE e.cluster_id = locks.holder_cluster AND e.id = locks.execution_id AND e.is_active = 1)) RETURNING 1",
-                     {cluster_of_key(key), key, execution, cluster, until, now});
+    return batch.add(
+        "INSERT INTO locks (cluster_id, object_key, execution_id, holder_cluster, until) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (cluster_id, object_key) DO UPDATE SET execution_id = excluded.execution_id, holder_cluster = excluded.holder_cluster, "
+        "until = excluded.until WHERE locks.execution_id = excluded.execution_id OR (locks.until <= $6 AND NOT EXISTS (SELECT 1 FROM executions e "
+        "WHERE e.cluster_id = locks.holder_cluster AND e.id = locks.execution_id AND e.is_active = 1)) RETURNING 1",
+        {cluster_of_key(key), key, execution, cluster, until, now});
 }
 
 std::size_t add_cooldown(Batch& batch, const ClusterId& cluster, const ports::StartRequest::Cooldown& cooldown, Instant now) {
-    return batch.add("INSERT INTO cooldowns (cluster_id, key, until) VALUES ($1, $2, $3) ON CONFLICT (cluster_id, key) DO UPDATE SET until = excluded.until "
-                     "WHERE cooldowns.until <= $4 RETURNING 1",
-                     {cluster, cooldown.key, cooldown.until, now});
+    return batch.add(
+        "INSERT INTO cooldowns (cluster_id, key, until) VALUES ($1, $2, $3) ON CONFLICT (cluster_id, key) DO UPDATE SET until = excluded.until "
+        "WHERE cooldowns.until <= $4 RETURNING 1",
+        {cluster, cooldown.key, cooldown.until, now});
 }
 
 /// What a budget's row says, with its row lock taken: two starts on one budget come one after the other.
@@ -90,9 +110,10 @@ std::size_t add_budget(const SqlConnection& connection, Batch& batch, const port
 Result<BudgetUse> use_of(SqlConnection& connection, const ports::StartRequest::Budget& budget, const Rows& rows) {
     if (!rows.empty()) return BudgetUse{rows[0].integer(0), rows[0].string(1)};
     // The first start on this scope, unless another one is first.
-    KN_TRY(const Rows made, connection.query("INSERT INTO budgets (cluster_id, scope, in_flight, starts) VALUES ($1, $2, 0, '') ON CONFLICT (cluster_id, scope) DO "
-                                             "UPDATE SET in_flight = budgets.in_flight RETURNING in_flight, starts",
-                                             {cluster_of_key(budget.scope), budget.scope}));
+    KN_TRY(const Rows made,
+           connection.query("INSERT INTO budgets (cluster_id, scope, in_flight, starts) VALUES ($1, $2, 0, '') ON CONFLICT (cluster_id, scope) DO "
+                            "UPDATE SET in_flight = budgets.in_flight RETURNING in_flight, starts",
+                            {cluster_of_key(budget.scope), budget.scope}));
     return BudgetUse{made[0].integer(0), made[0].string(1)};
 }
 
@@ -101,8 +122,7 @@ Result<std::string> lock_holder(SqlConnection& connection, const std::string& ke
     return rows.empty() ? std::string("another execution") : rows[0].string(0);
 }
 
-template <class T, class Key>
-std::vector<T> sorted_by(std::vector<T> list, Key key) {
+template <class T, class Key> std::vector<T> sorted_by(std::vector<T> list, Key key) {
     std::ranges::sort(list, {}, key);
     return list;
 }
@@ -146,11 +166,13 @@ Result<> apply_start(SqlConnection& connection, const ports::StartRequest& reque
         const auto& budget = budgets[i];
         KN_TRY(const BudgetUse use, use_of(connection, budget, first[budget_rows[i]]));
         if (use.in_flight >= budget.in_flight) {
-            return refused(budget.reason, budget.scope + " has " + std::to_string(use.in_flight) + " of " + std::to_string(budget.in_flight) + " executions in flight");
+            return refused(budget.reason, budget.scope + " has " + std::to_string(use.in_flight) + " of " + std::to_string(budget.in_flight) +
+                                              " executions in flight");
         }
         const StartCounts starts(use.starts, minute);
         if (starts.total() >= budget.per_hour) {
-            return refused(budget.reason, budget.scope + " has had " + std::to_string(starts.total()) + " of " + std::to_string(budget.per_hour) + " starts in this hour");
+            return refused(budget.reason, budget.scope + " has had " + std::to_string(starts.total()) + " of " + std::to_string(budget.per_hour) +
+                                              " starts in this hour");
         }
         second.add("UPDATE budgets SET in_flight = in_flight + 1, starts = $3 WHERE cluster_id = $1 AND scope = $2",
                    {cluster_of_key(budget.scope), budget.scope, starts.with_one_more()});
@@ -160,7 +182,8 @@ Result<> apply_start(SqlConnection& connection, const ports::StartRequest& reque
     return second.run(connection);
 }
 
-Result<> take_lock(SqlConnection& connection, const std::string& key, const ClusterId& cluster, const ExecutionId& execution, Instant until, Instant now) {
+Result<> take_lock(SqlConnection& connection, const std::string& key, const ClusterId& cluster, const ExecutionId& execution, Instant until,
+                   Instant now) {
     Batch batch;
     const std::size_t row = add_lock(batch, key, cluster, execution, until, now);
     KN_CHECK(batch.run(connection));
@@ -170,12 +193,15 @@ Result<> take_lock(SqlConnection& connection, const std::string& key, const Clus
 }
 
 Result<> apply_undo(SqlConnection& connection, const ports::UndoRequest& undo) {
-    KN_TRY(const Rows rows, connection.query("SELECT cluster_id, state, dry_run, target, doc FROM executions WHERE id = $1" + std::string(for_update(connection)), {undo.execution}));
+    KN_TRY(const Rows rows,
+           connection.query("SELECT cluster_id, state, dry_run, target, doc FROM executions WHERE id = $1" + std::string(for_update(connection)),
+                            {undo.execution}));
     if (rows.empty()) return fail(ErrorCode::not_found, "no execution " + undo.execution.str());
     const auto row = rows[0];
     const auto state = parse_enum<ExecutionState>(row.text(1));
     if (state != ExecutionState::succeeded || row.integer(2) != 0) {
-        return refused("not_succeeded", "execution " + undo.execution.str() + " is " + row.string(1) + (row.integer(2) != 0 ? " as a dry run" : "") + ": there is nothing to take back");
+        return refused("not_succeeded", "execution " + undo.execution.str() + " is " + row.string(1) + (row.integer(2) != 0 ? " as a dry run" : "") +
+                                            ": there is nothing to take back");
     }
     const ClusterId cluster(row.string(0));
     KN_CHECK(take_lock(connection, row.string(3), cluster, undo.execution, undo.now + 60s, undo.now));
@@ -186,9 +212,10 @@ Result<> apply_undo(SqlConnection& connection, const ports::UndoRequest& undo) {
     object["error"] = boost::json::string_view(undo.reason);
     object["reason"] = "worse";
     object.erase("finished_at");
-    KN_CHECK(connection.query("UPDATE executions SET state = 'compensating', is_active = 1, owner = '', lease_until = NULL, wake_at = NULL, kills = 0, updated_at = $3, "
-                              "doc = $4 WHERE cluster_id = $1 AND id = $2",
-                              {cluster, undo.execution, undo.now, json::dump(*doc)}));
+    KN_CHECK(connection.query(
+        "UPDATE executions SET state = 'compensating', is_active = 1, owner = '', lease_until = NULL, wake_at = NULL, kills = 0, updated_at = $3, "
+        "doc = $4 WHERE cluster_id = $1 AND id = $2",
+        {cluster, undo.execution, undo.now, json::dump(*doc)}));
     return {};
 }
 
@@ -198,7 +225,8 @@ void add_budget_release(Batch& batch, const std::string& held) {
     for (const auto& scope : scopes->get_array()) {
         if (!scope.is_string()) continue;
         const std::string_view name = json::view(scope.get_string());
-        batch.add("UPDATE budgets SET in_flight = in_flight - 1 WHERE cluster_id = $1 AND scope = $2 AND in_flight > 0", {cluster_of_key(name), name});
+        batch.add("UPDATE budgets SET in_flight = in_flight - 1 WHERE cluster_id = $1 AND scope = $2 AND in_flight > 0",
+                  {cluster_of_key(name), name});
     }
 }
 

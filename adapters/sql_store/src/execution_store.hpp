@@ -12,7 +12,8 @@ public:
     Task<Result<std::vector<ExecutionWithSteps>>> claim(std::string owner, Instant now, Duration lease, int limit, Deadline deadline) override;
     Task<Result<std::vector<ExecutionId>>> renew(std::string owner, Instant until, Deadline deadline) override;
     Task<Result<>> commit(ports::ExecutionCommit commit, Deadline deadline) override;
-    Task<Result<>> lock(ClusterId cluster, ExecutionId id, std::int64_t epoch, std::vector<std::string> keys, Instant until, Deadline deadline) override;
+    Task<Result<>> lock(ClusterId cluster, ExecutionId id, std::int64_t epoch, std::vector<std::string> keys, Instant until,
+                        Deadline deadline) override;
     Task<Result<ExecutionWithSteps>> get(ExecutionId id, Deadline deadline) override;
     Task<Result<ports::PageOf<Execution>>> list(ports::ExecutionFilter filter, ports::Page page, Deadline deadline) override;
     Task<Result<std::optional<Instant>>> next_wake(Deadline deadline) override;

@@ -20,10 +20,11 @@ Result<Incident> only_incident(const Rows& rows, const IncidentId& id) {
 
 std::size_t add_approval(Batch& batch, const Approval& approval) {
     // A settled approval is replaced by nothing but itself: a vote may have come between reading and writing.
-    return batch.add("INSERT INTO approvals (cluster_id, id, incident_id, state, asked_at, expires_at, doc) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-                     "ON CONFLICT (cluster_id, id) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at, doc = excluded.doc "
-                     "WHERE approvals.state = 'pending' OR approvals.state = excluded.state RETURNING 1",
-                     {approval.cluster, approval.id, approval.incident, approval.state, approval.asked_at, approval.expires_at, document(approval)});
+    return batch.add(
+        "INSERT INTO approvals (cluster_id, id, incident_id, state, asked_at, expires_at, doc) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+        "ON CONFLICT (cluster_id, id) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at, doc = excluded.doc "
+        "WHERE approvals.state = 'pending' OR approvals.state = excluded.state RETURNING 1",
+        {approval.cluster, approval.id, approval.incident, approval.state, approval.asked_at, approval.expires_at, document(approval)});
 }
 
 Result<> apply(SqlConnection& connection, const ports::IncidentCommit& commit) {
@@ -77,7 +78,8 @@ Result<Approval> apply_vote(SqlConnection& connection, const ApprovalId& id, con
     if (approval.state != ApprovalState::pending) {
         return fail(ErrorCode::failed_precondition, "approval " + id.str() + " is " + std::string(to_string(approval.state)) + " already");
     }
-    if (vote.at >= approval.expires_at) return fail(ErrorCode::failed_precondition, "approval " + id.str() + " expired at " + format_rfc3339(approval.expires_at));
+    if (vote.at >= approval.expires_at)
+        return fail(ErrorCode::failed_precondition, "approval " + id.str() + " expired at " + format_rfc3339(approval.expires_at));
     if (std::ranges::any_of(approval.votes, [&](const Approval::Vote& other) { return other.by == vote.by; })) {
         return fail(ErrorCode::permission_denied, vote.by + " has voted already");
     }
@@ -95,36 +97,54 @@ void IncidentWrite::add_to(Batch& batch) {
     ++next.version;
     const bool open = !is_terminal(next.state);
     const std::optional<Instant> closed = open ? std::nullopt : std::optional(next.closed_at.value_or(next.updated_at));
-    const Params values = {next.cluster,    next.id,          next.version,        next.state,      open,           next.severity, next.fault_class,
-                           next.target.key.ns, next.target.key.str(), next.correlation_key, next.incident_key, next.opened_at, next.updated_at, closed,
-                           next.next_look_at, document(next)};
+    const Params values = {next.cluster,
+                           next.id,
+                           next.version,
+                           next.state,
+                           open,
+                           next.severity,
+                           next.fault_class,
+                           next.target.key.ns,
+                           next.target.key.str(),
+                           next.correlation_key,
+                           next.incident_key,
+                           next.opened_at,
+                           next.updated_at,
+                           closed,
+                           next.next_look_at,
+                           document(next)};
     if (incident_.version == 0) {
-        index_ = batch.add("INSERT INTO incidents (cluster_id, id, version, state, is_open, severity, fault_class, ns, target, correlation_key, incident_key, "
-                           "opened_at, updated_at, closed_at, next_look_at, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
-                           "ON CONFLICT (cluster_id, id) DO NOTHING RETURNING 1",
-                           values);
+        index_ = batch.add(
+            "INSERT INTO incidents (cluster_id, id, version, state, is_open, severity, fault_class, ns, target, correlation_key, incident_key, "
+            "opened_at, updated_at, closed_at, next_look_at, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
+            "ON CONFLICT (cluster_id, id) DO NOTHING RETURNING 1",
+            values);
         return;
     }
     Params update = values;
     update.emplace_back(incident_.version);
     update.emplace_back(words_before(next.state));
-    index_ = batch.add("UPDATE incidents SET version = $3, state = $4, is_open = $5, severity = $6, fault_class = $7, ns = $8, target = $9, "
-                       "correlation_key = $10, incident_key = $11, opened_at = $12, updated_at = $13, closed_at = $14, next_look_at = $15, doc = $16, "
-                       "learned = CASE WHEN CAST($5 AS BIGINT) = 1 THEN 0 ELSE learned END "
-                       "WHERE cluster_id = $1 AND id = $2 AND version = $17 AND $18 LIKE '%,' || state || ',%' RETURNING 1",
-                       std::move(update));
+    index_ = batch.add(
+        "UPDATE incidents SET version = $3, state = $4, is_open = $5, severity = $6, fault_class = $7, ns = $8, target = $9, "
+        "correlation_key = $10, incident_key = $11, opened_at = $12, updated_at = $13, closed_at = $14, next_look_at = $15, doc = $16, "
+        "learned = CASE WHEN CAST($5 AS BIGINT) = 1 THEN 0 ELSE learned END "
+        "WHERE cluster_id = $1 AND id = $2 AND version = $17 AND $18 LIKE '%,' || state || ',%' RETURNING 1",
+        std::move(update));
 }
 
 Result<> IncidentWrite::check(SqlConnection& connection, const Batch& batch) const {
     if (!batch[index_].empty()) return {};
     const std::string name = "incident " + incident_.id.str();
     if (incident_.version == 0) return fail(ErrorCode::already_exists, name + " exists already");
-    KN_TRY(const Rows rows, connection.query("SELECT version, state FROM incidents WHERE cluster_id = $1 AND id = $2", {incident_.cluster, incident_.id}));
+    KN_TRY(const Rows rows,
+           connection.query("SELECT version, state FROM incidents WHERE cluster_id = $1 AND id = $2", {incident_.cluster, incident_.id}));
     if (rows.empty()) return fail(ErrorCode::not_found, "no " + name);
     if (rows[0].integer(0) != incident_.version) {
-        return fail(ErrorCode::aborted, name + " has moved on to version " + rows[0].string(0) + " since version " + std::to_string(incident_.version));
+        return fail(ErrorCode::aborted,
+                    name + " has moved on to version " + rows[0].string(0) + " since version " + std::to_string(incident_.version));
     }
-    Error error{.code = ErrorCode::failed_precondition, .message = name + " is " + rows[0].string(1) + " and cannot become " + std::string(to_string(incident_.state))};
+    Error error{.code = ErrorCode::failed_precondition,
+                .message = name + " is " + rows[0].string(1) + " and cannot become " + std::string(to_string(incident_.state))};
     error.reason = "illegal_transition";
     return fail(std::move(error));
 }
@@ -150,7 +170,8 @@ Task<Result<Incident>> SqlIncidentStore::find(IncidentId id, Deadline deadline) 
     co_return co_await context_.database.read(std::move(work), deadline);
 }
 
-Task<Result<std::vector<Incident>>> SqlIncidentStore::by_correlation(ClusterId cluster, std::string correlation_key, Instant closed_since, Deadline deadline) {
+Task<Result<std::vector<Incident>>> SqlIncidentStore::by_correlation(ClusterId cluster, std::string correlation_key, Instant closed_since,
+                                                                     Deadline deadline) {
     return by_column(context_, "correlation_key", std::move(cluster), std::move(correlation_key), closed_since, deadline);
 }
 
@@ -173,7 +194,9 @@ Task<Result<std::vector<Incident>>> SqlIncidentStore::open_of(ClusterId cluster,
 
 Task<Result<std::vector<Incident>>> SqlIncidentStore::due(Instant now, int limit, Deadline deadline) {
     auto work = [now, limit](SqlConnection& connection) -> Result<std::vector<Incident>> {
-        KN_TRY(const Rows rows, connection.query("SELECT doc FROM incidents WHERE is_open = 1 AND next_look_at <= $1 ORDER BY next_look_at, id LIMIT $2", {now, limit}));
+        KN_TRY(
+            const Rows rows,
+            connection.query("SELECT doc FROM incidents WHERE is_open = 1 AND next_look_at <= $1 ORDER BY next_look_at, id LIMIT $2", {now, limit}));
         return read_incidents(rows);
     };
     co_return co_await context_.database.read(std::move(work), deadline);

@@ -11,7 +11,8 @@ public:
     Task<Result<>> commit(ports::IncidentCommit commit, Deadline deadline) override;
     Task<Result<Incident>> get(ClusterId cluster, IncidentId id, Deadline deadline) override;
     Task<Result<Incident>> find(IncidentId id, Deadline deadline) override;
-    Task<Result<std::vector<Incident>>> by_correlation(ClusterId cluster, std::string correlation_key, Instant closed_since, Deadline deadline) override;
+    Task<Result<std::vector<Incident>>> by_correlation(ClusterId cluster, std::string correlation_key, Instant closed_since,
+                                                       Deadline deadline) override;
     Task<Result<std::vector<Incident>>> by_key(ClusterId cluster, std::string incident_key, Instant closed_since, Deadline deadline) override;
     Task<Result<std::vector<Incident>>> open_of(ClusterId cluster, std::string target, Deadline deadline) override;
     Task<Result<std::vector<Incident>>> due(Instant now, int limit, Deadline deadline) override;

@@ -57,9 +57,10 @@ std::vector<std::string> statements_of(const Migration& migration, Dialect diale
 
 Result<> migrate(SqlConnection& connection, Instant now) {
     if (connection.dialect() == Dialect::postgres) KN_CHECK(connection.query(std::string(migration_lock)));
-    KN_CHECK(connection.query(in_dialect("CREATE TABLE IF NOT EXISTS schema_migrations (version {int} NOT NULL PRIMARY KEY, name TEXT NOT NULL, "
-                                         "applied_at {int} NOT NULL) {strict}",
-                                         connection.dialect())));
+    KN_CHECK(
+        connection.query(in_dialect("CREATE TABLE IF NOT EXISTS schema_migrations (version {int} NOT NULL PRIMARY KEY, name TEXT NOT NULL, "
+                                    "applied_at {int} NOT NULL) {strict}",
+                                    connection.dialect())));
     KN_TRY(const Rows found, connection.query("SELECT coalesce(max(version), 0) FROM schema_migrations"));
     const std::int64_t current = found[0].integer(0);
     const auto all = migrations();

@@ -12,7 +12,7 @@ namespace kn::sql {
 struct Migration {
     int version;
     std::string_view name;
-    std::string_view sql;     ///< with the markers that 0001_first.sql explains
+    std::string_view sql;  ///< with the markers that 0001_first.sql explains
 };
 
 /// Those in migrations/, by number.

@@ -24,8 +24,9 @@ Result<> store_snapshots(SqlConnection& connection, const std::vector<ObjectSnap
     Batch newest_rows;
     for (const ObjectSnapshot& snapshot : snapshots) {
         if (asked.contains(snapshot.key)) continue;
-        asked[snapshot.key] = newest_rows.add("SELECT seq, hash, is_deleted FROM object_snapshots WHERE cluster_id = $1 AND object_key = $2 ORDER BY seq DESC LIMIT 1",
-                                              {snapshot.key.cluster, snapshot.key.str()});
+        asked[snapshot.key] =
+            newest_rows.add("SELECT seq, hash, is_deleted FROM object_snapshots WHERE cluster_id = $1 AND object_key = $2 ORDER BY seq DESC LIMIT 1",
+                            {snapshot.key.cluster, snapshot.key.str()});
     }
     KN_CHECK(newest_rows.run(connection));
     std::map<ObjectKey, Newest> newest;
@@ -39,8 +40,9 @@ Result<> store_snapshots(SqlConnection& connection, const std::vector<ObjectSnap
         const bool deleted = snapshot.deleted_at.has_value();
         if (last.seq > 0 && last.deleted == deleted && (deleted || last.hash == snapshot.hash)) continue;
         last = {last.seq + 1, snapshot.hash, deleted};
-        inserts.add("INSERT INTO object_snapshots (cluster_id, object_key, seq, ns, hash, is_deleted, seen_at, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                    {snapshot.key.cluster, snapshot.key.str(), last.seq, snapshot.key.ns, snapshot.hash, deleted, seen_at(snapshot), document(snapshot)});
+        inserts.add(
+            "INSERT INTO object_snapshots (cluster_id, object_key, seq, ns, hash, is_deleted, seen_at, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            {snapshot.key.cluster, snapshot.key.str(), last.seq, snapshot.key.ns, snapshot.hash, deleted, seen_at(snapshot), document(snapshot)});
     }
     return inserts.run(connection);
 }
@@ -83,8 +85,9 @@ Task<Result<std::vector<ClusterRecord>>> SqlRegistryStore::clusters(Deadline dea
 
 Task<Result<>> SqlRegistryStore::set_pause(Pause pause, AuditRecord audit, Deadline deadline) {
     auto work = [pause = std::move(pause), audit = std::move(audit)](SqlConnection& connection) -> Result<> {
-        KN_CHECK(connection.query("INSERT INTO pauses (cluster_id, ns, doc) VALUES ($1, $2, $3) ON CONFLICT (cluster_id, ns) DO UPDATE SET doc = excluded.doc",
-                                  {pause.cluster, pause.ns, document(pause)}));
+        KN_CHECK(connection.query(
+            "INSERT INTO pauses (cluster_id, ns, doc) VALUES ($1, $2, $3) ON CONFLICT (cluster_id, ns) DO UPDATE SET doc = excluded.doc",
+            {pause.cluster, pause.ns, document(pause)}));
         return sql::append_audit(connection, {audit});
     };
     co_return co_await context_.database.write(std::move(work), deadline);
@@ -120,8 +123,10 @@ Task<Result<>> SqlRegistryStore::put_snapshots(std::vector<ObjectSnapshot> snaps
 
 Task<Result<std::vector<ObjectSnapshot>>> SqlRegistryStore::snapshots(ObjectKey key, Instant since, int limit, Deadline deadline) {
     auto work = [=](SqlConnection& connection) -> Result<std::vector<ObjectSnapshot>> {
-        KN_TRY(const Rows rows, connection.query("SELECT doc FROM object_snapshots WHERE cluster_id = $1 AND object_key = $2 AND seen_at >= $3 ORDER BY seq DESC LIMIT $4",
-                                                 {key.cluster, key.str(), since, limit}));
+        KN_TRY(const Rows rows,
+               connection.query(
+                   "SELECT doc FROM object_snapshots WHERE cluster_id = $1 AND object_key = $2 AND seen_at >= $3 ORDER BY seq DESC LIMIT $4",
+                   {key.cluster, key.str(), since, limit}));
         return read_snapshots(rows);
     };
     co_return co_await context_.database.read(std::move(work), deadline);
@@ -129,9 +134,10 @@ Task<Result<std::vector<ObjectSnapshot>>> SqlRegistryStore::snapshots(ObjectKey 
 
 Task<Result<std::vector<ObjectSnapshot>>> SqlRegistryStore::changes(ClusterId cluster, std::string ns, Instant since, int limit, Deadline deadline) {
     auto work = [=](SqlConnection& connection) -> Result<std::vector<ObjectSnapshot>> {
-        KN_TRY(const Rows rows, connection.query("SELECT doc FROM object_snapshots WHERE cluster_id = $1 AND ns = $2 AND seen_at >= $3 ORDER BY seen_at DESC, "
-                                                 "object_key, seq DESC LIMIT $4",
-                                                 {cluster, ns, since, limit}));
+        KN_TRY(const Rows rows,
+               connection.query("SELECT doc FROM object_snapshots WHERE cluster_id = $1 AND ns = $2 AND seen_at >= $3 ORDER BY seen_at DESC, "
+                                "object_key, seq DESC LIMIT $4",
+                                {cluster, ns, since, limit}));
         return read_snapshots(rows);
     };
     co_return co_await context_.database.read(std::move(work), deadline);
@@ -149,9 +155,11 @@ Task<Result<ports::DeadLetter>> SqlRegistryStore::dead_letter(std::string id, De
 
 Task<Result<std::vector<std::pair<ports::DeadLetterFilter, std::int64_t>>>> SqlRegistryStore::dead_letter_counts(Deadline deadline) {
     auto work = [](SqlConnection& connection) -> Result<std::vector<std::pair<ports::DeadLetterFilter, std::int64_t>>> {
-        KN_TRY(const Rows rows, connection.query("SELECT cluster_id, kind, count(*) FROM dead_letters GROUP BY cluster_id, kind ORDER BY cluster_id, kind"));
+        KN_TRY(const Rows rows,
+               connection.query("SELECT cluster_id, kind, count(*) FROM dead_letters GROUP BY cluster_id, kind ORDER BY cluster_id, kind"));
         std::vector<std::pair<ports::DeadLetterFilter, std::int64_t>> out;
-        for (std::size_t i = 0; i < rows.size(); ++i) out.emplace_back(ports::DeadLetterFilter{rows[i].string(0), rows[i].string(1)}, rows[i].integer(2));
+        for (std::size_t i = 0; i < rows.size(); ++i)
+            out.emplace_back(ports::DeadLetterFilter{rows[i].string(0), rows[i].string(1)}, rows[i].integer(2));
         return out;
     };
     co_return co_await context_.database.read(std::move(work), deadline);
@@ -175,8 +183,9 @@ Task<Result<>> SqlRegistryStore::append_audit(std::vector<AuditRecord> records, 
 Task<Result<ports::PageOf<AuditRecord>>> SqlRegistryStore::audit(ports::AuditFilter filter, ports::Page page, Deadline deadline) {
     auto work = [filter, page](SqlConnection& connection) -> Result<ports::PageOf<AuditRecord>> {
         // "cluster/seq with leading zeros": lower seqs sort first as text, too.
-        const std::string position = connection.dialect() == Dialect::postgres ? "(cluster_id || '/' || lpad(CAST(seq AS TEXT), 20, '0')) COLLATE \"C\""
-                                                                               : "(cluster_id || '/' || substr('00000000000000000000' || seq, -20))";
+        const std::string position = connection.dialect() == Dialect::postgres
+                                         ? "(cluster_id || '/' || lpad(CAST(seq AS TEXT), 20, '0')) COLLATE \"C\""
+                                         : "(cluster_id || '/' || substr('00000000000000000000' || seq, -20))";
         Select select("SELECT doc, prev_hash, hash FROM audit_log");
         if (!filter.cluster.empty()) select.where("cluster_id = ?", filter.cluster);
         if (!filter.actor.empty()) select.where("actor = ?", filter.actor);
@@ -189,7 +198,8 @@ Task<Result<ports::PageOf<AuditRecord>>> SqlRegistryStore::audit(ports::AuditFil
         if (filter.until) select.where("at < ?", *filter.until);
         KN_CHECK(select.page(page, "at", position));
         KN_TRY(const Rows rows, select.run(connection));
-        return make_page(read_rows<AuditRecord>(rows, read_audit), page, [](const AuditRecord& record) { return std::pair(record.at, audit_position(record)); });
+        return make_page(read_rows<AuditRecord>(rows, read_audit), page,
+                         [](const AuditRecord& record) { return std::pair(record.at, audit_position(record)); });
     };
     co_return co_await context_.database.read(std::move(work), deadline);
 }
@@ -202,14 +212,17 @@ Task<Result<ports::AuditCheck>> SqlRegistryStore::verify_audit(std::string clust
 Task<Result<std::int64_t>> SqlRegistryStore::acquire_lease(std::string role, std::string owner, Instant now, Duration ttl, Deadline deadline) {
     auto work = [=](SqlConnection& connection) -> Result<std::int64_t> {
         // The same owner keeps its epoch as long as it comes in time; whoever comes after a gap, even itself, gets the next one.
-        KN_TRY(const Rows rows,
-               connection.query("INSERT INTO leases (cluster_id, role, owner, epoch, until) VALUES ('_fleet', $1, $2, 1, $3) ON CONFLICT (cluster_id, role) DO UPDATE "
-                                "SET epoch = CASE WHEN leases.owner = excluded.owner AND leases.until > $4 THEN leases.epoch ELSE leases.epoch + 1 END, "
-                                "owner = excluded.owner, until = excluded.until WHERE leases.owner = excluded.owner OR leases.until <= $4 RETURNING epoch",
-                                {role, owner, now + ttl, now}));
+        KN_TRY(
+            const Rows rows,
+            connection.query(
+                "INSERT INTO leases (cluster_id, role, owner, epoch, until) VALUES ('_fleet', $1, $2, 1, $3) ON CONFLICT (cluster_id, role) DO UPDATE "
+                "SET epoch = CASE WHEN leases.owner = excluded.owner AND leases.until > $4 THEN leases.epoch ELSE leases.epoch + 1 END, "
+                "owner = excluded.owner, until = excluded.until WHERE leases.owner = excluded.owner OR leases.until <= $4 RETURNING epoch",
+                {role, owner, now + ttl, now}));
         if (!rows.empty()) return rows[0].integer(0);
         KN_TRY(const Rows holder, connection.query("SELECT owner FROM leases WHERE cluster_id = '_fleet' AND role = $1", {role}));
-        return fail(ErrorCode::failed_precondition, "the lease \"" + role + "\" is held by " + (holder.empty() ? std::string("another") : holder[0].string(0)));
+        return fail(ErrorCode::failed_precondition,
+                    "the lease \"" + role + "\" is held by " + (holder.empty() ? std::string("another") : holder[0].string(0)));
     };
     co_return co_await context_.database.write(std::move(work), deadline);
 }
@@ -222,7 +235,8 @@ Task<Result<>> SqlRegistryStore::ready(Deadline deadline) {
         KN_CHECK(batch.run(connection));
         const std::int64_t newest = migrations().back().version;
         if (batch[schema][0].integer(0) == newest) return {};
-        return fail(ErrorCode::failed_precondition, "the schema is " + batch[schema][0].string(0) + ", this kubernaut needs " + std::to_string(newest));
+        return fail(ErrorCode::failed_precondition,
+                    "the schema is " + batch[schema][0].string(0) + ", this kubernaut needs " + std::to_string(newest));
     };
     co_return co_await context_.database.write(std::move(work), deadline);
 }

@@ -53,11 +53,11 @@ Result<> SqlSignalStore::check_level(SqlConnection& connection, Level& level, co
     level.bytes = counted.bytes;
     level.counted_at = now;
     if (!full()) return {};
-    return std::unexpected(Error{.code = ErrorCode::resource_exhausted,
-                                 .message = "the inbox is full: " + std::to_string(level.rows) + " signals of " + std::to_string(level.bytes) +
-                                            " bytes wait for correlation",
-                                 .reason = "inbox_full",
-                                 .retry_after = 5s});
+    return std::unexpected(Error{
+        .code = ErrorCode::resource_exhausted,
+        .message = "the inbox is full: " + std::to_string(level.rows) + " signals of " + std::to_string(level.bytes) + " bytes wait for correlation",
+        .reason = "inbox_full",
+        .retry_after = 5s});
 }
 
 Task<Result<ports::AcceptedBatch>> SqlSignalStore::accept(ports::RawBatch raw, std::vector<Signal> signals, Deadline deadline) {
@@ -72,31 +72,39 @@ Task<Result<ports::AcceptedBatch>> SqlSignalStore::accept(ports::RawBatch raw, s
         // Written in order of their keys: two replicas that get the same batch then never wait for each other in a circle.
         std::vector<std::size_t> order(signals.size()), index(signals.size());
         std::iota(order.begin(), order.end(), std::size_t{0});
-        std::ranges::sort(order, {}, [&](std::size_t i) { return std::tuple<std::string_view, std::string_view, std::size_t>(signals[i].cluster.str(), signals[i].key, i); });
+        std::ranges::sort(order, {}, [&](std::size_t i) {
+            return std::tuple<std::string_view, std::string_view, std::size_t>(signals[i].cluster.str(), signals[i].key, i);
+        });
         Batch batch;
         for (const std::size_t i : order) {
             const Signal& signal = signals[i];
-            index[i] = batch.add("INSERT INTO signals (cluster_id, signal_key, id, arrival, state, status, alert_fp, incident_id, error, count, received_at, last_seen, "
-                      "size, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (cluster_id, signal_key) DO UPDATE SET "
-                      "count = signals.count + 1, last_seen = CASE WHEN excluded.last_seen > signals.last_seen THEN excluded.last_seen ELSE "
-                      "signals.last_seen END RETURNING arrival",
-                      {signal.cluster, signal.key, signal.id, first + 1 + static_cast<std::int64_t>(i), signal.state, signal.status, signal.alert_fp, signal.incident, signal.error,
-                       signal.count, signal.received_at, std::max(signal.last_seen, signal.received_at), docs[i].size(), docs[i]});
+            index[i] = batch.add(
+                "INSERT INTO signals (cluster_id, signal_key, id, arrival, state, status, alert_fp, incident_id, error, count, received_at, last_seen, "
+                "size, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (cluster_id, signal_key) DO UPDATE SET "
+                "count = signals.count + 1, last_seen = CASE WHEN excluded.last_seen > signals.last_seen THEN excluded.last_seen ELSE "
+                "signals.last_seen END RETURNING arrival",
+                {signal.cluster, signal.key, signal.id, first + 1 + static_cast<std::int64_t>(i), signal.state, signal.status, signal.alert_fp,
+                 signal.incident, signal.error, signal.count, signal.received_at, std::max(signal.last_seen, signal.received_at), docs[i].size(),
+                 docs[i]});
         }
         KN_CHECK(batch.run(connection));
         ports::AcceptedBatch out{.receipt = receipt};
         std::int64_t bytes = 0, waiting = 0;
         for (std::size_t i = 0; i < signals.size(); ++i) {
             const bool added = batch[index[i]][0].integer(0) == first + 1 + static_cast<std::int64_t>(i);
-            if (!added) ++out.duplicates;
-            else if (signals[i].state == SignalState::quarantined) ++out.quarantined;
-            else ++out.accepted;
+            if (!added)
+                ++out.duplicates;
+            else if (signals[i].state == SignalState::quarantined)
+                ++out.quarantined;
+            else
+                ++out.accepted;
             if (added && signals[i].state == SignalState::pending) ++waiting, bytes += static_cast<std::int64_t>(docs[i].size());
         }
         // Senders repeat what still fires for as long as it fires: the body of a mere repeat says nothing new and is not kept.
         const bool fresh = out.accepted + out.quarantined > 0 || signals.empty();
-        KN_CHECK(connection.query("INSERT INTO inbox (cluster_id, received_at, id, source, size, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-                                  {cluster_of(signals), raw.received_at, receipt, raw.source, raw.bytes.size(), fresh ? Param(Bytes{raw.bytes}) : Param(nullptr)}));
+        KN_CHECK(connection.query(
+            "INSERT INTO inbox (cluster_id, received_at, id, source, size, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            {cluster_of(signals), raw.received_at, receipt, raw.source, raw.bytes.size(), fresh ? Param(Bytes{raw.bytes}) : Param(nullptr)}));
         level->rows += waiting;
         level->bytes += bytes;
         level->last_arrival = first + static_cast<std::int64_t>(signals.size());
@@ -117,8 +125,9 @@ Task<Result<ports::InboxLevel>> SqlSignalStore::level(Deadline deadline) { co_re
 
 Task<Result<std::vector<Signal>>> SqlSignalStore::of_incident(ClusterId cluster, IncidentId incident, int limit, Deadline deadline) {
     auto work = [cluster, incident, limit](SqlConnection& connection) -> Result<std::vector<Signal>> {
-        KN_TRY(const Rows rows, connection.query("SELECT " + columns + " FROM signals WHERE cluster_id = $1 AND incident_id = $2 ORDER BY arrival DESC LIMIT $3",
-                                                 {cluster, incident, limit}));
+        KN_TRY(const Rows rows,
+               connection.query("SELECT " + columns + " FROM signals WHERE cluster_id = $1 AND incident_id = $2 ORDER BY arrival DESC LIMIT $3",
+                                {cluster, incident, limit}));
         return read_signals(rows);
     };
     co_return co_await context_.database.read(std::move(work), deadline);
@@ -126,8 +135,9 @@ Task<Result<std::vector<Signal>>> SqlSignalStore::of_incident(ClusterId cluster,
 
 Task<Result<std::vector<Signal>>> SqlSignalStore::by_fingerprint(ClusterId cluster, std::string alert_fp, Instant since, Deadline deadline) {
     auto work = [cluster, alert_fp, since](SqlConnection& connection) -> Result<std::vector<Signal>> {
-        KN_TRY(const Rows rows, connection.query("SELECT " + columns + " FROM signals WHERE cluster_id = $1 AND alert_fp = $2 AND status = 'firing' AND "
-                                                 "last_seen >= $3 ORDER BY arrival DESC",
+        KN_TRY(const Rows rows, connection.query("SELECT " + columns +
+                                                     " FROM signals WHERE cluster_id = $1 AND alert_fp = $2 AND status = 'firing' AND "
+                                                     "last_seen >= $3 ORDER BY arrival DESC",
                                                  {cluster, alert_fp, since}));
         return read_signals(rows);
     };

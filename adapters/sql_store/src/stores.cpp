@@ -59,9 +59,10 @@ namespace {
 
 /// What hangs on executions goes with them.
 Result<std::int64_t> delete_executions(SqlConnection& connection, Instant before, int limit) {
-    KN_TRY(const Rows gone, connection.query("DELETE FROM executions WHERE (cluster_id, id) IN (SELECT cluster_id, id FROM executions WHERE updated_at < $1 AND "
-                                             "is_active = 0 LIMIT $2) RETURNING cluster_id, id",
-                                             {before, limit}));
+    KN_TRY(const Rows gone,
+           connection.query("DELETE FROM executions WHERE (cluster_id, id) IN (SELECT cluster_id, id FROM executions WHERE updated_at < $1 AND "
+                            "is_active = 0 LIMIT $2) RETURNING cluster_id, id",
+                            {before, limit}));
     Batch batch;
     for (std::size_t i = 0; i < gone.size(); ++i) {
         for (const char* table : {"steps", "execution_signals"}) {
@@ -95,8 +96,8 @@ Result<std::int64_t> delete_old(SqlConnection& connection, const SqlStores::Rete
     std::int64_t deleted = 0;
     for (const Rule& rule : rules) {
         if (rule.age == Duration::zero()) continue;
-        KN_TRY(const Rows rows, connection.query("DELETE FROM " + rule.table + " WHERE (" + rule.key + ") IN (SELECT " + rule.key + " FROM " + rule.table + " WHERE " +
-                                                     rule.condition + " LIMIT $2) RETURNING 1",
+        KN_TRY(const Rows rows, connection.query("DELETE FROM " + rule.table + " WHERE (" + rule.key + ") IN (SELECT " + rule.key + " FROM " +
+                                                     rule.table + " WHERE " + rule.condition + " LIMIT $2) RETURNING 1",
                                                  {now - rule.age, limit}));
         deleted += static_cast<std::int64_t>(rows.size());
     }
@@ -112,14 +113,17 @@ Result<std::int64_t> delete_old(SqlConnection& connection, const SqlStores::Rete
 }  // namespace
 
 async::Task<Result<std::int64_t>> SqlStores::retain(Retention retention, int limit, Deadline deadline) {
-    auto work = [retention, limit, now = parts_->context.clock.now()](SqlConnection& connection) { return delete_old(connection, retention, now, limit); };
+    auto work = [retention, limit, now = parts_->context.clock.now()](SqlConnection& connection) {
+        return delete_old(connection, retention, now, limit);
+    };
     co_return co_await parts_->database->write(std::move(work), deadline);
 }
 
 async::Task<Result<>> SqlStores::analyze(Deadline deadline) {
     auto work = [](SqlConnection& connection) -> Result<> {
         if (connection.dialect() != Dialect::postgres) return {};
-        for (const char* table : {"executions", "steps", "actions", "locks", "cooldowns", "budgets", "incidents", "signals", "inbox", "approvals", "assessments"}) {
+        for (const char* table :
+             {"executions", "steps", "actions", "locks", "cooldowns", "budgets", "incidents", "signals", "inbox", "approvals", "assessments"}) {
             KN_CHECK(connection.query(std::string("ANALYZE ") + table, {}));
         }
         return {};

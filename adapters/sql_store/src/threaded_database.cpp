@@ -145,7 +145,8 @@ void arm(const CallPtr& call, SteadyTime at) {
             call->finish({}, std::unexpected(waited_too_long(*call)));
         } else if (call->deadline.passed(call->clock->steady())) {
             const Applied applied = call->access == Access::write ? Applied::maybe : Applied::no;
-            call->finish({}, std::unexpected(Error{.code = ErrorCode::deadline_exceeded, .message = "the store did not answer in time", .applied = applied}));
+            call->finish(
+                {}, std::unexpected(Error{.code = ErrorCode::deadline_exceeded, .message = "the store did not answer in time", .applied = applied}));
         } else {
             arm(call, call->deadline.at);
         }
@@ -155,8 +156,12 @@ void arm(const CallPtr& call, SteadyTime at) {
 class ThreadedDatabase final : public SqlDatabase {
 public:
     ThreadedDatabase(async::EventLoop& loop, StoreOptions options, std::unique_ptr<Session> writer, std::vector<std::unique_ptr<Session>> readers)
-        : loop_(loop), options_(options), writes_(loop.executor(), options.queue_max, std::max<std::size_t>(2, options.group_max)),
-          reads_(loop.executor(), options.queue_max, 1), writer_(std::move(writer)), readers_(std::move(readers)) {}
+        : loop_(loop),
+          options_(options),
+          writes_(loop.executor(), options.queue_max, std::max<std::size_t>(2, options.group_max)),
+          reads_(loop.executor(), options.queue_max, 1),
+          writer_(std::move(writer)),
+          readers_(std::move(readers)) {}
     ~ThreadedDatabase() override { stop(); }
 
     async::Task<Result<>> run(Access access, Closure closure, Deadline deadline) override {

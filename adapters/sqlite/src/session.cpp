@@ -15,7 +15,7 @@
 namespace kn::sqlite {
 namespace {
 
-constexpr int checked_every = 20'000;          // virtual machine steps between two looks at the clock
+constexpr int checked_every = 20'000;  // virtual machine steps between two looks at the clock
 constexpr std::size_t statements_kept = 256;
 
 ErrorCode code_of(int rc) {
@@ -56,8 +56,12 @@ int bind(sqlite3_stmt* statement, int index, const sql::Param::Value& value) {
         int operator()(std::monostate) const { return sqlite3_bind_null(statement, index); }
         int operator()(std::int64_t number) const { return sqlite3_bind_int64(statement, index, number); }
         int operator()(double number) const { return sqlite3_bind_double(statement, index, number); }
-        int operator()(const std::string& text) const { return sqlite3_bind_text64(statement, index, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8); }
-        int operator()(const sql::Bytes& bytes) const { return sqlite3_bind_blob64(statement, index, bytes.data.data(), bytes.data.size(), SQLITE_STATIC); }
+        int operator()(const std::string& text) const {
+            return sqlite3_bind_text64(statement, index, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+        }
+        int operator()(const sql::Bytes& bytes) const {
+            return sqlite3_bind_blob64(statement, index, bytes.data.data(), bytes.data.size(), SQLITE_STATIC);
+        }
     };
     return std::visit(Visitor{statement, index}, value);
 }
@@ -66,7 +70,7 @@ int bind(sqlite3_stmt* statement, int index, const sql::Param::Value& value) {
 Result<> make_private(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) return fail(ErrorCode::unavailable, "cannot open " + path + ": " + std::strerror(errno));
-    struct stat info {};
+    struct stat info{};
     const bool others = fstat(fd, &info) == 0 && (info.st_mode & 077) != 0;
     if (others && fchmod(fd, 0600) != 0) log::warning("the database can be read by others", {{"path", path}});
     ::close(fd);
@@ -81,7 +85,8 @@ Result<std::shared_ptr<FileLock>> FileLock::take(const std::string& database_pat
     if (fd < 0) return fail(ErrorCode::unavailable, "cannot open " + path + ": " + std::strerror(errno));
     auto lock = std::make_shared<FileLock>(fd);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        return fail(ErrorCode::failed_precondition, database_path + " is in use by another process (SQLite serves one; use PostgreSQL for several replicas)");
+        return fail(ErrorCode::failed_precondition,
+                    database_path + " is in use by another process (SQLite serves one; use PostgreSQL for several replicas)");
     }
     return lock;
 }
@@ -97,7 +102,8 @@ SqliteSession::~SqliteSession() {
     sqlite3_close_v2(db_);
 }
 
-Result<std::unique_ptr<SqliteSession>> SqliteSession::open(const std::string& path, Role role, const sql::StoreOptions& options, std::shared_ptr<FileLock> lock) {
+Result<std::unique_ptr<SqliteSession>> SqliteSession::open(const std::string& path, Role role, const sql::StoreOptions& options,
+                                                           std::shared_ptr<FileLock> lock) {
     if (role == Role::writer) KN_CHECK(make_private(path));
     sqlite3* db = nullptr;
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;

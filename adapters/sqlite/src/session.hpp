@@ -29,7 +29,8 @@ enum class Role { memory, writer, reader };
 
 class SqliteSession final : public sql::Session {
 public:
-    static Result<std::unique_ptr<SqliteSession>> open(const std::string& path, Role role, const sql::StoreOptions& options, std::shared_ptr<FileLock> lock);
+    static Result<std::unique_ptr<SqliteSession>> open(const std::string& path, Role role, const sql::StoreOptions& options,
+                                                       std::shared_ptr<FileLock> lock);
     ~SqliteSession() override;
 
     [[nodiscard]] sql::Dialect dialect() const override { return sql::Dialect::sqlite; }

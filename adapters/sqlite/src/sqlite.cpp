@@ -11,7 +11,8 @@ Result<std::string> path_of(std::string_view url) {
     if (!url.starts_with(scheme)) return fail(ErrorCode::invalid_argument, "not a SQLite URL: " + std::string(url), "store.url");
     url.remove_prefix(scheme.size());
     if (url.starts_with("//")) url.remove_prefix(2);
-    if (url.empty() || url.back() == '/') return fail(ErrorCode::invalid_argument, "the SQLite URL names no file (sqlite:///path or sqlite::memory:)", "store.url");
+    if (url.empty() || url.back() == '/')
+        return fail(ErrorCode::invalid_argument, "the SQLite URL names no file (sqlite:///path or sqlite::memory:)", "store.url");
     return std::string(url);
 }
 

@@ -33,8 +33,10 @@ async::Task<> Housekeeper::clean() {
     async::Clock& clock = loop_.clock();
     while (true) {
         const auto deleted = co_await clean_once();
-        if (!deleted) log::warning("old rows could not be deleted", {{"error", deleted.error().describe()}});
-        else if (*deleted > 0) log::info("old rows deleted", {{"rows", *deleted}});
+        if (!deleted)
+            log::warning("old rows could not be deleted", {{"error", deleted.error().describe()}});
+        else if (*deleted > 0)
+            log::info("old rows deleted", {{"rows", *deleted}});
         co_await async::sleep_for(clock, options_.every);
     }
 }
@@ -44,7 +46,8 @@ async::Task<> Housekeeper::analyze() {
     async::Clock& clock = loop_.clock();
     for (Duration wait = 10s;; wait = std::min<Duration>(wait * 3, 1h)) {
         co_await async::sleep_for(clock, wait);
-        if (const auto done = co_await stores_.analyze(clock.deadline_in(30s)); !done) log::warning("the tables could not be analysed", {{"error", done.error().describe()}});
+        if (const auto done = co_await stores_.analyze(clock.deadline_in(30s)); !done)
+            log::warning("the tables could not be analysed", {{"error", done.error().describe()}});
     }
 }
 
@@ -53,7 +56,8 @@ async::Task<Result<>> Housekeeper::look_once() {
     std::map<std::string, std::int64_t> queues{{"execution", 0}, {"notification", 0}};
     for (const auto& [scope, n] : counts) queues[scope.kind] += n;
     for (const auto& [queue, n] : queues) {
-        metrics_.gauge("kubernaut_dead_letter_items", "work that nobody could carry on: list, replay or purge it", {{"queue", queue}}).set(static_cast<double>(n));
+        metrics_.gauge("kubernaut_dead_letter_items", "work that nobody could carry on: list, replay or purge it", {{"queue", queue}})
+            .set(static_cast<double>(n));
     }
     co_return Result<>{};
 }

@@ -12,8 +12,12 @@ using assess::Assessor;
 /// One answer for every object.
 class OneObject final : public kube::Transport {
 public:
-    async::Task<Result<kube::Response>> send(kube::Request, Deadline) override { co_return kube::Response{.status = 200, .content_type = "application/json", .headers = {}, .body = json::dump(object)}; }
-    async::Task<Result<std::unique_ptr<kube::Stream>>> open(kube::Request, Deadline) override { co_return fail(ErrorCode::unavailable, "no streams here"); }
+    async::Task<Result<kube::Response>> send(kube::Request, Deadline) override {
+        co_return kube::Response{.status = 200, .content_type = "application/json", .headers = {}, .body = json::dump(object)};
+    }
+    async::Task<Result<std::unique_ptr<kube::Stream>>> open(kube::Request, Deadline) override {
+        co_return fail(ErrorCode::unavailable, "no streams here");
+    }
     json::Value object;
 };
 
@@ -40,7 +44,9 @@ public:
     const ports::ActionSpec& spec() const override { return spec_; }
     ports::Task<Result<ports::Prepared>> prepare(const ports::ActionContext&) override { co_return fail(ErrorCode::internal, "not used"); }
     ports::Task<Result<ports::ActionOutcome>> execute(const ports::ActionContext&) override { co_return fail(ErrorCode::internal, "not used"); }
-    ports::Task<Result<ports::AppliedCheck>> applied_already(const ports::ActionContext&) override { co_return fail(ErrorCode::internal, "not used"); }
+    ports::Task<Result<ports::AppliedCheck>> applied_already(const ports::ActionContext&) override {
+        co_return fail(ErrorCode::internal, "not used");
+    }
     ports::Task<Result<bool>> verify(const ports::ActionContext&) override { co_return fail(ErrorCode::internal, "not used"); }
     ports::Task<Result<ports::ActionOutcome>> compensate(const ports::ActionContext&) override { co_return fail(ErrorCode::internal, "not used"); }
 
@@ -73,7 +79,9 @@ public:
         if (now) co_return die();
         co_return done;
     }
-    async::Task<Result<>> schedule(Assessment assessment, Deadline deadline) override { co_return co_await real_.schedule(std::move(assessment), deadline); }
+    async::Task<Result<>> schedule(Assessment assessment, Deadline deadline) override {
+        co_return co_await real_.schedule(std::move(assessment), deadline);
+    }
     async::Task<Result<std::vector<Assessment>>> claim_due(Instant now, Instant until, int limit, Deadline deadline) override {
         if (dead) co_return gone();
         co_return co_await real_.claim_due(now, until, limit, deadline);
@@ -106,15 +114,19 @@ private:
 class AssessContract : public StoreContract {
 protected:
     /// Everything is due at once.
-    static AssessOptions at_once() { return {.final_after = 0ms, .give_up = 0ms, .recurrence = 1ms, .claim = 0ms, .look_again = 0ms, .learn_after = 0ms}; }
+    static AssessOptions at_once() {
+        return {.final_after = 0ms, .give_up = 0ms, .recurrence = 1ms, .claim = 0ms, .look_again = 0ms, .learn_after = 0ms};
+    }
 
     void make(AssessOptions options = at_once()) {
         if (!cluster_) cluster_ = std::make_unique<OneCluster>(*loop_);
         mortal_ = std::make_unique<MortalStore>(learning());
         const ports::Stores& real = stores_->ports();
         const ports::Stores stores{real.signals, real.incidents, real.executions, *mortal_, real.registry};
-        assessor_ = std::make_unique<Assessor>(*loop_, stores, assess::AssessPorts{.fleet = *cluster_, .wakeups = wakeups_, .feed = feed_, .metrics = metrics_, .series = nullptr, .actions = &actions_},
-                                               options);
+        assessor_ = std::make_unique<Assessor>(
+            *loop_, stores,
+            assess::AssessPorts{.fleet = *cluster_, .wakeups = wakeups_, .feed = feed_, .metrics = metrics_, .series = nullptr, .actions = &actions_},
+            options);
     }
     Instant now() { return loop_->clock().now(); }
 
@@ -188,10 +200,16 @@ protected:
         must(incidents().commit({.incidents = {incident}}, soon()));
     }
     json::Value deployment(int desired, int available, const std::string& manager = "kubernaut") {
-        return json::Object{{"apiVersion", "apps/v1"}, {"kind", "Deployment"},
-                            {"metadata", json::Object{{"name", "cart1"}, {"namespace", "shop"},
-                                                      {"managedFields", json::Array{json::Object{{"manager", manager}, {"time", format_rfc3339(now() - 1min)}, {"fieldsV1", json::Object{{"f:spec", json::Object{}}}}}}}}},
-                            {"spec", json::Object{{"replicas", desired}}}, {"status", json::Object{{"availableReplicas", available}}}};
+        return json::Object{
+            {"apiVersion", "apps/v1"},
+            {"kind", "Deployment"},
+            {"metadata", json::Object{{"name", "cart1"},
+                                      {"namespace", "shop"},
+                                      {"managedFields", json::Array{json::Object{{"manager", manager},
+                                                                                 {"time", format_rfc3339(now() - 1min)},
+                                                                                 {"fieldsV1", json::Object{{"f:spec", json::Object{}}}}}}}}},
+            {"spec", json::Object{{"replicas", desired}}},
+            {"status", json::Object{{"availableReplicas", available}}}};
     }
     Assessment stored(const Assessment& of) { return must(learning().assessments({.execution = of.execution.str()}, {}, soon())).items.at(0); }
     /// Passes until nothing is due.
@@ -393,7 +411,8 @@ TEST_P(AssessContract, WhatIsLearnedIsCountedOnceWheneverTheProcessDies) {
             }
             EXPECT_EQ(must(learning().spells("crashloop.bad_rollout", Environment::prod, 10, soon())).size(), 2U);
             std::int64_t verdicts = 0;
-            for (const auto& record : must(registry().audit({.verb = "assess"}, {.limit = 100}, soon())).items) verdicts += record.verb == "assess" ? 1 : 0;
+            for (const auto& record : must(registry().audit({.verb = "assess"}, {.limit = 100}, soon())).items)
+                verdicts += record.verb == "assess" ? 1 : 0;
             EXPECT_EQ(verdicts, 2 * fixes) << "one record a final look and one a look back";
             if (HasFailure()) return;
         }

@@ -16,8 +16,10 @@ struct Tally {
 
 async::Task<> try_start(ports::ExecutionStore& store, ports::StartRequest request, Deadline deadline, Tally& tally) {
     const auto done = co_await store.start(std::move(request), deadline);
-    if (done) ++tally.started;
-    else if (done.error().reason == "busy" || done.error().reason == "budget_cluster") ++tally.busy;
+    if (done)
+        ++tally.started;
+    else if (done.error().reason == "busy" || done.error().reason == "budget_cluster")
+        ++tally.busy;
     else {
         ++tally.other;
         ADD_FAILURE() << done.error().describe();
@@ -62,7 +64,8 @@ TEST_P(ConcurrencyContract, ManyHubsNeverStartTwoOnOneTargetNorOverrunABudget) {
                 request.budgets = {{"eu1", "budget_cluster", budget, 1000}, {"_fleet", "budget_fleet", 1000, 1000}};
                 request.audit = {a_record(round, random() % 2 == 0 ? eu1 : us1), a_record(round, random() % 2 == 0 ? eu1 : us1)};
                 const auto done = loop->block_on((*stores)->ports().executions.start(request, loop->clock().deadline_in(20s)));
-                if (done) ++winners[static_cast<std::size_t>(round)], ++in_flight;
+                if (done)
+                    ++winners[static_cast<std::size_t>(round)], ++in_flight;
                 else if (done.error().reason != "busy" && done.error().reason != "budget_cluster") {
                     ++broken;
                     ADD_FAILURE() << done.error().describe();
@@ -93,7 +96,8 @@ TEST_P(ConcurrencyContract, ManyHubsClaimEveryExecutionOnce) {
             sync.arrive_and_wait();
             if (!stores) return;
             for (int tries = 0; tries < 30; ++tries) {
-                const auto got = loop->block_on((*stores)->ports().executions.claim("hub" + std::to_string(hub), t0 + 1s, 60s, 5, loop->clock().deadline_in(20s)));
+                const auto got =
+                    loop->block_on((*stores)->ports().executions.claim("hub" + std::to_string(hub), t0 + 1s, 60s, 5, loop->clock().deadline_in(20s)));
                 if (!got) ADD_FAILURE() << got.error().describe();
                 if (!got || got->empty()) break;
                 for (const auto& each : *got) taken[static_cast<std::size_t>(hub)].insert(each.execution.id.str());

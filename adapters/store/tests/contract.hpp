@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cstdio>
@@ -58,10 +57,12 @@ public:
         KN_TRY(testing::PostgresServer* const server, postgres_server());
         static const auto made = server->create_database("contract");
         KN_TRY(url_, made);
-        KN_TRY(const std::string emptied, server->psql("contract", "DO 'DECLARE names TEXT; BEGIN SELECT string_agg(quote_ident(tablename), '','') INTO names FROM "
-                                                                   "pg_tables WHERE schemaname = ''public'' AND tablename <> ''schema_migrations''; IF names IS NOT "
-                                                                   "NULL THEN EXECUTE ''TRUNCATE '' || names; DELETE FROM schema_migrations WHERE version > 9000; "
-                                                                   "END IF; END'"));
+        KN_TRY(const std::string emptied,
+               server->psql("contract",
+                            "DO 'DECLARE names TEXT; BEGIN SELECT string_agg(quote_ident(tablename), '','') INTO names FROM "
+                            "pg_tables WHERE schemaname = ''public'' AND tablename <> ''schema_migrations''; IF names IS NOT "
+                            "NULL THEN EXECUTE ''TRUNCATE '' || names; DELETE FROM schema_migrations WHERE version > 9000; "
+                            "END IF; END'"));
         static_cast<void>(emptied);
         return {};
     }
@@ -96,20 +97,17 @@ protected:
         ASSERT_TRUE(opened) << opened.error().describe();
         stores_ = std::move(*opened);
     }
-    template <class T>
-    T run(async::Task<T> task) {
-        return loop_->block_on(std::move(task));
-    }
+    template <class T> T run(async::Task<T> task) { return loop_->block_on(std::move(task)); }
     /// The value, or a test failure that tells why there is none.
-    template <class T>
-    T must(async::Task<Result<T>> task) {
+    template <class T> T must(async::Task<Result<T>> task) {
         auto result = run(std::move(task));
         if (!result) ADD_FAILURE() << result.error().describe();
-        if constexpr (std::is_void_v<T>) return;
-        else return result ? std::move(*result) : T{};
+        if constexpr (std::is_void_v<T>)
+            return;
+        else
+            return result ? std::move(*result) : T{};
     }
-    template <class T>
-    Error error_of(async::Task<Result<T>> task) {
+    template <class T> Error error_of(async::Task<Result<T>> task) {
         auto result = run(std::move(task));
         if (result) {
             ADD_FAILURE() << "should have failed";
@@ -141,9 +139,8 @@ protected:
     std::unique_ptr<sql::SqlStores> stores_;
 };
 
-#define KN_EVERY_STORE(Suite)                                                                       \
-    INSTANTIATE_TEST_SUITE_P(On, Suite, ::testing::Values("memory", "sqlite", "postgres"),          \
-                             [](const auto& test) { return std::string(test.param); })
+#define KN_EVERY_STORE(Suite) \
+    INSTANTIATE_TEST_SUITE_P(On, Suite, ::testing::Values("memory", "sqlite", "postgres"), [](const auto& test) { return std::string(test.param); })
 
 // Builders: complete values, changed where a test needs it.
 

@@ -1,9 +1,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sys/stat.h>
 #include <cerrno>
 #include <csignal>
-#include <sys/stat.h>
 
 #include "contract.hpp"
 
@@ -19,7 +19,8 @@ protected:
         auto stores = open_store(database_.url(), {}, *loop);
         if (!stores) _exit(1);
         int acknowledged = 0, next = from;
-        for (int lane = 0; lane < 8; ++lane) boost::asio::co_spawn(loop->executor(), work((*stores)->ports(), *loop, pipe, next, acknowledged), boost::asio::detached);
+        for (int lane = 0; lane < 8; ++lane)
+            boost::asio::co_spawn(loop->executor(), work((*stores)->ports(), *loop, pipe, next, acknowledged), boost::asio::detached);
         loop->run();
         _exit(0);
     }
@@ -115,7 +116,7 @@ TEST_P(CrashContract, TheFileIsPrivateAndServesOneProcess) {
     const std::string path = database_.url().substr(std::string("sqlite://").size());
     must(executions().start(a_start(1), soon()));
     for (const std::string& file : {path, path + "-wal"}) {
-        struct stat info {};
+        struct stat info{};
         ASSERT_EQ(stat(file.c_str(), &info), 0) << file;
         EXPECT_EQ(info.st_mode & 0777U, 0600U) << file;
     }

@@ -231,7 +231,10 @@ TEST_P(ExecutionStoreContract, ATurnIsOneTransactionWithItsRecords) {
     record.outcome = "intent";
     record.started_at = t0 + 2s;
     Assessment assessment{.id = AssessmentId(id("asm_", 1)), .cluster = eu1, .execution = execution.id};
-    ports::ExecutionCommit turn{.execution = execution, .steps = {a_step(execution, "a", StepState::intent_stored)}, .actions = {record}, .audit = {a_record(1)},
+    ports::ExecutionCommit turn{.execution = execution,
+                                .steps = {a_step(execution, "a", StepState::intent_stored)},
+                                .actions = {record},
+                                .audit = {a_record(1)},
                                 .assessment = assessment};
     must(executions().commit(turn, soon()));
     turn.execution.epoch = 99;

@@ -86,7 +86,8 @@ TEST_P(LearningStoreContract, ALookIsStoredOnceAndSumsThatMovedAreNotOverwritten
     a.looks = 2;
     must(learning().complete({.assessment = a, .posteriors = {next}}, soon()));
     Assessment b = an_assessment(2);
-    EXPECT_EQ(error_of(learning().complete({.assessment = b, .posteriors = {next}, .audit = {a_record(1)}}, soon())).code, ErrorCode::aborted) << "the sums moved since they were read";
+    EXPECT_EQ(error_of(learning().complete({.assessment = b, .posteriors = {next}, .audit = {a_record(1)}}, soon())).code, ErrorCode::aborted)
+        << "the sums moved since they were read";
     EXPECT_TRUE(must(registry().audit({}, {}, soon())).items.empty());
     EXPECT_EQ(must(learning().posteriors("oom.leak", soon())).at(0).a, 1.5);
     EXPECT_EQ(must(learning().spells("oom.leak", Environment::prod, 10, soon())).size(), 1U);
@@ -116,7 +117,10 @@ TEST_P(LearningStoreContract, AnUndoIsAskedForWithTheJudgementOrNotAtAll) {
     const ExecutionId good = finished(1, ExecutionState::succeeded);
     Assessment a = an_assessment(1);
     a.worse = "worse";
-    must(learning().complete({.assessment = a, .undo = ports::UndoRequest{good, "made it worse: x", t0 + 5min}, .notices = {{.kind = "execution_worse", .key = "k", .cluster = eu1}}}, soon()));
+    must(learning().complete({.assessment = a,
+                              .undo = ports::UndoRequest{good, "made it worse: x", t0 + 5min},
+                              .notices = {{.kind = "execution_worse", .key = "k", .cluster = eu1}}},
+                             soon()));
     const auto run = must(executions().get(good, soon()));
     EXPECT_EQ(run.execution.state, ExecutionState::compensating);
     EXPECT_EQ(run.execution.error, "made it worse: x");
@@ -154,7 +158,8 @@ TEST_P(LearningStoreContract, AnUndoWaitsForNobodyElsesWork) {
 
 TEST_P(LearningStoreContract, ADryRunHasNothingToUndo) {
     const ExecutionId dry = finished(1, ExecutionState::succeeded, true);
-    EXPECT_EQ(error_of(learning().complete({.assessment = an_assessment(1), .undo = ports::UndoRequest{dry, "worse", t0 + 5min}}, soon())).reason, "not_succeeded");
+    EXPECT_EQ(error_of(learning().complete({.assessment = an_assessment(1), .undo = ports::UndoRequest{dry, "worse", t0 + 5min}}, soon())).reason,
+              "not_succeeded");
 }
 
 TEST_P(LearningStoreContract, LearnsFromAnEndedIncidentOnceAndAgainWhenItWasOpenedAgain) {

@@ -155,14 +155,16 @@ TEST_P(OperationsContract, OldRowsGoInSmallBatchesWithAllThatHangsOnThem) {
         step.mutating = true;
         execution.state = ExecutionState::running;
         must(executions().commit({.execution = execution, .steps = {step}}, soon()));
-        if (i == n) break;                                    // one is still at work
+        if (i == n) break;  // one is still at work
         step.state = StepState::succeeded;
         execution.state = ExecutionState::succeeded;
         execution.lease_until.reset();
         must(executions().commit({.execution = execution, .steps = {step}, .release_locks = true}, soon()));
         must(stores_->outbox().put({{.kind = "k", .key = std::to_string(i), .cluster = eu1}}, t0, soon()));
     }
-    const auto retention = [&](Duration keep) { return sql::SqlStores::Retention{.inbox = keep, .signals = keep, .history = keep, .snapshots = keep, .notifications = keep}; };
+    const auto retention = [&](Duration keep) {
+        return sql::SqlStores::Retention{.inbox = keep, .signals = keep, .history = keep, .snapshots = keep, .notifications = keep};
+    };
     metrics::Registry metrics;
     // The loop's clock says today, the rows are of t0.
     const Duration age = loop_->clock().now() - t0;

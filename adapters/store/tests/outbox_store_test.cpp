@@ -12,19 +12,33 @@ using ports::Notification;
 class OutboxContract : public StoreContract {
 protected:
     void SetUp() override {
-        if (is_fake()) log::configure(log::Level::off, log::Format::text);
-        else StoreContract::SetUp();
+        if (is_fake())
+            log::configure(log::Level::off, log::Format::text);
+        else
+            StoreContract::SetUp();
     }
     static bool is_fake() { return std::string_view(GetParam()) == "fake"; }
     ports::NotificationOutbox& outbox() { return is_fake() ? fake_ : stores_->outbox(); }
 
     static Notification a_message(int n, ClusterId cluster = eu1) {
-        return {.kind = "incident_opened", .key = "inc_" + std::to_string(n) + " incident_opened 1", .cluster = std::move(cluster), .ns = "shop", .title = "title " + std::to_string(n),
-                .text = "text", .severity = Severity::warning};
+        return {.kind = "incident_opened",
+                .key = "inc_" + std::to_string(n) + " incident_opened 1",
+                .cluster = std::move(cluster),
+                .ns = "shop",
+                .title = "title " + std::to_string(n),
+                .text = "text",
+                .severity = Severity::warning};
     }
-    std::vector<Delivery> claim(const std::string& channel, Instant now, int limit = 10) { return must(outbox().claim(channel, now, now + 30s, limit, soon())); }
+    std::vector<Delivery> claim(const std::string& channel, Instant now, int limit = 10) {
+        return must(outbox().claim(channel, now, now + 30s, limit, soon()));
+    }
     static DeliveryResult result(const Delivery& delivery, DeliveryState state, Instant due = {}, std::string sent_as = {}) {
-        return {.cluster = delivery.message.cluster, .key = delivery.message.key, .channel = delivery.channel, .state = state, .due_at = due, .error = state == DeliveryState::delivered ? "" : "HTTP 500",
+        return {.cluster = delivery.message.cluster,
+                .key = delivery.message.key,
+                .channel = delivery.channel,
+                .state = state,
+                .due_at = due,
+                .error = state == DeliveryState::delivered ? "" : "HTTP 500",
                 .sent_as = sent_as.empty() ? delivery.message.key : std::move(sent_as)};
     }
     testing::InMemoryOutbox fake_;
@@ -90,7 +104,8 @@ TEST_P(OutboxContract, SettlesOnceAndCountsADigestAsOne) {
     const auto all = claim("ops", t0);
     ASSERT_EQ(all.size(), 3U);
     must(outbox().settle({result(all[0], DeliveryState::delivered)}, t0 + 1s, soon()));
-    must(outbox().settle({result(all[1], DeliveryState::delivered, {}, "digest"), result(all[2], DeliveryState::delivered, {}, "digest")}, t0 + 3s, soon()));
+    must(outbox().settle({result(all[1], DeliveryState::delivered, {}, "digest"), result(all[2], DeliveryState::delivered, {}, "digest")}, t0 + 3s,
+                         soon()));
     must(outbox().settle({result(all[0], DeliveryState::waiting, t0 + 4s)}, t0 + 3s, soon()));
     EXPECT_TRUE(claim("ops", t0 + 1h).empty()) << "a late answer of another worker does not bring it back";
     EXPECT_EQ(must(outbox().sent_since("ops", t0, soon())), 2);
@@ -132,7 +147,8 @@ TEST_P(OutboxContract, TheLastFailureMakesADeadLetterThatCanBeReplayedOrPurged) 
     EXPECT_EQ(must(registry().audit({}, {}, soon())).items.size(), 2U) << "who did it is recorded, and only what was done";
 }
 
-INSTANTIATE_TEST_SUITE_P(On, OutboxContract, ::testing::Values("fake", "memory", "sqlite", "postgres"), [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(On, OutboxContract, ::testing::Values("fake", "memory", "sqlite", "postgres"),
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace kn::store_test

@@ -31,7 +31,8 @@ TEST_P(RegistryStoreContract, KeepsASnapshotOnlyWhenItSaysSomethingNew) {
         if (deleted) s.deleted_at = at;
         return s;
     };
-    must(registry().put_snapshots({snapshot("a", "1", t0), snapshot("a", "1", t0 + 1s), snapshot("b", "1", t0), snapshot("a", "2", t0 + 2s)}, soon()));
+    must(
+        registry().put_snapshots({snapshot("a", "1", t0), snapshot("a", "1", t0 + 1s), snapshot("b", "1", t0), snapshot("a", "2", t0 + 2s)}, soon()));
     must(registry().put_snapshots({snapshot("a", "2", t0 + 3s), snapshot("a", "1", t0 + 4s), snapshot("a", "1", t0 + 4s, true)}, soon()));
     must(registry().put_snapshots({snapshot("a", "1", t0 + 5s, true)}, soon()));
     const auto history = must(registry().snapshots(an_object("a"), t0, 10, soon()));
@@ -53,7 +54,8 @@ TEST_P(RegistryStoreContract, ALeaseHasOneOwnerAndAnEpochThatOnlyRises) {
     EXPECT_EQ(must(registry().acquire_lease("decide", "b", t0 + 6s, 15s, soon())), 1);
     EXPECT_EQ(must(registry().acquire_lease("serve", "b", t0 + 20s, 15s, soon())), 2);
     EXPECT_EQ(error_of(registry().acquire_lease("serve", "a", t0 + 21s, 15s, soon())).code, ErrorCode::failed_precondition);
-    EXPECT_EQ(must(registry().acquire_lease("serve", "b", t0 + 60s, 15s, soon())), 3) << "it was gone for a while: whatever it began before is fenced";
+    EXPECT_EQ(must(registry().acquire_lease("serve", "b", t0 + 60s, 15s, soon())), 3)
+        << "it was gone for a while: whatever it began before is fenced";
 }
 
 TEST_P(RegistryStoreContract, IsReadyWhenItCanBeWrittenAndItsSchemaIsCurrent) {

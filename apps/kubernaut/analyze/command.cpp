@@ -16,7 +16,8 @@ namespace kn::app {
 namespace {
 
 struct Options {
-    std::string file, what = "all", output = "text", html, format = "auto", time_column, zone = "UTC", prometheus, query, last = "24h", step = "1m", token;
+    std::string file, what = "all", output = "text", html, format = "auto", time_column, zone = "UTC", prometheus, query, last = "24h", step = "1m",
+                      token;
     std::vector<std::string> value_columns, series_columns;
     std::vector<double> levels;
     std::size_t horizon = 0;
@@ -30,7 +31,13 @@ bool is_what(const std::string& word) { return std::find(all_whats.begin(), all_
 report::TableOptions options_for(const Options& o) {
     const auto wanted = [&](const char* what) { return o.what == "all" || o.what == what; };
     report::TableOptions options;
-    options.series = {.trend = wanted("trend"), .seasons = wanted("seasonality"), .changes = wanted("changes"), .forecast = wanted("forecast") || o.limit, .outliers = wanted("anomalies"), .horizon = o.horizon, .limit = o.limit};
+    options.series = {.trend = wanted("trend"),
+                      .seasons = wanted("seasonality"),
+                      .changes = wanted("changes"),
+                      .forecast = wanted("forecast") || o.limit,
+                      .outliers = wanted("anomalies"),
+                      .horizon = o.horizon,
+                      .limit = o.limit};
     if (!o.levels.empty()) options.series.levels.clear();
     for (const double level : o.levels) options.series.levels.push_back(level > 1 ? level / 100 : level);
     std::sort(options.series.levels.begin(), options.series.levels.end());
@@ -51,8 +58,13 @@ Result<report::TableAnalysis> analyze(const Options& o) {
         return report::analyze_table(table, o.query, zone, options_for(o));
     }
     KN_TRY(const std::string text, read_input(o.file));
-    tabular::TableOptions reading{.format = o.format == "csv" ? tabular::Format::csv : o.format == "ndjson" ? tabular::Format::ndjson : tabular::Format::automatic,
-                                  .time_column = o.time_column, .value_columns = o.value_columns, .series_columns = o.series_columns, .zone = zone};
+    tabular::TableOptions reading{.format = o.format == "csv"      ? tabular::Format::csv
+                                            : o.format == "ndjson" ? tabular::Format::ndjson
+                                                                   : tabular::Format::automatic,
+                                  .time_column = o.time_column,
+                                  .value_columns = o.value_columns,
+                                  .series_columns = o.series_columns,
+                                  .zone = zone};
     auto table = tabular::read_time_table(text, reading);
     const std::string name = o.file == "-" ? "standard input" : o.file;
     if (!table) return fail(table.error().with_context(name));
@@ -66,7 +78,8 @@ int refuse(const std::string& why) {
 
 int run(Options o) {
     if (!o.prometheus.empty() && is_what(o.file)) o.what = o.file, o.file.clear();
-    if (!is_what(o.what)) return refuse("\"" + o.what + "\" cannot be looked for; there are trend, seasonality, changes, forecast, anomalies, clusters, all");
+    if (!is_what(o.what))
+        return refuse("\"" + o.what + "\" cannot be looked for; there are trend, seasonality, changes, forecast, anomalies, clusters, all");
     if (o.prometheus.empty() && o.file.empty()) return refuse("name a FILE, - for standard input, or --prometheus with --query");
     if (!o.prometheus.empty() && !o.file.empty()) return refuse("either a FILE or --prometheus, not both");
     if (!o.prometheus.empty() && o.query.empty()) return refuse("--prometheus needs --query");
@@ -83,8 +96,10 @@ int run(Options o) {
         if (!out.flush()) return refuse("cannot write " + o.html);
         std::cerr << "wrote " << o.html << "\n";
     }
-    if (o.output == "json") std::cout << json::dump_pretty(report::to_json(*answer)) << "\n";
-    else if (o.html.empty()) std::cout << report::to_text(*answer);
+    if (o.output == "json")
+        std::cout << json::dump_pretty(report::to_json(*answer)) << "\n";
+    else if (o.html.empty())
+        std::cout << report::to_text(*answer);
     return 0;
 }
 
@@ -97,11 +112,18 @@ void add_analyze(CLI::App& app, int& exit_code) {
     command->add_option("what", options->what, "trend, seasonality, changes, forecast, anomalies, clusters or all")->capture_default_str();
     command->add_option("--format", options->format, "auto, csv or ndjson")->check(CLI::IsMember({"auto", "csv", "ndjson"}))->capture_default_str();
     command->add_option("--time-column", options->time_column, "the column of times; found when not given");
-    command->add_option("--value-column", options->value_columns, "a column to analyse; may be given several times; all columns of numbers when not given")->allow_extra_args(false);
-    command->add_option("--series-column", options->series_columns, "a column that names the series of a long table; may be given several times")->allow_extra_args(false);
-    command->add_option("--tz", options->zone, "time zone of times without an offset, and of the report: UTC, local, +02:00, Europe/Berlin")->capture_default_str();
-    command->add_option("--horizon", options->horizon, "points to look ahead; one longest season when not given")->check(CLI::Range(std::size_t{1}, std::size_t{10'000}));
-    command->add_option("--level", options->levels, "coverage of the outlook's bands, may be given several times; 0.8 and 0.95 when not given")->allow_extra_args(false);
+    command
+        ->add_option("--value-column", options->value_columns,
+                     "a column to analyse; may be given several times; all columns of numbers when not given")
+        ->allow_extra_args(false);
+    command->add_option("--series-column", options->series_columns, "a column that names the series of a long table; may be given several times")
+        ->allow_extra_args(false);
+    command->add_option("--tz", options->zone, "time zone of times without an offset, and of the report: UTC, local, +02:00, Europe/Berlin")
+        ->capture_default_str();
+    command->add_option("--horizon", options->horizon, "points to look ahead; one longest season when not given")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}));
+    command->add_option("--level", options->levels, "coverage of the outlook's bands, may be given several times; 0.8 and 0.95 when not given")
+        ->allow_extra_args(false);
     command->add_option("--limit", options->limit, "a value that must not be crossed: when will it be?");
     command->add_option("--html", options->html, "write a page with plots to this file");
     command->add_option("-o,--output", options->output, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
@@ -110,14 +132,15 @@ void add_analyze(CLI::App& app, int& exit_code) {
     command->add_option("--last", options->last, "how far back: 24h, 7d")->capture_default_str();
     command->add_option("--step", options->step, "between points: 1m")->capture_default_str();
     command->add_option("--prometheus-token", options->token, "bearer token; better in KUBERNAUT_PROMETHEUS_TOKEN");
-    command->footer("Examples:\n"
-                    "  kubernaut analyze latency.csv                               everything, as text\n"
-                    "  kubernaut analyze latency.csv --html report.html            everything, with plots\n"
-                    "  kubernaut analyze disk.csv forecast --limit 95 --horizon 48 when is it full?\n"
-                    "  kubernaut analyze - anomalies -o json < metrics.ndjson\n"
-                    "  kubernaut analyze runs.csv clusters                         which rows are alike (a table without times)\n"
-                    "  kubernaut analyze --prometheus http://localhost:9090 --query 'sum by (namespace) (rate(http_requests_total[5m]))' --last 7d --step 5m\n\n"
-                    "Exit code 0: analysed; 1: the input could not be read; 2: wrong usage.");
+    command->footer(
+        "Examples:\n"
+        "  kubernaut analyze latency.csv                               everything, as text\n"
+        "  kubernaut analyze latency.csv --html report.html            everything, with plots\n"
+        "  kubernaut analyze disk.csv forecast --limit 95 --horizon 48 when is it full?\n"
+        "  kubernaut analyze - anomalies -o json < metrics.ndjson\n"
+        "  kubernaut analyze runs.csv clusters                         which rows are alike (a table without times)\n"
+        "  kubernaut analyze --prometheus http://localhost:9090 --query 'sum by (namespace) (rate(http_requests_total[5m]))' --last 7d --step 5m\n\n"
+        "Exit code 0: analysed; 1: the input could not be read; 2: wrong usage.");
     command->callback([options, &exit_code] { exit_code = run(*options); });
 }
 

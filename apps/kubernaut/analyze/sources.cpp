@@ -47,8 +47,10 @@ std::vector<std::string> names_of(const std::vector<ports::Series>& all) {
         for (const auto& [label, value] : series.labels) {
             const auto& known = values[label];
             const bool differs = known.size() > 1 || known.begin()->second < all.size();
-            if (label == "__name__") base = value;
-            else if (differs) labels += (labels.empty() ? "" : ",") + label + "=\"" + value + "\"";
+            if (label == "__name__")
+                base = value;
+            else if (differs)
+                labels += (labels.empty() ? "" : ",") + label + "=\"" + value + "\"";
         }
         names.push_back(labels.empty() ? (base.empty() ? "value" : base) : base + "{" + labels + "}");
     }
@@ -69,9 +71,11 @@ Result<std::string> read_input(const std::string& file) {
 Result<tabular::Zone> find_zone(const std::string& name) {
     if (const auto offset = tabular::Zone::from_offset(name)) return *offset;
     if (name == "local") return zone_from_file("/etc/localtime", "local time");
-    const bool plain = !name.empty() && name.front() != '/' && name.find("..") == std::string::npos &&
-                       std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '/' || c == '_' || c == '-' || c == '+'; });
-    if (!plain) return fail(ErrorCode::invalid_argument, "\"" + name + "\" is no time zone; names are as in Europe/Berlin, or an offset such as +02:00");
+    const bool plain =
+        !name.empty() && name.front() != '/' && name.find("..") == std::string::npos &&
+        std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '/' || c == '_' || c == '-' || c == '+'; });
+    if (!plain)
+        return fail(ErrorCode::invalid_argument, "\"" + name + "\" is no time zone; names are as in Europe/Berlin, or an offset such as +02:00");
     const char* folder = std::getenv("TZDIR");
     return zone_from_file(std::filesystem::path(folder != nullptr ? folder : "/usr/share/zoneinfo") / name, name);
 }
@@ -79,7 +83,8 @@ Result<tabular::Zone> find_zone(const std::string& name) {
 Result<tabular::TimeTable> ask_prometheus(const PrometheusQuery& q) {
     if (q.step <= Duration::zero() || q.last < q.step) return fail(ErrorCode::invalid_argument, "--step must be positive and not longer than --last");
     constexpr std::int64_t most_points = 1'000'000, a_piece = 10'000;  // Prometheus refuses more than 11,000 in one answer
-    if (q.last / q.step > most_points) return fail(ErrorCode::invalid_argument, "that would be " + std::to_string(q.last / q.step) + " points a series; choose a longer --step");
+    if (q.last / q.step > most_points)
+        return fail(ErrorCode::invalid_argument, "that would be " + std::to_string(q.last / q.step) + " points a series; choose a longer --step");
     std::string url = q.url;
     if (url.find("://") == std::string::npos) url = "http://" + url;
     const auto slash = url.find('/', url.find("://") + 3);
@@ -90,7 +95,8 @@ Result<tabular::TimeTable> ask_prometheus(const PrometheusQuery& q) {
     kube::ConnectionConfig connection;
     connection.server = url.substr(0, slash);
     connection.token = q.token;
-    prometheus::PrometheusSource source({}, {kube::make_http_transport(connection, {.user_agent = "kubernaut-analyze"}, *loop), prefix}, loop->clock(), 2min);
+    prometheus::PrometheusSource source({}, {kube::make_http_transport(connection, {.user_agent = "kubernaut-analyze"}, *loop), prefix},
+                                        loop->clock(), 2min);
 
     std::map<std::vector<std::pair<std::string, std::string>>, std::size_t> place_of;
     std::vector<ports::Series> all;
@@ -99,8 +105,10 @@ Result<tabular::TimeTable> ask_prometheus(const PrometheusQuery& q) {
         KN_TRY(auto part, loop->block_on(source.range(ClusterId("prometheus"), q.query, from, to, q.step, loop->clock().deadline_in(2min))));
         for (auto& series : part) {
             const auto [place, fresh] = place_of.try_emplace(series.labels, all.size());
-            if (fresh) all.push_back(std::move(series));
-            else all[place->second].samples.insert(all[place->second].samples.end(), series.samples.begin(), series.samples.end());
+            if (fresh)
+                all.push_back(std::move(series));
+            else
+                all[place->second].samples.insert(all[place->second].samples.end(), series.samples.begin(), series.samples.end());
         }
     }
     if (all.empty()) return fail(ErrorCode::not_found, "the query gave no series");

@@ -40,8 +40,10 @@ void add_output(CLI::App& command, Common& common) {
 }
 
 void print(const json::Value& value, const std::string& output) {
-    if (output == "yaml") std::cout << json::dump_yaml(value);
-    else std::cout << json::dump_pretty(value) << "\n";
+    if (output == "yaml")
+        std::cout << json::dump_yaml(value);
+    else
+        std::cout << json::dump_pretty(value) << "\n";
 }
 
 struct GetOptions {
@@ -80,8 +82,10 @@ int do_get(const Common& common, const GetOptions& get) {
     const Style style = Style::for_stdout();
     const bool plain = common.output == "table" || common.output == "wide";
     const auto show = [&](const json::Array& items, bool headings) {
-        if (plain) std::cout << table(*kind, items, common.output == "wide", headings, common.now(), style) << std::flush;
-        else for (const auto& item : items) print(item, common.output);
+        if (plain)
+            std::cout << table(*kind, items, common.output == "wide", headings, common.now(), style) << std::flush;
+        else
+            for (const auto& item : items) print(item, common.output);
     };
     if (!get.id.empty()) {
         if (!kind->single) return report(Error{.message = kind->name + " have no page of their own: list them"});
@@ -90,9 +94,11 @@ int do_get(const Common& common, const GetOptions& get) {
         show(json::Array{*item}, !get.no_headers);
         return 0;
     }
-    const std::pair<const char*, const std::string*> searches[] = {{"--actor", &get.actor}, {"--action", &get.action}, {"--since", &get.since}, {"--until", &get.until}, {"--correlation", &get.correlation}};
+    const std::pair<const char*, const std::string*> searches[] = {
+        {"--actor", &get.actor}, {"--action", &get.action}, {"--since", &get.since}, {"--until", &get.until}, {"--correlation", &get.correlation}};
     for (const auto& [name, value] : searches) {
-        if (!value->empty() && kind->name != "history" && kind->name != "audit") return report(Error{.message = std::string(name) + " is for history and audit"});
+        if (!value->empty() && kind->name != "history" && kind->name != "audit")
+            return report(Error{.message = std::string(name) + " is for history and audit"});
     }
     auto items = session.list(kind->path, query_of(get, kind->name), get.limit);
     if (!items) return report(items.error());
@@ -100,8 +106,10 @@ int do_get(const Common& common, const GetOptions& get) {
         std::cout << "No " << kind->name << (kind->name == "incidents" && !get.all ? " open (--all shows ended ones)" : "") << ".\n";
         return 0;
     }
-    if (plain || get.watch) show(*items, !get.no_headers);
-    else print(json::Object{{"items", *items}}, common.output);
+    if (plain || get.watch)
+        show(*items, !get.no_headers);
+    else
+        print(json::Object{{"items", *items}}, common.output);
     if (!get.watch) return 0;
     if (kind->event.empty()) return report(Error{.message = kind->name + " cannot be watched"});
     auto ended = session.stream("/api/v1/stream", [&](std::string_view event, const json::Value& document) {
@@ -115,12 +123,15 @@ int do_get(const Common& common, const GetOptions& get) {
 
 int do_describe(const Common& common, const std::string& name, const std::string& id) {
     const Kind* kind = find_kind(name);
-    if (kind == nullptr || !kind->single) return report(Error{.message = "incidents, executions, clusters, workflows and dead-letters can be described, not \"" + name + "\""});
+    if (kind == nullptr || !kind->single)
+        return report(Error{.message = "incidents, executions, clusters, workflows and dead-letters can be described, not \"" + name + "\""});
     ApiSession session(common.server);
     auto item = session.get(kind->path + "/" + kube::percent_encode(id));
     if (!item) return report(item.error());
-    if (common.output == "json") print(*item, "json");
-    else std::cout << describe(*item);
+    if (common.output == "json")
+        print(*item, "json");
+    else
+        std::cout << describe(*item);
     return 0;
 }
 
@@ -128,8 +139,10 @@ int do_post(const Common& common, const std::string& path, const json::Value& bo
     ApiSession session(common.server);
     auto answer = session.post(path, body);
     if (!answer) return report(answer.error());
-    if (common.output == "json" || common.output == "yaml") print(*answer, common.output);
-    else std::cout << done << "\n";
+    if (common.output == "json" || common.output == "yaml")
+        print(*answer, common.output);
+    else
+        std::cout << done << "\n";
     return 0;
 }
 
@@ -146,7 +159,8 @@ void add_commands(CLI::App& app, int& exit_code) {
     common->server.token = env("KUBERNAUT_TOKEN");
 
     auto get_options = std::make_shared<GetOptions>();
-    auto* get = app.add_subcommand("get", "List incidents, executions, clusters, workflows, actions, assessments, approvals, signals, history, audit, dead-letters or pauses");
+    auto* get = app.add_subcommand(
+        "get", "List incidents, executions, clusters, workflows, actions, assessments, approvals, signals, history, audit, dead-letters or pauses");
     get->add_option("kind", get_options->kind, "what to list")->required();
     get->add_option("id", get_options->id, "only this one");
     get->add_option("-c,--cluster", get_options->cluster, "only of this cluster");
@@ -185,19 +199,24 @@ void add_commands(CLI::App& app, int& exit_code) {
     why_command->callback([=, &exit_code] {
         ApiSession session(common->server);
         auto incident = session.get("/api/v1/incidents/" + kube::percent_encode(names->a));
-        if (!incident) exit_code = report(incident.error());
-        else if (common->output == "json" || common->output == "yaml") print(*incident, common->output);
-        else std::cout << why(*incident, Style::for_stdout(), common->now());
+        if (!incident)
+            exit_code = report(incident.error());
+        else if (common->output == "json" || common->output == "yaml")
+            print(*incident, common->output);
+        else
+            std::cout << why(*incident, Style::for_stdout(), common->now());
     });
 
     for (const bool granted : {true, false}) {
-        auto* vote = app.add_subcommand(granted ? "approve" : "reject", granted ? "Agree to a plan that waits for a person" : "Refuse a plan that waits for a person");
+        auto* vote = app.add_subcommand(granted ? "approve" : "reject",
+                                        granted ? "Agree to a plan that waits for a person" : "Refuse a plan that waits for a person");
         vote->add_option("approval", names->a, "approval id (get approvals)")->required();
         vote->add_option("--comment", names->b, "why");
         add_output(*vote, *common);
         add_server_options(*vote, *common);
         vote->callback([=, &exit_code] {
-            exit_code = do_post(*common, "/api/v1/approvals/" + kube::percent_encode(names->a) + (granted ? "/grant" : "/reject"), json::Object{{"comment", names->b}}, granted ? "approved" : "rejected");
+            exit_code = do_post(*common, "/api/v1/approvals/" + kube::percent_encode(names->a) + (granted ? "/grant" : "/reject"),
+                                json::Object{{"comment", names->b}}, granted ? "approved" : "rejected");
         });
     }
 
@@ -205,21 +224,28 @@ void add_commands(CLI::App& app, int& exit_code) {
     cancel->add_option("execution", names->a, "execution id")->required();
     add_output(*cancel, *common);
     add_server_options(*cancel, *common);
-    cancel->callback([=, &exit_code] { exit_code = do_post(*common, "/api/v1/executions/" + kube::percent_encode(names->a) + "/cancel", json::Object{}, "cancel requested"); });
+    cancel->callback([=, &exit_code] {
+        exit_code = do_post(*common, "/api/v1/executions/" + kube::percent_encode(names->a) + "/cancel", json::Object{}, "cancel requested");
+    });
 
-    auto* replay = app.add_subcommand("replay", "Put a dead letter back to work: an execution goes on where it stopped, a notification is tried again");
+    auto* replay =
+        app.add_subcommand("replay", "Put a dead letter back to work: an execution goes on where it stopped, a notification is tried again");
     replay->add_option("id", names->a, "execution or notification id (get dead-letters)")->required();
     add_output(*replay, *common);
     add_server_options(*replay, *common);
-    replay->callback([=, &exit_code] { exit_code = do_post(*common, "/api/v1/dead-letters/" + kube::percent_encode(names->a) + "/replay", json::Object{}, "replayed"); });
+    replay->callback([=, &exit_code] {
+        exit_code = do_post(*common, "/api/v1/dead-letters/" + kube::percent_encode(names->a) + "/replay", json::Object{}, "replayed");
+    });
     auto* purge = app.add_subcommand("purge", "Forget a dead letter; the history of its execution stays");
     purge->add_option("id", names->a, "execution or notification id (get dead-letters)")->required();
     add_server_options(*purge, *common);
     purge->callback([=, &exit_code] {
         ApiSession session(common->server);
         auto done = session.remove("/api/v1/dead-letters/" + kube::percent_encode(names->a), {});
-        if (!done) exit_code = report(done.error());
-        else std::cout << "purged\n";
+        if (!done)
+            exit_code = report(done.error());
+        else
+            std::cout << "purged\n";
     });
 
     struct PauseOptions {
@@ -231,7 +257,9 @@ void add_commands(CLI::App& app, int& exit_code) {
         return std::pair(name.substr(0, slash), slash == std::string::npos ? std::string{} : name.substr(slash + 1));
     };
     auto* pause = app.add_subcommand("pause", "Stop all changes: pause fleet | cluster NAME | namespace CLUSTER/NAME");
-    pause->add_option("scope", pause_options->scope, "fleet, cluster or namespace")->required()->check(CLI::IsMember({"fleet", "cluster", "namespace"}));
+    pause->add_option("scope", pause_options->scope, "fleet, cluster or namespace")
+        ->required()
+        ->check(CLI::IsMember({"fleet", "cluster", "namespace"}));
     pause->add_option("name", pause_options->name, "cluster, or cluster/namespace");
     pause->add_option("--reason", pause_options->reason, "why");
     pause->add_option("--for", pause_options->length, "end by itself after this, such as 2h");
@@ -239,11 +267,18 @@ void add_commands(CLI::App& app, int& exit_code) {
     add_server_options(*pause, *common);
     pause->callback([=, &exit_code] {
         const auto [cluster, ns] = split(pause_options->name);
-        exit_code = do_post(*common, "/api/v1/pauses", json::Object{{"scope", pause_options->scope}, {"cluster", cluster}, {"namespace", ns}, {"reason", pause_options->reason}, {"for", pause_options->length}},
+        exit_code = do_post(*common, "/api/v1/pauses",
+                            json::Object{{"scope", pause_options->scope},
+                                         {"cluster", cluster},
+                                         {"namespace", ns},
+                                         {"reason", pause_options->reason},
+                                         {"for", pause_options->length}},
                             "paused: " + pause_options->scope + " " + pause_options->name);
     });
     auto* resume = app.add_subcommand("resume", "Go on: resume fleet | cluster NAME | namespace CLUSTER/NAME");
-    resume->add_option("scope", pause_options->scope, "fleet, cluster or namespace")->required()->check(CLI::IsMember({"fleet", "cluster", "namespace"}));
+    resume->add_option("scope", pause_options->scope, "fleet, cluster or namespace")
+        ->required()
+        ->check(CLI::IsMember({"fleet", "cluster", "namespace"}));
     resume->add_option("name", pause_options->name, "cluster, or cluster/namespace");
     add_server_options(*resume, *common);
     resume->callback([=, &exit_code] {
@@ -253,8 +288,10 @@ void add_commands(CLI::App& app, int& exit_code) {
         if (!ns.empty()) query.emplace_back("namespace", ns);
         ApiSession session(common->server);
         auto done = session.remove("/api/v1/pauses", query);
-        if (!done) exit_code = report(done.error());
-        else std::cout << "resumed: " << pause_options->scope << " " << pause_options->name << "\n";
+        if (!done)
+            exit_code = report(done.error());
+        else
+            std::cout << "resumed: " << pause_options->scope << " " << pause_options->name << "\n";
     });
 
     struct RunOptions {
@@ -282,10 +319,18 @@ void add_commands(CLI::App& app, int& exit_code) {
             params[param.substr(0, equals)] = param_value(param.substr(equals + 1));
         }
         ApiSession session(common->server);
-        auto started = session.post("/api/v1/executions", json::Object{{"workflow", run_options->workflow}, {"target", run_options->target}, {"params", std::move(params)}, {"dry_run", run_options->dry_run}, {"reason", run_options->reason}});
-        if (!started) exit_code = report(started.error());
-        else if (common->output == "json" || common->output == "yaml") print(*started, common->output);
-        else std::cout << "started " << json::string_at(*started, "id") << (run_options->dry_run ? " (dry run)" : "") << "; follow it with: kubernaut describe execution " << json::string_at(*started, "id") << "\n";
+        auto started = session.post("/api/v1/executions", json::Object{{"workflow", run_options->workflow},
+                                                                       {"target", run_options->target},
+                                                                       {"params", std::move(params)},
+                                                                       {"dry_run", run_options->dry_run},
+                                                                       {"reason", run_options->reason}});
+        if (!started)
+            exit_code = report(started.error());
+        else if (common->output == "json" || common->output == "yaml")
+            print(*started, common->output);
+        else
+            std::cout << "started " << json::string_at(*started, "id") << (run_options->dry_run ? " (dry run)" : "")
+                      << "; follow it with: kubernaut describe execution " << json::string_at(*started, "id") << "\n";
     });
 
     auto* audit = app.add_subcommand("audit", "The audit chain of a running hub");
@@ -304,9 +349,12 @@ void add_commands(CLI::App& app, int& exit_code) {
             return;
         }
         const bool intact = json::bool_at(*check, "intact").value_or(false);
-        if (common->output == "json" || common->output == "yaml") print(*check, common->output);
-        else if (intact) std::cout << "intact: " << json::int_at(*check, "records").value_or(0) << " records\n";
-        else std::cout << "BROKEN at " << json::string_at(*check, "first_break") << "\n";
+        if (common->output == "json" || common->output == "yaml")
+            print(*check, common->output);
+        else if (intact)
+            std::cout << "intact: " << json::int_at(*check, "records").value_or(0) << " records\n";
+        else
+            std::cout << "BROKEN at " << json::string_at(*check, "first_break") << "\n";
         if (!intact) exit_code = 1;
     });
 }

@@ -36,45 +36,168 @@ std::string target_of(const json::Value& v) { return short_target(string_at(v, "
 
 std::string since(const json::Value& v, const char* key, Instant now) { return age_of(string_at(v, key), now); }
 
-#define KN_COLUMN(expr) [](const json::Value& v, Instant now) -> std::string { (void)now; (void)v; return expr; }
+#define KN_COLUMN(expr)                                    \
+    [](const json::Value& v, Instant now) -> std::string { \
+        (void)now;                                         \
+        (void)v;                                           \
+        return expr;                                       \
+    }
 
 std::vector<Kind> make_kinds() {
     return {
-        {"incidents", "/api/v1/incidents", {"incident", "inc"},
-         {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"TARGET", KN_COLUMN(target_of(v))}, {"CLASS", KN_COLUMN(text(v, "fault_class"))},
-          {"P", KN_COLUMN(number(v, "p")), true}, {"STATE", KN_COLUMN(text(v, "state"))}, {"REASON", KN_COLUMN(text(v, "state_reason")), true}, {"OUTCOME", KN_COLUMN(text(v, "outcome"))},
-          {"WORKFLOW", KN_COLUMN(text(v, "plan", "workflow"))}, {"AGE", KN_COLUMN(since(v, "opened_at", now))}, {"LAST", KN_COLUMN(text(v, "last")), true}}, true, "incident"},
-        {"executions", "/api/v1/executions", {"execution", "exe"},
-         {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"WORKFLOW", KN_COLUMN(text(v, "plan", "workflow"))},
-          {"TARGET", KN_COLUMN(short_target(string_at(v, "plan", "target", "key")))}, {"STATE", KN_COLUMN(text(v, "state"))}, {"BY", KN_COLUMN(text(v, "requested_by"))},
-          {"DRY-RUN", KN_COLUMN(json::bool_at(v, "dry_run").value_or(false) ? "yes" : "no"), true}, {"AGE", KN_COLUMN(since(v, "created_at", now))}, {"ERROR", KN_COLUMN(text(v, "error")), true}}, true, "execution"},
-        {"clusters", "/api/v1/clusters", {"cluster"},
-         {{"ID", KN_COLUMN(text(v, "id"))}, {"ENVIRONMENT", KN_COLUMN(text(v, "environment"))}, {"MODE", KN_COLUMN(text(v, "mode"))}, {"VERDICT", KN_COLUMN(text(v, "verdict"))},
-          {"SINCE", KN_COLUMN(since(v, "verdict_since", now))}, {"REASON", KN_COLUMN(text(v, "verdict_reason")), true}, {"UID", KN_COLUMN(text(v, "uid")), true}}, true, "cluster"},
-        {"workflows", "/api/v1/workflows", {"workflow", "wf"},
-         {{"ID", KN_COLUMN(text(v, "id"))}, {"VERSION", KN_COLUMN(std::to_string(json::int_at(v, "version").value_or(0)))}, {"RISK", KN_COLUMN(text(v, "risk"))}, {"DESCRIPTION", KN_COLUMN(text(v, "description"))}, {"ORIGIN", KN_COLUMN(text(v, "origin")), true}}, true, ""},
-        {"actions", "/api/v1/actions", {"action"},
-         {{"NAME", KN_COLUMN(text(v, "name"))}, {"RISK", KN_COLUMN(text(v, "risk"))}, {"MUTATING", KN_COLUMN(json::bool_at(v, "mutating").value_or(false) ? "yes" : "no")}, {"TIMEOUT", KN_COLUMN(text(v, "timeout")), true}, {"DESCRIPTION", KN_COLUMN(text(v, "description"))}}, false, ""},
-        {"assessments", "/api/v1/assessments", {"assessment", "asm"},
-         {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"WORKFLOW", KN_COLUMN(text(v, "workflow"))}, {"CLASS", KN_COLUMN(text(v, "fault_class"))}, {"STAGE", KN_COLUMN(text(v, "stage"))},
-          {"SCORE", KN_COLUMN(number(v, "score"))}, {"CONFIDENCE", KN_COLUMN(number(v, "confidence"))}, {"HEALS-ALONE", KN_COLUMN(number(v, "would_have_healed"))}, {"UPLIFT", KN_COLUMN(number(v, "uplift"))}, {"DUE", KN_COLUMN(text(v, "due_at")), true}, {"NOTE", KN_COLUMN(text(v, "note")), true}}, false, "assessment"},
-        {"approvals", "/api/v1/approvals", {"approval"},
-         {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"WORKFLOW", KN_COLUMN(text(v, "workflow"))}, {"TARGET", KN_COLUMN(short_target(string_at(v, "target")))}, {"RISK", KN_COLUMN(text(v, "risk"))},
-          {"STATE", KN_COLUMN(text(v, "state"))}, {"ASKED", KN_COLUMN(since(v, "asked_at", now))}, {"REASON", KN_COLUMN(text(v, "reason")), true}}, false, "approval"},
-        {"signals", "/api/v1/signals", {"signal", "alerts"},
-         {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"SOURCE", KN_COLUMN(text(v, "source"))}, {"NAME", KN_COLUMN(text(v, "name"))}, {"OBJECT", KN_COLUMN(short_target(string_at(v, "object")))},
-          {"STATUS", KN_COLUMN(text(v, "status"))}, {"STATE", KN_COLUMN(text(v, "state"))}, {"AGE", KN_COLUMN(since(v, "received_at", now))}, {"ERROR", KN_COLUMN(text(v, "error")), true}}, false, ""},
-        {"history", "/api/v1/history", {},
-         {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"ACTION", KN_COLUMN(text(v, "action"))}, {"TARGET", KN_COLUMN(target_of(v))}, {"OUTCOME", KN_COLUMN(text(v, "outcome"))},
-          {"BY", KN_COLUMN(text(v, "requested_by"))}, {"AGE", KN_COLUMN(since(v, "started_at", now))}, {"ERROR", KN_COLUMN(text(v, "error")), true}}, false, ""},
-        {"dead-letters", "/api/v1/dead-letters", {"dead-letter", "dead"},
-         {{"ID", KN_COLUMN(text(v, "id"))}, {"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"KIND", KN_COLUMN(text(v, "kind"))}, {"WHAT", KN_COLUMN(text(v, "title"))}, {"REASON", KN_COLUMN(text(v, "reason"))},
-          {"AGE", KN_COLUMN(since(v, "at", now))}}, true, ""},
-        {"audit", "/api/v1/audit", {},
-         {{"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"SEQ", KN_COLUMN(std::to_string(json::int_at(v, "seq").value_or(0)))}, {"AT", KN_COLUMN(text(v, "at"))}, {"ACTOR", KN_COLUMN(text(v, "actor"))},
-          {"VERB", KN_COLUMN(text(v, "verb"))}, {"OBJECT", KN_COLUMN(short_target(string_at(v, "object")))}, {"REASON", KN_COLUMN(text(v, "reason"))}, {"HASH", KN_COLUMN(text(v, "hash")), true}}, false, ""},
-        {"pauses", "/api/v1/pauses", {"pause"},
-         {{"CLUSTER", KN_COLUMN(text(v, "cluster"))}, {"NAMESPACE", KN_COLUMN(text(v, "ns"))}, {"BY", KN_COLUMN(text(v, "by"))}, {"SINCE", KN_COLUMN(since(v, "since", now))}, {"UNTIL", KN_COLUMN(text(v, "until"))}, {"REASON", KN_COLUMN(text(v, "reason"))}}, false, ""},
+        {"incidents",
+         "/api/v1/incidents",
+         {"incident", "inc"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"TARGET", KN_COLUMN(target_of(v))},
+          {"CLASS", KN_COLUMN(text(v, "fault_class"))},
+          {"P", KN_COLUMN(number(v, "p")), true},
+          {"STATE", KN_COLUMN(text(v, "state"))},
+          {"REASON", KN_COLUMN(text(v, "state_reason")), true},
+          {"OUTCOME", KN_COLUMN(text(v, "outcome"))},
+          {"WORKFLOW", KN_COLUMN(text(v, "plan", "workflow"))},
+          {"AGE", KN_COLUMN(since(v, "opened_at", now))},
+          {"LAST", KN_COLUMN(text(v, "last")), true}},
+         true,
+         "incident"},
+        {"executions",
+         "/api/v1/executions",
+         {"execution", "exe"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"WORKFLOW", KN_COLUMN(text(v, "plan", "workflow"))},
+          {"TARGET", KN_COLUMN(short_target(string_at(v, "plan", "target", "key")))},
+          {"STATE", KN_COLUMN(text(v, "state"))},
+          {"BY", KN_COLUMN(text(v, "requested_by"))},
+          {"DRY-RUN", KN_COLUMN(json::bool_at(v, "dry_run").value_or(false) ? "yes" : "no"), true},
+          {"AGE", KN_COLUMN(since(v, "created_at", now))},
+          {"ERROR", KN_COLUMN(text(v, "error")), true}},
+         true,
+         "execution"},
+        {"clusters",
+         "/api/v1/clusters",
+         {"cluster"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"ENVIRONMENT", KN_COLUMN(text(v, "environment"))},
+          {"MODE", KN_COLUMN(text(v, "mode"))},
+          {"VERDICT", KN_COLUMN(text(v, "verdict"))},
+          {"SINCE", KN_COLUMN(since(v, "verdict_since", now))},
+          {"REASON", KN_COLUMN(text(v, "verdict_reason")), true},
+          {"UID", KN_COLUMN(text(v, "uid")), true}},
+         true,
+         "cluster"},
+        {"workflows",
+         "/api/v1/workflows",
+         {"workflow", "wf"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"VERSION", KN_COLUMN(std::to_string(json::int_at(v, "version").value_or(0)))},
+          {"RISK", KN_COLUMN(text(v, "risk"))},
+          {"DESCRIPTION", KN_COLUMN(text(v, "description"))},
+          {"ORIGIN", KN_COLUMN(text(v, "origin")), true}},
+         true,
+         ""},
+        {"actions",
+         "/api/v1/actions",
+         {"action"},
+         {{"NAME", KN_COLUMN(text(v, "name"))},
+          {"RISK", KN_COLUMN(text(v, "risk"))},
+          {"MUTATING", KN_COLUMN(json::bool_at(v, "mutating").value_or(false) ? "yes" : "no")},
+          {"TIMEOUT", KN_COLUMN(text(v, "timeout")), true},
+          {"DESCRIPTION", KN_COLUMN(text(v, "description"))}},
+         false,
+         ""},
+        {"assessments",
+         "/api/v1/assessments",
+         {"assessment", "asm"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"WORKFLOW", KN_COLUMN(text(v, "workflow"))},
+          {"CLASS", KN_COLUMN(text(v, "fault_class"))},
+          {"STAGE", KN_COLUMN(text(v, "stage"))},
+          {"SCORE", KN_COLUMN(number(v, "score"))},
+          {"CONFIDENCE", KN_COLUMN(number(v, "confidence"))},
+          {"HEALS-ALONE", KN_COLUMN(number(v, "would_have_healed"))},
+          {"UPLIFT", KN_COLUMN(number(v, "uplift"))},
+          {"DUE", KN_COLUMN(text(v, "due_at")), true},
+          {"NOTE", KN_COLUMN(text(v, "note")), true}},
+         false,
+         "assessment"},
+        {"approvals",
+         "/api/v1/approvals",
+         {"approval"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"WORKFLOW", KN_COLUMN(text(v, "workflow"))},
+          {"TARGET", KN_COLUMN(short_target(string_at(v, "target")))},
+          {"RISK", KN_COLUMN(text(v, "risk"))},
+          {"STATE", KN_COLUMN(text(v, "state"))},
+          {"ASKED", KN_COLUMN(since(v, "asked_at", now))},
+          {"REASON", KN_COLUMN(text(v, "reason")), true}},
+         false,
+         "approval"},
+        {"signals",
+         "/api/v1/signals",
+         {"signal", "alerts"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"SOURCE", KN_COLUMN(text(v, "source"))},
+          {"NAME", KN_COLUMN(text(v, "name"))},
+          {"OBJECT", KN_COLUMN(short_target(string_at(v, "object")))},
+          {"STATUS", KN_COLUMN(text(v, "status"))},
+          {"STATE", KN_COLUMN(text(v, "state"))},
+          {"AGE", KN_COLUMN(since(v, "received_at", now))},
+          {"ERROR", KN_COLUMN(text(v, "error")), true}},
+         false,
+         ""},
+        {"history",
+         "/api/v1/history",
+         {},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"ACTION", KN_COLUMN(text(v, "action"))},
+          {"TARGET", KN_COLUMN(target_of(v))},
+          {"OUTCOME", KN_COLUMN(text(v, "outcome"))},
+          {"BY", KN_COLUMN(text(v, "requested_by"))},
+          {"AGE", KN_COLUMN(since(v, "started_at", now))},
+          {"ERROR", KN_COLUMN(text(v, "error")), true}},
+         false,
+         ""},
+        {"dead-letters",
+         "/api/v1/dead-letters",
+         {"dead-letter", "dead"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"KIND", KN_COLUMN(text(v, "kind"))},
+          {"WHAT", KN_COLUMN(text(v, "title"))},
+          {"REASON", KN_COLUMN(text(v, "reason"))},
+          {"AGE", KN_COLUMN(since(v, "at", now))}},
+         true,
+         ""},
+        {"audit",
+         "/api/v1/audit",
+         {},
+         {{"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"SEQ", KN_COLUMN(std::to_string(json::int_at(v, "seq").value_or(0)))},
+          {"AT", KN_COLUMN(text(v, "at"))},
+          {"ACTOR", KN_COLUMN(text(v, "actor"))},
+          {"VERB", KN_COLUMN(text(v, "verb"))},
+          {"OBJECT", KN_COLUMN(short_target(string_at(v, "object")))},
+          {"REASON", KN_COLUMN(text(v, "reason"))},
+          {"HASH", KN_COLUMN(text(v, "hash")), true}},
+         false,
+         ""},
+        {"pauses",
+         "/api/v1/pauses",
+         {"pause"},
+         {{"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"NAMESPACE", KN_COLUMN(text(v, "ns"))},
+          {"BY", KN_COLUMN(text(v, "by"))},
+          {"SINCE", KN_COLUMN(since(v, "since", now))},
+          {"UNTIL", KN_COLUMN(text(v, "until"))},
+          {"REASON", KN_COLUMN(text(v, "reason"))}},
+         false,
+         ""},
     };
 }
 
@@ -98,9 +221,12 @@ std::string Style::wrap(std::string_view code, std::string_view content) const {
 Style Style::for_stdout() { return Style(isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr); }
 
 std::string Style::state(std::string_view word) const {
-    static constexpr std::string_view good_words[] = {"healthy", "succeeded", "resolved", "remediated", "granted", "active", "self_healed", "compensated"};
-    static constexpr std::string_view bad_words[] = {"lost", "failed", "escalated", "compensation_failed", "rejected", "wrong_cluster", "isolated_hub", "quarantined"};
-    static constexpr std::string_view warn_words[] = {"suspect", "held", "awaiting_approval", "pending", "expired", "refused", "cancelled", "ambiguous", "unknown"};
+    static constexpr std::string_view good_words[] = {"healthy", "succeeded", "resolved",    "remediated",
+                                                      "granted", "active",    "self_healed", "compensated"};
+    static constexpr std::string_view bad_words[] = {"lost",     "failed",        "escalated",    "compensation_failed",
+                                                     "rejected", "wrong_cluster", "isolated_hub", "quarantined"};
+    static constexpr std::string_view warn_words[] = {"suspect", "held",      "awaiting_approval", "pending", "expired",
+                                                      "refused", "cancelled", "ambiguous",         "unknown"};
     if (std::find(std::begin(good_words), std::end(good_words), word) != std::end(good_words)) return good(word);
     if (std::find(std::begin(bad_words), std::end(bad_words), word) != std::end(bad_words)) return bad(word);
     if (std::find(std::begin(warn_words), std::end(warn_words), word) != std::end(warn_words)) return warn(word);
@@ -174,11 +300,14 @@ std::string judgement(const json::Value& a, const Style& style) {
     if (json::at(a, "score") == nullptr || json::at(a, "score")->is_null()) {
         out += text(a, "done_at").empty() ? ": not judged yet, due " + text(a, "due_at") : ": unassessed";
     } else {
-        out += ": score " + number(a, "score") + ", confidence " + number(a, "confidence") + ", would have healed by itself " + number(a, "would_have_healed") + ", credited " + number(a, "uplift") +
+        out += ": score " + number(a, "score") + ", confidence " + number(a, "confidence") + ", would have healed by itself " +
+               number(a, "would_have_healed") + ", credited " + number(a, "uplift") +
                (json::bool_at(a, "attributable").value_or(true) ? "" : ", not attributed to it");
     }
-    out += "\n" + style.dim("      the fault is gone: " + text(a, "resolved") + ", its metric improved: " + number(a, "metric") + ", it came back: " + text(a, "came_back") + ", side effects: " +
-                            text(a, "side_effects") + ", changed by others: " + text(a, "drift")) + "\n";
+    out += "\n" +
+           style.dim("      the fault is gone: " + text(a, "resolved") + ", its metric improved: " + number(a, "metric") + ", it came back: " +
+                     text(a, "came_back") + ", side effects: " + text(a, "side_effects") + ", changed by others: " + text(a, "drift")) +
+           "\n";
     if (const auto worse = text(a, "worse"); !worse.empty()) out += style.bad("      worse: " + worse) + "\n";
     if (const auto note = text(a, "note"); !note.empty()) out += style.dim("      " + note) + "\n";
     return out;
@@ -206,7 +335,8 @@ std::string why(const json::Value& incident, const Style& style, Instant now) {
     if (const auto outcome = text(incident, "outcome"); outcome != "none" && !outcome.empty()) out += ", outcome " + style.state(outcome);
     out += "\n\n" + style.bold("What happened") + "\n";
     for (const auto& entry : json::array_at(incident, "story")) {
-        out += "  " + text(entry, "at") + "  " + style.dim(text(entry, "kind")) + std::string(std::max<std::size_t>(1, 12 - std::min<std::size_t>(11, text(entry, "kind").size())), ' ') + text(entry, "text") + "\n";
+        out += "  " + text(entry, "at") + "  " + style.dim(text(entry, "kind")) +
+               std::string(std::max<std::size_t>(1, 12 - std::min<std::size_t>(11, text(entry, "kind").size())), ' ') + text(entry, "text") + "\n";
     }
     if (const auto* diagnosis = json::at(incident, "diagnosis"); diagnosis != nullptr && diagnosis->is_object()) {
         out += "\n" + style.bold("What was it taken for") + "\n";
@@ -214,25 +344,35 @@ std::string why(const json::Value& incident, const Style& style, Instant now) {
         for (const auto& candidate : json::array_at(*diagnosis, "candidates")) {
             if (++shown > 8) break;
             const auto why_not = text(candidate, "why_not");
-            out += "  p " + number(candidate, "p") + "  " + text(candidate, "fault_class") + (why_not.empty() ? style.good("  chosen") : style.dim("  " + why_not)) + "\n";
-            if (const auto& facts = json::array_at(candidate, "for_facts"); !facts.empty() && shown <= 2) out += style.dim("      for: " + join(facts)) + "\n";
-            if (const auto& facts = json::array_at(candidate, "against_facts"); !facts.empty() && shown <= 2) out += style.dim("      against: " + join(facts)) + "\n";
-            if (const auto& facts = json::array_at(candidate, "unknown_facts"); !facts.empty() && shown <= 2) out += style.dim("      unknown: " + join(facts)) + "\n";
+            out += "  p " + number(candidate, "p") + "  " + text(candidate, "fault_class") +
+                   (why_not.empty() ? style.good("  chosen") : style.dim("  " + why_not)) + "\n";
+            if (const auto& facts = json::array_at(candidate, "for_facts"); !facts.empty() && shown <= 2)
+                out += style.dim("      for: " + join(facts)) + "\n";
+            if (const auto& facts = json::array_at(candidate, "against_facts"); !facts.empty() && shown <= 2)
+                out += style.dim("      against: " + join(facts)) + "\n";
+            if (const auto& facts = json::array_at(candidate, "unknown_facts"); !facts.empty() && shown <= 2)
+                out += style.dim("      unknown: " + join(facts)) + "\n";
         }
         out += "\n" + style.bold("The evidence") + "\n";
         for (const auto& fact : json::array_at(*diagnosis, "facts")) {
             const auto state = text(fact, "state");
             if (state == "no") continue;
             const auto* value = json::at(fact, "value");
-            out += "  " + text(fact, "name") + " = " + (state == "unknown" ? style.warn("unknown") : value == nullptr ? "?" : value_text(*value)) +
+            out += "  " + text(fact, "name") + " = " +
+                   (state == "unknown" ? style.warn("unknown")
+                    : value == nullptr ? "?"
+                                       : value_text(*value)) +
                    style.dim("   " + text(fact, "source") + ", " + age_of(string_at(fact, "observed_at"), now) + " ago") + "\n";
         }
     }
     if (const auto* plan = json::at(incident, "plan"); plan != nullptr && plan->is_object()) {
-        out += "\n" + style.bold("What was decided") + "\n  " + text(*plan, "workflow") + " (risk " + text(*plan, "risk") + ") on " + text(*plan, "target", "key") + "\n";
-        if (const auto& params = json::object_at(*plan, "params"); !params.empty()) out += style.dim("  with " + json::dump(json::Value(params))) + "\n";
+        out += "\n" + style.bold("What was decided") + "\n  " + text(*plan, "workflow") + " (risk " + text(*plan, "risk") + ") on " +
+               text(*plan, "target", "key") + "\n";
+        if (const auto& params = json::object_at(*plan, "params"); !params.empty())
+            out += style.dim("  with " + json::dump(json::Value(params))) + "\n";
         for (const auto& reason : json::array_at(*plan, "reasons")) out += "  because " + value_text(reason) + "\n";
-        for (const auto& other : json::array_at(*plan, "alternatives")) out += "  not " + text(other, "workflow") + ": " + text(other, "why_not") + "\n";
+        for (const auto& other : json::array_at(*plan, "alternatives"))
+            out += "  not " + text(other, "workflow") + ": " + text(other, "why_not") + "\n";
     }
     bool told = false;
     for (const auto& assessment : json::array_at(incident, "assessments")) {

@@ -40,11 +40,11 @@ struct Column {
 
 /// One kind of thing that `get` and `describe` know.
 struct Kind {
-    std::string name, path;                       ///< "incidents", "/api/v1/incidents"
+    std::string name, path;  ///< "incidents", "/api/v1/incidents"
     std::vector<std::string> aliases;
     std::vector<Column> columns;
-    bool single = true;                           ///< has a page of its own: path/{id}
-    std::string event;                            ///< kind in the live stream; "" = none
+    bool single = true;  ///< has a page of its own: path/{id}
+    std::string event;   ///< kind in the live stream; "" = none
 };
 const std::vector<Kind>& kinds();
 const Kind* find_kind(std::string_view name);

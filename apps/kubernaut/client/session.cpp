@@ -93,8 +93,10 @@ Result<> ApiSession::stream(const std::string& path, const std::function<bool(st
             while (!rest.empty()) {
                 const std::string_view line = rest.substr(0, rest.find('\n'));
                 rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-                if (line.starts_with("event: ")) kind = line.substr(7);
-                else if (line.starts_with("data: ")) data = line.substr(6);
+                if (line.starts_with("event: "))
+                    kind = line.substr(7);
+                else if (line.starts_with("data: "))
+                    data = line.substr(6);
             }
             if (kind.empty() || kind == "reset" || data.empty()) continue;
             KN_TRY(const auto document, json::parse(data));

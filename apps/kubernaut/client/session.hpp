@@ -13,7 +13,7 @@
 namespace kn::client {
 
 struct ServerOptions {
-    std::string server;       ///< "http://127.0.0.1:8080"
+    std::string server;  ///< "http://127.0.0.1:8080"
     std::string token, token_file, ca_file;
 };
 

@@ -11,11 +11,14 @@ namespace {
 using kube::Resource;
 
 /// Subjects that stand for everybody, nobody or the whole power of a cluster.
-constexpr std::array forbidden_subjects{std::string_view{"system:masters"}, std::string_view{"system:authenticated"}, std::string_view{"system:unauthenticated"},
-                                        std::string_view{"system:anonymous"}, std::string_view{"system:serviceaccounts"}};
+constexpr std::array forbidden_subjects{std::string_view{"system:masters"}, std::string_view{"system:authenticated"},
+                                        std::string_view{"system:unauthenticated"}, std::string_view{"system:anonymous"},
+                                        std::string_view{"system:serviceaccounts"}};
 
 bool has_wildcard(const json::Value& role) {
-    const auto star = [](const json::Array& list) { return std::ranges::any_of(list, [](const json::Value& v) { return v.is_string() && v.get_string() == "*"; }); };
+    const auto star = [](const json::Array& list) {
+        return std::ranges::any_of(list, [](const json::Value& v) { return v.is_string() && v.get_string() == "*"; });
+    };
     return std::ranges::any_of(json::array_at(role, "rules"), [&](const json::Value& rule) {
         return star(json::array_at(rule, "verbs")) || star(json::array_at(rule, "resources")) || star(json::array_at(rule, "apiGroups")) ||
                star(json::array_at(rule, "nonResourceURLs"));
@@ -41,7 +44,8 @@ public:
         if (binding == nullptr) co_return fail(ErrorCode::internal, "no pre-image was stored for this action");
         Calls calls;
         auto made = co_await create_ours(context, resource_of(key), key.ns, *binding, calls);
-        if (!made && made.error().code == ErrorCode::already_exists) co_return refuse("target_changed", key.str() + " has been made by somebody else");
+        if (!made && made.error().code == ErrorCode::already_exists)
+            co_return refuse("target_changed", key.str() + " has been made by somebody else");
         if (!made) co_return fail(made.error());
         co_return outcome(key, std::string(kube::uid_of(*made)), std::move(calls));
     }
@@ -59,12 +63,15 @@ public:
         KN_CO_TRY(const auto live, co_await read_object(context, key));
         const auto* probe = json::at(context.pre_image, "probe");
         if (probe == nullptr || !probe->is_object()) co_return true;
-        const Resource asked{.group = std::string(json::string_at(*probe, "group")), .version = {}, .plural = std::string(json::string_at(*probe, "resource")),
-                             .kind = {}, .namespaced = true};
+        const Resource asked{.group = std::string(json::string_at(*probe, "group")),
+                             .version = {},
+                             .plural = std::string(json::string_at(*probe, "resource")),
+                             .kind = {},
+                             .namespaced = true};
         std::vector<std::string> groups;
         for (const auto& group : json::array_at(*probe, "groups")) groups.emplace_back(json::view(group.as_string()));
-        co_return co_await context.client->can_user(std::string(json::string_at(*probe, "user")), std::move(groups), std::string(json::string_at(*probe, "verb")), asked,
-                                                    key.ns, call_deadline(context));
+        co_return co_await context.client->can_user(std::string(json::string_at(*probe, "user")), std::move(groups),
+                                                    std::string(json::string_at(*probe, "verb")), asked, key.ns, call_deadline(context));
     }
 
     Task<Result<ActionOutcome>> compensate(const ActionContext& context) override {
@@ -73,7 +80,8 @@ public:
         if (!live && live.error().code == ErrorCode::not_found) co_return outcome(key, "", {});
         if (!live) co_return fail(live.error());
         const auto* binding = json::at(context.pre_image, "binding");
-        if (!made_by(context, live->live) || binding == nullptr || !same_value(json::at(live->live, "subjects"), json::at(*binding, "subjects"), false)) {
+        if (!made_by(context, live->live) || binding == nullptr ||
+            !same_value(json::at(live->live, "subjects"), json::at(*binding, "subjects"), false)) {
             co_return refuse("drift", key.str() + " has been changed since we made it");
         }
         Calls calls;
@@ -88,7 +96,8 @@ protected:
         KN_CO_TRY(const auto target, co_await reread(context, context.target.key, context.target.uid));
         KN_CO_CHECK(co_await check_writable(context, spec(), target));
         KN_CO_CHECK(check_subjects(snapshot));
-        if (!gitops_owner(snapshot).empty()) co_return refuse("gitops_owned", key.str() + " is owned by " + std::string(gitops_owner(snapshot)) + ": change it in git");
+        if (!gitops_owner(snapshot).empty())
+            co_return refuse("gitops_owned", key.str() + " is owned by " + std::string(gitops_owner(snapshot)) + ": change it in git");
 
         const auto present = co_await read_object(context, key);
         if (present) co_return refuse("exists", key.str() + " exists");
@@ -118,8 +127,10 @@ private:
         if (kind != "RoleBinding" && kind != "ClusterRoleBinding") return bad_param("binding.kind", "must be RoleBinding or ClusterRoleBinding");
         if (name.empty()) return bad_param("binding.metadata.name", "is required");
         const bool namespaced = kind == "RoleBinding";
-        if (namespaced && (ns.empty() || ns != context.target.key.ns)) return bad_param("binding.metadata.namespace", "must be the target's namespace");
-        return ObjectKey{.cluster = context.target.key.cluster, .ns = namespaced ? ns : "", .kind = kind, .group = "rbac.authorization.k8s.io", .name = name};
+        if (namespaced && (ns.empty() || ns != context.target.key.ns))
+            return bad_param("binding.metadata.namespace", "must be the target's namespace");
+        return ObjectKey{
+            .cluster = context.target.key.cluster, .ns = namespaced ? ns : "", .kind = kind, .group = "rbac.authorization.k8s.io", .name = name};
     }
 
     static Result<> check_subjects(const json::Value& snapshot) {
@@ -137,9 +148,10 @@ private:
     static Task<Result<json::Value>> read_role(const ActionContext& context, const json::Value& snapshot, const ObjectKey& key) {
         const std::string kind(json::string_at(snapshot, "roleRef", "kind")), name(json::string_at(snapshot, "roleRef", "name"));
         const bool cluster_role = kind == "ClusterRole";
-        if (name.empty() || (!cluster_role && (kind != "Role" || key.ns.empty()))) co_return bad_param("binding.roleRef", "names no role that such a binding may have");
-        auto role = co_await context.client->get(cluster_role ? kube::resources::cluster_roles : kube::resources::roles, cluster_role ? "" : key.ns, name,
-                                                 call_deadline(context));
+        if (name.empty() || (!cluster_role && (kind != "Role" || key.ns.empty())))
+            co_return bad_param("binding.roleRef", "names no role that such a binding may have");
+        auto role = co_await context.client->get(cluster_role ? kube::resources::cluster_roles : kube::resources::roles, cluster_role ? "" : key.ns,
+                                                 name, call_deadline(context));
         if (!role && role.error().code == ErrorCode::not_found) co_return refuse("no_role", kind + " " + name + " does not exist");
         if (!role) co_return fail(role.error());
         if (has_wildcard(*role)) co_return refuse("wildcard_role", kind + " " + name + " allows everything of something");

@@ -41,7 +41,8 @@ public:
 
 protected:
     Task<Result<Change>> change(const ActionContext& context, const Params& params) override {
-        if (params.has("min_available") && params.has("max_unavailable")) co_return bad_param("max_unavailable", "only one of min_available and max_unavailable");
+        if (params.has("min_available") && params.has("max_unavailable"))
+            co_return bad_param("max_unavailable", "only one of min_available and max_unavailable");
         KN_CO_TRY(auto subject, co_await read_subject(context, spec(), params.text("object")));
         if (json::int_at(subject.live, "status", "disruptionsAllowed").value_or(0) >= 1) {
             co_return refuse("condition_cleared", "budget " + place_text(subject.key) + " allows a disruption already");
@@ -56,9 +57,12 @@ protected:
             least = expected - 1;
         }
         const auto kept = least.is_null() ? expected - of_total(most, expected) : of_total(least, expected);
-        if (kept < 1) co_return refuse("last_pod", "budget " + place_text(subject.key) + " must keep at least one of its " + std::to_string(expected) + " pods");
+        if (kept < 1)
+            co_return refuse("last_pod",
+                             "budget " + place_text(subject.key) + " must keep at least one of its " + std::to_string(expected) + " pods");
 
-        Change made{.summary = "relax disruption budget " + place_text(subject.key) + " to keep " + std::to_string(kept) + " of " + std::to_string(expected) + " pods"};
+        Change made{.summary = "relax disruption budget " + place_text(subject.key) + " to keep " + std::to_string(kept) + " of " +
+                               std::to_string(expected) + " pods"};
         made.fields.push_back({.path = {"spec", "minAvailable"}, .after = std::move(least)});
         made.fields.push_back({.path = {"spec", "maxUnavailable"}, .after = std::move(most)});
         // Restored by the workflow's last step, or when this time is over.

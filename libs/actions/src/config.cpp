@@ -32,7 +32,8 @@ public:
         json::make_at(object, "metadata", "namespace") = key.ns;
         json::make_at(object, "data") = json::object_at(context.pre_image, "data");
         auto made = co_await create_ours(context, kube::resources::config_maps, key.ns, std::move(object), calls);
-        if (!made && made.error().code == ErrorCode::already_exists) co_return refuse("target_changed", key.str() + " has been made by somebody else");
+        if (!made && made.error().code == ErrorCode::already_exists)
+            co_return refuse("target_changed", key.str() + " has been made by somebody else");
         if (!made) co_return fail(made.error());
         co_return outcome(context, *made, std::move(calls));
     }
@@ -121,7 +122,8 @@ private:
         if (context.target.key.kind == "ConfigMap" && !params.has("name")) return context.target.key;
         if (!params.has("name")) return bad_param("name", "is needed: the target is not a ConfigMap");
         if (context.target.key.ns.empty()) return refuse("wrong_kind", "the target is in no namespace");
-        return ObjectKey{.cluster = context.target.key.cluster, .ns = context.target.key.ns, .kind = "ConfigMap", .group = {}, .name = params.text("name")};
+        return ObjectKey{
+            .cluster = context.target.key.cluster, .ns = context.target.key.ns, .kind = "ConfigMap", .group = {}, .name = params.text("name")};
     }
 
     static Task<Result<json::Object>> wanted_data(const ActionContext& context, const Params& params, const ObjectKey& key) {

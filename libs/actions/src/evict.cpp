@@ -14,14 +14,13 @@ namespace {
 constexpr std::size_t max_calls_kept = 200;
 
 /// What may be evicted at all: not the kubelet's own pods, not those that a DaemonSet would put back at once, not what has ended.
-bool is_evictable(const json::Value& pod) {
-    return !is_mirror(pod) && !is_of_daemon_set(pod) && !is_finished(pod) && !kube::is_deleting(pod);
-}
+bool is_evictable(const json::Value& pod) { return !is_mirror(pod) && !is_of_daemon_set(pod) && !is_finished(pod) && !kube::is_deleting(pod); }
 
 /// Never chosen by us to relieve a node: the cluster's own pods, and those that nobody would make again.
 bool is_nobodys_victim(const json::Value& pod) {
     const auto ns = kube::namespace_of(pod);
-    return json::string_at(pod, "spec", "priorityClassName").starts_with("system-") || ns.starts_with("kube-") || ns == "kubernaut-system" || !kube::controller_of(pod);
+    return json::string_at(pod, "spec", "priorityClassName").starts_with("system-") || ns.starts_with("kube-") || ns == "kubernaut-system" ||
+           !kube::controller_of(pod);
 }
 
 std::string pod_names(const std::vector<json::Value>& pods) {
@@ -31,7 +30,9 @@ std::string pod_names(const std::vector<json::Value>& pods) {
 }
 
 PodSet::Item item_of(const json::Value& pod) {
-    return {.ns = std::string(kube::namespace_of(pod)), .name = std::string(kube::name_of(pod)), .uid = std::string(kube::uid_of(pod)),
+    return {.ns = std::string(kube::namespace_of(pod)),
+            .name = std::string(kube::name_of(pod)),
+            .uid = std::string(kube::uid_of(pod)),
             .node = std::string(node_of(pod))};
 }
 
@@ -73,7 +74,8 @@ public:
                 }
                 const auto wait = std::max(settings().poll, answer.wait);
                 if (limit.left(context.clock->steady()) <= wait) {
-                    co_return refuse(answer.what == Eviction::busy ? "overload" : "DisruptionBudget", "pod " + item.name + " could not be evicted: " + answer.why);
+                    co_return refuse(answer.what == Eviction::busy ? "overload" : "DisruptionBudget",
+                                     "pod " + item.name + " could not be evicted: " + answer.why);
                 }
                 co_await async::sleep_for(*context.clock, wait);
             }
@@ -104,9 +106,8 @@ protected:
         } else {
             KN_CO_TRY(pods, co_await pods_of(context, subject));
         }
-        std::erase_if(pods, [&](const json::Value& pod) {
-            return !is_evictable(pod) || (params.has("node") && node_of(pod) != params.text("node"));
-        });
+        std::erase_if(pods,
+                      [&](const json::Value& pod) { return !is_evictable(pod) || (params.has("node") && node_of(pod) != params.text("node")); });
         const bool chosen_by_us = !params.has("pods") && subject.key.kind != "Pod";
         // Of a node's pods those with data are never chosen; a named one that holds data needs the parameter.
         if (chosen_by_us && !params.flag("delete_emptydir_data")) std::erase_if(pods, holds_emptydir_data);
@@ -117,7 +118,9 @@ protected:
         KN_CO_TRY(const auto set, co_await make_pod_set(context, subject, pods, true));
         auto image = set.to_json();
         image.get_object()["deadline_ms"] = params.duration("deadline").count();
-        co_return Prepared{.pre_image = std::move(image), .writes = set.writes(context.target.key.cluster), .request_digest = set.digest("EVICT"),
+        co_return Prepared{.pre_image = std::move(image),
+                           .writes = set.writes(context.target.key.cluster),
+                           .request_digest = set.digest("EVICT"),
                            .summary = "evict pod " + set.names()};
     }
 };
@@ -144,7 +147,8 @@ public:
             for (const auto& pod : pods) {
                 if (is_evictable(pod)) left.push_back(item_of(pod));
                 // A dead kubelet never finishes a deletion: then only the API's word counts.
-                else if (kube::is_deleting(pod) && is_node_ready(node.live) && evicted.contains(std::string(kube::uid_of(pod)))) ++leaving;
+                else if (kube::is_deleting(pod) && is_node_ready(node.live) && evicted.contains(std::string(kube::uid_of(pod))))
+                    ++leaving;
             }
             if (left.empty()) break;
             Duration pause = settings().poll;
@@ -210,7 +214,8 @@ public:
 protected:
     Task<Result<Prepared>> plan(const ActionContext& context, const Params& params) override {
         KN_CO_TRY(const auto node, co_await read_node(context, spec(), params));
-        if (!json::bool_at(node.live, "spec", "unschedulable").value_or(false)) co_return refuse("not_cordoned", "node " + node.key.name + " is not cordoned");
+        if (!json::bool_at(node.live, "spec", "unschedulable").value_or(false))
+            co_return refuse("not_cordoned", "node " + node.key.name + " is not cordoned");
         KN_CO_TRY(auto pods, co_await pods_on_node(context, node.key.name));
         std::erase_if(pods, [](const json::Value& pod) { return !is_evictable(pod); });
         KN_CO_CHECK(check_emptydir(pods, params.flag("delete_emptydir_data")));
@@ -238,7 +243,9 @@ protected:
         stored["owners"] = std::move(listed);
         auto writes = set.writes(context.target.key.cluster);
         writes.push_back(node.key.str());
-        co_return Prepared{.pre_image = std::move(image), .writes = std::move(writes), .request_digest = set.digest("DRAIN"),
+        co_return Prepared{.pre_image = std::move(image),
+                           .writes = std::move(writes),
+                           .request_digest = set.digest("DRAIN"),
                            .summary = "drain node " + node.key.name + " (" + std::to_string(set.pods.size()) + " pods)"};
     }
 
@@ -247,7 +254,8 @@ private:
         KN_CO_TRY(auto rooms, co_await read_rooms(context, node.key.name));
         for (const auto& pod : pods) {
             if (!take_room(rooms, *json::at(pod, "spec"))) {
-                co_return refuse("no_room", "pod " + std::string(kube::namespace_of(pod)) + "/" + std::string(kube::name_of(pod)) + " fits on no other node");
+                co_return refuse("no_room",
+                                 "pod " + std::string(kube::namespace_of(pod)) + "/" + std::string(kube::name_of(pod)) + " fits on no other node");
             }
         }
         co_return Result<>{};

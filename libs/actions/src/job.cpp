@@ -10,8 +10,8 @@
 namespace kn::actions {
 namespace {
 
-constexpr std::array controller_labels{std::string_view{"controller-uid"}, std::string_view{"job-name"}, std::string_view{"batch.kubernetes.io/controller-uid"},
-                                       std::string_view{"batch.kubernetes.io/job-name"}};
+constexpr std::array controller_labels{std::string_view{"controller-uid"}, std::string_view{"job-name"},
+                                       std::string_view{"batch.kubernetes.io/controller-uid"}, std::string_view{"batch.kubernetes.io/job-name"}};
 constexpr std::size_t max_job_name = 63;
 
 bool has_condition(const json::Value& job, std::string_view type) {
@@ -54,7 +54,9 @@ protected:
         key.name = own_name(context, subject.key.name, max_job_name);
         co_return prepared_for(key, copy_of(subject.live, key.name), "run a copy of Job " + place_text(subject.key));
     }
-    [[nodiscard]] std::string must_stay(const json::Value& job) const override { return is_over(job) ? "the Job has ended: there is nothing to undo" : ""; }
+    [[nodiscard]] std::string must_stay(const json::Value& job) const override {
+        return is_over(job) ? "the Job has ended: there is nothing to undo" : "";
+    }
 
 private:
     static json::Value copy_of(const json::Value& job, const std::string& name) {
@@ -90,12 +92,18 @@ protected:
         if (json::string_at(subject.live, "spec", "concurrencyPolicy") == "Forbid" && !json::array_at(subject.live, "status", "active").empty()) {
             co_return refuse("active", subject.key.str() + " has an active Job and allows no second one");
         }
-        ObjectKey key{.cluster = subject.key.cluster, .ns = subject.key.ns, .kind = "Job", .group = "batch", .name = own_name(context, subject.key.name, max_job_name)};
+        ObjectKey key{.cluster = subject.key.cluster,
+                      .ns = subject.key.ns,
+                      .kind = "Job",
+                      .group = "batch",
+                      .name = own_name(context, subject.key.name, max_job_name)};
         json::Value made = json::Object{};
         json::make_at(made, "apiVersion") = "batch/v1";
         json::make_at(made, "kind") = "Job";
-        if (const auto* labels = json::at(subject.live, "spec", "jobTemplate", "metadata", "labels")) json::make_at(made, "metadata", "labels") = *labels;
-        if (const auto* notes = json::at(subject.live, "spec", "jobTemplate", "metadata", "annotations")) json::make_at(made, "metadata", "annotations") = *notes;
+        if (const auto* labels = json::at(subject.live, "spec", "jobTemplate", "metadata", "labels"))
+            json::make_at(made, "metadata", "labels") = *labels;
+        if (const auto* notes = json::at(subject.live, "spec", "jobTemplate", "metadata", "annotations"))
+            json::make_at(made, "metadata", "annotations") = *notes;
         json::make_at(made, "metadata", "name") = key.name;
         json::make_at(made, "metadata", "namespace") = key.ns;
         json::make_at(made, "metadata", "annotations", "cronjob.kubernetes.io/instantiate") = "manual";
@@ -106,7 +114,9 @@ protected:
         json::make_at(made, "spec") = json::object_at(subject.live, "spec", "jobTemplate", "spec");
         co_return prepared_for(key, std::move(made), "run CronJob " + place_text(subject.key) + " now");
     }
-    [[nodiscard]] std::string must_stay(const json::Value& job) const override { return is_over(job) ? "the Job has ended: there is nothing to undo" : ""; }
+    [[nodiscard]] std::string must_stay(const json::Value& job) const override {
+        return is_over(job) ? "the Job has ended: there is nothing to undo" : "";
+    }
 };
 
 class DeleteJob final : public BaseAction {
@@ -143,7 +153,9 @@ protected:
         auto image = identity_json(subject);
         const std::string uid(kube::uid_of(subject.live));
         image["whole"] = subject.live;
-        co_return Prepared{.pre_image = json::Value(std::move(image)), .writes = {subject.key.str()}, .request_digest = to_hex(sha256_parts({"DELETE", subject.key.str(), uid})),
+        co_return Prepared{.pre_image = json::Value(std::move(image)),
+                           .writes = {subject.key.str()},
+                           .request_digest = to_hex(sha256_parts({"DELETE", subject.key.str(), uid})),
                            .summary = "delete Job " + place_text(subject.key)};
     }
 

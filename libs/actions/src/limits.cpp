@@ -12,7 +12,7 @@ namespace kn::actions {
 namespace {
 
 constexpr double most_times_first = 4;
-constexpr double worth_it = 1.05;   ///< less than that is not worth a rollout
+constexpr double worth_it = 1.05;  ///< less than that is not worth a rollout
 
 /// The container's limit in the oldest template that the cluster still keeps.
 Task<Result<std::optional<double>>> first_limit(const ActionContext& context, const Subject& workload, std::string container, std::string resource) {
@@ -34,10 +34,12 @@ Task<Result<std::optional<double>>> first_limit(const ActionContext& context, co
     }
     kube::ListOptions options;
     if (const auto* selector = json::at(workload.live, "spec", "selector")) options.label_selector = kube::to_query(*selector);
-    KN_CO_TRY(const auto listed, co_await context.client->list(kube::resources::controller_revisions, workload.key.ns, options, call_deadline(context)));
+    KN_CO_TRY(const auto listed,
+              co_await context.client->list(kube::resources::controller_revisions, workload.key.ns, options, call_deadline(context)));
     for (const auto& each : listed.items) {
         const auto owner = kube::controller_of(each);
-        if (owner && owner->uid == kube::uid_of(workload.live)) look(json::int_at(each, "revision"), json::at(each, "data", "spec", "template", "spec"));
+        if (owner && owner->uid == kube::uid_of(workload.live))
+            look(json::int_at(each, "revision"), json::at(each, "data", "spec", "template", "spec"));
     }
     co_return first;
 }
@@ -77,8 +79,8 @@ protected:
         const bool request_too = asked && *asked == *limit;  // keeps the pod's quality of service
         KN_CO_CHECK(co_await check_quota(context, subject, amount - *limit, request_too));
 
-        Change made{.summary = "raise the " + resource_ + " limit of " + place_text(subject.key) + " (" + container + ") from " + resource_text(resource_, *limit) +
-                               " to " + text};
+        Change made{.summary = "raise the " + resource_ + " limit of " + place_text(subject.key) + " (" + container + ") from " +
+                               resource_text(resource_, *limit) + " to " + text};
         const FieldPath resources{"spec", "template", "spec", "containers", "[name=" + container + "]", "resources"};
         const auto field = [&](std::string_view which) {
             auto path = resources;

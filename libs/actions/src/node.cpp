@@ -45,7 +45,8 @@ private:
             if (kube::name_of(each) != node.key.name && !json::bool_at(each, "spec", "unschedulable").value_or(false)) ++open_elsewhere;
         }
         if (static_cast<double>(ready) < settings().min_ready_nodes * static_cast<double>(nodes.items.size())) {
-            co_return refuse("min_ready_nodes", std::to_string(ready) + " of " + std::to_string(nodes.items.size()) + " nodes are Ready: too few to take one out");
+            co_return refuse("min_ready_nodes",
+                             std::to_string(ready) + " of " + std::to_string(nodes.items.size()) + " nodes are Ready: too few to take one out");
         }
         if (open_elsewhere == 0) co_return refuse("last_node", "no other node takes pods");
         co_return Result<>{};
@@ -61,7 +62,8 @@ protected:
         KN_CO_TRY(auto node, co_await read_node(context, spec(), params));
         Change wanted{.summary = "uncordon node " + node.key.name};
         if (json::bool_at(node.live, "spec", "unschedulable").value_or(false)) {
-            if (kube::annotation_of(node.live, cordoned_by).empty()) co_return refuse("not_ours", "node " + node.key.name + " was cordoned by somebody else");
+            if (kube::annotation_of(node.live, cordoned_by).empty())
+                co_return refuse("not_ours", "node " + node.key.name + " was cordoned by somebody else");
             wanted.fields = cordon_fields(false, {});
         }
         wanted.subject = std::move(node);
@@ -135,7 +137,8 @@ public:
         const auto target = co_await read_object(context, context.target.key);
         if (!target) co_return true;
         KN_CO_TRY(const auto pods, co_await pods_of(context, *target));
-        co_return std::ranges::none_of(pods, [](const json::Value& pod) { return node_of(pod).empty() && !is_finished(pod) && !kube::is_deleting(pod); });
+        co_return std::ranges::none_of(pods,
+                                       [](const json::Value& pod) { return node_of(pod).empty() && !is_finished(pod) && !kube::is_deleting(pod); });
     }
 
 protected:
@@ -153,7 +156,8 @@ protected:
             taint = json::Value(std::move(made));
         } else {
             if (!at) co_return refuse("condition_cleared", "node " + node.key.name + " has no taint " + key + ":" + effect);
-            if (!kube::label_of(node.live, key).empty()) co_return refuse("pool_rule", "a label of the same name says that the taint is a rule of its pool");
+            if (!kube::label_of(node.live, key).empty())
+                co_return refuse("pool_rule", "a label of the same name says that the taint is a rule of its pool");
             taint = json::array_at(node.live, "spec", "taints")[*at];
         }
         auto image = identity_json(node);
@@ -190,14 +194,16 @@ private:
             const auto at = find_taint(node, json::string_at(*taint, "key"), json::string_at(*taint, "effect"));
             const bool same = at && same_value(&json::array_at(node, "spec", "taints")[*at], taint, false);
             if (at.has_value() == there && (!there || same)) co_return outcome(key, *taint, there, std::move(calls));
-            if (at && !same) co_return refuse(otherwise, "another taint " + std::string(json::string_at(*taint, "key")) + " is on " + key.str() + " now");
-            const auto answer = co_await context.client->patch(kube::resources::nodes, "", key.name, kube::PatchType::json, taint_patch(node, *taint, at, place),
-                                                               {.write = {.dry_run = context.dry_run}}, call_deadline(context));
+            if (at && !same)
+                co_return refuse(otherwise, "another taint " + std::string(json::string_at(*taint, "key")) + " is on " + key.str() + " now");
+            const auto answer =
+                co_await context.client->patch(kube::resources::nodes, "", key.name, kube::PatchType::json, taint_patch(node, *taint, at, place),
+                                               {.write = {.dry_run = context.dry_run}}, call_deadline(context));
             calls.push_back(call_result(context, call_text("PATCH", kube::resources::nodes, "", "", key.name), answer ? nullptr : &answer.error()));
             if (answer) co_return outcome(key, *taint, there, std::move(calls));
             KN_CO_TRY(const auto now, co_await stored_node(context));
             const bool conflict = answer.error().code == ErrorCode::aborted || (answer.error().code == ErrorCode::invalid_argument &&
-                                                                                 kube::resource_version_of(now) != kube::resource_version_of(node));
+                                                                                kube::resource_version_of(now) != kube::resource_version_of(node));
             if (!conflict) co_return fail(answer.error().with_context("writing " + key.str()));
             if (attempt >= 5) co_return refuse(otherwise, key.str() + " keeps changing under us");
             co_await async::sleep_for(*context.clock, Duration{10LL << attempt});
@@ -231,7 +237,8 @@ Task<Result<ActionOutcome>> open_node_again(const ActionContext& context, const 
     KN_CO_TRY(const auto node, co_await reread(context, std::move(key), std::string(json::string_at(stored, "uid"))));
     Calls calls;
     auto image = Image::of(node, kube::PatchType::strategic, {});
-    if (kube::annotation_of(node.live, cordoned_by) == mark_of(context)) image = Image::of(node, kube::PatchType::strategic, cordon_fields(false, {}));
+    if (kube::annotation_of(node.live, cordoned_by) == mark_of(context))
+        image = Image::of(node, kube::PatchType::strategic, cordon_fields(false, {}));
     KN_CO_TRY(const auto now, co_await write_fields(context, image, Direction::apply, calls));
     co_return patch_outcome(image, now, std::move(calls), false);
 }

@@ -65,7 +65,9 @@ protected:
         KN_CO_TRY(const auto set, co_await make_pod_set(context, subject, pods, true));
         KN_CO_TRY(const auto blocked, co_await floor_blocks(context, pods.front()));
         if (blocked) co_return refuse("floor", *blocked);
-        co_return Prepared{.pre_image = set.to_json(), .writes = set.writes(context.target.key.cluster), .request_digest = set.digest("DELETE"),
+        co_return Prepared{.pre_image = set.to_json(),
+                           .writes = set.writes(context.target.key.cluster),
+                           .request_digest = set.digest("DELETE"),
                            .summary = "restart pod " + set.names()};
     }
 
@@ -150,7 +152,9 @@ protected:
         }
         KN_CO_CHECK(co_await check_node_is_off(context, pod));
         KN_CO_TRY(const auto set, co_await make_pod_set(context, *subject, {pod}, false));
-        co_return Prepared{.pre_image = set.to_json(), .writes = set.writes(key.cluster), .request_digest = set.digest("DELETE force"),
+        co_return Prepared{.pre_image = set.to_json(),
+                           .writes = set.writes(key.cluster),
+                           .request_digest = set.digest("DELETE force"),
                            .summary = "force-delete pod " + place_text(key)};
     }
 
@@ -203,15 +207,20 @@ protected:
             return json::string_at(pod, "status", "phase") != "Failed" || kube::is_deleting(pod) || (owner && owner->kind == "Job") ||
                    failed_at(pod).value_or(Instant::max()) > before;
         });
-        std::ranges::sort(pods, {}, [](const json::Value& pod) { return std::string(kube::namespace_of(pod)) + "/" + std::string(kube::name_of(pod)); });
+        std::ranges::sort(pods, {},
+                          [](const json::Value& pod) { return std::string(kube::namespace_of(pod)) + "/" + std::string(kube::name_of(pod)); });
         const auto max = static_cast<std::size_t>(params.integer("max").value_or(50));
         if (pods.size() > max) pods.resize(max);
         PodSet set{.subject = subject.key};
         for (const auto& pod : pods) {
-            set.pods.push_back({.ns = std::string(kube::namespace_of(pod)), .name = std::string(kube::name_of(pod)), .uid = std::string(kube::uid_of(pod)),
+            set.pods.push_back({.ns = std::string(kube::namespace_of(pod)),
+                                .name = std::string(kube::name_of(pod)),
+                                .uid = std::string(kube::uid_of(pod)),
                                 .node = std::string(node_of(pod))});
         }
-        co_return Prepared{.pre_image = set.to_json(), .writes = set.writes(context.target.key.cluster), .request_digest = set.digest("DELETE failed"),
+        co_return Prepared{.pre_image = set.to_json(),
+                           .writes = set.writes(context.target.key.cluster),
+                           .request_digest = set.digest("DELETE failed"),
                            .summary = "delete " + std::to_string(set.pods.size()) + " failed pods of " + place_text(subject.key)};
     }
 

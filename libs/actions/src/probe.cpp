@@ -14,10 +14,11 @@ namespace {
 struct ProbeNumber {
     std::string_view param, field;
     std::int64_t absent, most;
-    bool scaled;   ///< grows by `factor`
+    bool scaled;  ///< grows by `factor`
 };
 constexpr std::array numbers{ProbeNumber{"initial_delay", "initialDelaySeconds", 0, 600, true}, ProbeNumber{"timeout", "timeoutSeconds", 1, 60, true},
-                             ProbeNumber{"period", "periodSeconds", 10, 60, false}, ProbeNumber{"failure_threshold", "failureThreshold", 3, 30, true}};
+                             ProbeNumber{"period", "periodSeconds", 10, 60, false},
+                             ProbeNumber{"failure_threshold", "failureThreshold", 3, 30, true}};
 
 std::string field_of(std::string_view probe) { return std::string(probe) + "Probe"; }
 
@@ -61,15 +62,17 @@ protected:
         for (const auto& each : numbers) {
             const auto now = json::int_at(*present, std::string(each.field)).value_or(each.absent);
             std::int64_t wanted = now;
-            if (params.has(each.param)) wanted = *params.integer(each.param);
+            if (params.has(each.param))
+                wanted = *params.integer(each.param);
             else if (!explicit_numbers && each.scaled) {
                 wanted = std::min(each.most, static_cast<std::int64_t>(std::ceil(static_cast<double>(now) * params.number("factor").value_or(2.0))));
                 wanted = std::max(wanted, now);
             }
             if (wanted < now) co_return bad_param(each.param, "may only grow: it is " + std::to_string(now));
             if (wanted == now) continue;
-            made.fields.push_back({.path = {"spec", "template", "spec", "containers", "[name=" + container + "]", field_of(probe), std::string(each.field)},
-                                   .after = json::Value(wanted)});
+            made.fields.push_back(
+                {.path = {"spec", "template", "spec", "containers", "[name=" + container + "]", field_of(probe), std::string(each.field)},
+                 .after = json::Value(wanted)});
         }
         if (made.fields.empty()) co_return refuse("cap", "the " + probe + " probe has all the time that it may get");
         made.extra["container"] = container;

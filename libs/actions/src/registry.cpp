@@ -9,7 +9,8 @@ namespace {
 
 class Registry final : public ports::ActionRegistry {
 public:
-    explicit Registry(ActionDependencies dependencies) : shared_{.notifier = &dependencies.notifier, .settings = std::move(dependencies.settings), .quiet = {}} {
+    explicit Registry(ActionDependencies dependencies)
+        : shared_{.notifier = &dependencies.notifier, .settings = std::move(dependencies.settings), .quiet = {}} {
         add_report_actions(actions_, shared_);
         add_rollback_actions(actions_, shared_);
         add_rollout_actions(actions_, shared_);

@@ -8,7 +8,7 @@
 namespace kn::actions {
 namespace {
 
-constexpr std::size_t max_output = 200 * 1024;   ///< the engine stores at most 256 KiB a step
+constexpr std::size_t max_output = 200 * 1024;  ///< the engine stores at most 256 KiB a step
 constexpr std::size_t max_pods = 5;
 constexpr std::size_t max_events = 40;
 
@@ -83,8 +83,8 @@ private:
     }
 
     static Task<> add_events(const ActionContext& context, Report& report, std::string name) {
-        const auto listed = co_await context.client->list(kube::resources::events_core, context.target.key.ns, {.field_selector = "involvedObject.name=" + name},
-                                                          call_deadline(context));
+        const auto listed = co_await context.client->list(kube::resources::events_core, context.target.key.ns,
+                                                          {.field_selector = "involvedObject.name=" + name}, call_deadline(context));
         if (!listed) {
             report.add("events:" + name, unreadable(listed.error()));
             co_return;
@@ -111,7 +111,8 @@ private:
             co_return;
         }
         // The troubled ones first: there is room for a few only.
-        std::ranges::sort(*pods, {}, [](const json::Value& pod) { return std::tuple(!is_crashing(pod), is_ready(pod), std::string(kube::name_of(pod))); });
+        std::ranges::sort(*pods, {},
+                          [](const json::Value& pod) { return std::tuple(!is_crashing(pod), is_ready(pod), std::string(kube::name_of(pod))); });
         if (pods->size() > max_pods) pods->resize(max_pods);
         for (const auto& pod : *pods) {
             const std::string name(kube::name_of(pod));
@@ -128,7 +129,9 @@ private:
     }
 
     static Task<> add_log(const ActionContext& context, const Params& params, Report& report, std::string pod, std::string container, bool previous) {
-        const kube::LogOptions options{.container = container, .previous = previous, .tail_lines = static_cast<int>(params.integer("lines").value_or(100)),
+        const kube::LogOptions options{.container = container,
+                                       .previous = previous,
+                                       .tail_lines = static_cast<int>(params.integer("lines").value_or(100)),
                                        .limit_bytes = static_cast<int>(params.integer("bytes").value_or(16384))};
         const auto text = co_await context.client->logs(context.target.key.ns, pod, options, call_deadline(context));
         // A container that has not started has no log: an ordinary answer.
@@ -176,13 +179,15 @@ protected:
         const auto key = params.text("key");
         constexpr std::string_view prefix = "kubernaut.io/";
         const auto name = std::string_view(key).substr(std::min(key.size(), prefix.size()));
-        const bool valid = key.starts_with(prefix) && !name.empty() && name.size() <= 63 && std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
-                           std::isalnum(static_cast<unsigned char>(name.back())) != 0 &&
-                           std::ranges::all_of(name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.'; });
+        const bool valid =
+            key.starts_with(prefix) && !name.empty() && name.size() <= 63 && std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
+            std::isalnum(static_cast<unsigned char>(name.back())) != 0 &&
+            std::ranges::all_of(name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.'; });
         if (!valid) co_return bad_param("key", "must be a name under kubernaut.io/");
         KN_CO_TRY(auto subject, co_await read_subject(context, spec(), params.text("object")));
         Change made{.summary = "set annotation " + key + " on " + place_text(subject.key), .type = kube::PatchType::merge};
-        made.fields.push_back({.path = {"metadata", "annotations", key}, .after = params.has("value") ? json::Value(params.text("value")) : json::Value(nullptr)});
+        made.fields.push_back(
+            {.path = {"metadata", "annotations", key}, .after = params.has("value") ? json::Value(params.text("value")) : json::Value(nullptr)});
         made.subject = std::move(subject);
         co_return made;
     }

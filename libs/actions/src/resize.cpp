@@ -63,7 +63,8 @@ protected:
         std::erase_if(pods, [](const json::Value& pod) { return kube::is_deleting(pod) || is_finished(pod) || node_of(pod).empty(); });
         if (pods.empty()) co_return refuse("condition_cleared", subject.key.str() + " has no running pod");
         const auto resource = params.text("resource");
-        KN_CO_TRY(const auto container, meant_container(*json::at(pods.front(), "spec"), params.text("container"), pods, resource == "memory" ? "OOMKilled" : ""));
+        KN_CO_TRY(const auto container,
+                  meant_container(*json::at(pods.front(), "spec"), params.text("container"), pods, resource == "memory" ? "OOMKilled" : ""));
         KN_CO_TRY(auto rooms, co_await read_rooms(context));
 
         json::Array images;
@@ -86,8 +87,8 @@ protected:
     }
 
 private:
-    static Result<std::vector<FieldChange>> wanted_fields(const json::Value& pod, const std::string& container, const std::string& resource, double factor,
-                                                          std::vector<Room>& rooms) {
+    static Result<std::vector<FieldChange>> wanted_fields(const json::Value& pod, const std::string& container, const std::string& resource,
+                                                          double factor, std::vector<Room>& rooms) {
         const auto* found = find_container(*json::at(pod, "spec"), container);
         const auto limit = found == nullptr ? std::nullopt : resource_amount(*found, "limits", resource);
         if (!limit || *limit <= 0) return refuse("no_limit", "container " + container + " has no " + resource + " limit");
@@ -109,7 +110,9 @@ private:
         }
         std::vector<FieldChange> fields;
         const auto field = [&](std::string which) {
-            fields.push_back({.path = {"spec", "containers", "[name=" + container + "]", "resources", std::move(which), resource}, .after = json::Value(text), .quantity = true});
+            fields.push_back({.path = {"spec", "containers", "[name=" + container + "]", "resources", std::move(which), resource},
+                              .after = json::Value(text),
+                              .quantity = true});
         };
         field("limits");
         if (request_too) field("requests");

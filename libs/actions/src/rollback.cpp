@@ -129,8 +129,10 @@ protected:
         for (const auto& set : sets) {
             const auto number = kube::parse_quantity(kube::annotation_of(set, "deployment.kubernetes.io/revision"));
             if (!number) continue;
-            Revision revision{.number = static_cast<std::int64_t>(*number), .name = std::string(kube::name_of(set)),
-                              .pod_template = template_of_replica_set(set), .created = kube::creation_time(set)};
+            Revision revision{.number = static_cast<std::int64_t>(*number),
+                              .name = std::string(kube::name_of(set)),
+                              .pod_template = template_of_replica_set(set),
+                              .created = kube::creation_time(set)};
             for (const auto& pod : pods) {
                 const auto owner = kube::controller_of(pod);
                 if (!owner || owner->uid != kube::uid_of(set)) continue;
@@ -152,14 +154,17 @@ protected:
     Task<Result<std::vector<Revision>>> revisions_of(const ActionContext& context, const Subject& subject) override {
         kube::ListOptions options;
         if (const auto* selector = json::at(subject.live, "spec", "selector")) options.label_selector = kube::to_query(*selector);
-        KN_CO_TRY(const auto listed, co_await context.client->list(kube::resources::controller_revisions, subject.key.ns, options, call_deadline(context)));
+        KN_CO_TRY(const auto listed,
+                  co_await context.client->list(kube::resources::controller_revisions, subject.key.ns, options, call_deadline(context)));
         KN_CO_TRY(const auto pods, co_await pods_of(context, subject));
         std::vector<Revision> revisions;
         for (const auto& each : listed.items) {
             const auto owner = kube::controller_of(each);
             const auto number = json::int_at(each, "revision");
             if (!owner || owner->uid != kube::uid_of(subject.live) || !number) continue;
-            Revision revision{.number = *number, .name = std::string(kube::name_of(each)), .pod_template = template_of_controller_revision(each),
+            Revision revision{.number = *number,
+                              .name = std::string(kube::name_of(each)),
+                              .pod_template = template_of_controller_revision(each),
                               .created = kube::creation_time(each)};
             for (const auto& pod : pods) {
                 // A StatefulSet's pods carry the revision's name, a DaemonSet's its hash.

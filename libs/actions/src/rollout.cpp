@@ -25,9 +25,9 @@ protected:
         wanted.summary = (pause_ ? "pause the rollout of " : "resume the rollout of ") + place_text(subject.key);
         if (is_paused != pause_) {
             wanted.fields.push_back({.path = {"spec", "paused"}, .after = pause_ ? json::Value(true) : json::Value(nullptr)});
-            wanted.fields.push_back({.path = {"metadata", "annotations", std::string(paused_by)},
-                                     .after = pause_ ? json::Value(context.execution.str().empty() ? context.id.str() : context.execution.str())
-                                                     : json::Value(nullptr)});
+            wanted.fields.push_back(
+                {.path = {"metadata", "annotations", std::string(paused_by)},
+                 .after = pause_ ? json::Value(context.execution.str().empty() ? context.id.str() : context.execution.str()) : json::Value(nullptr)});
         }
         wanted.subject = std::move(subject);
         co_return wanted;
@@ -63,7 +63,8 @@ protected:
         if (json::bool_at(subject.live, "spec", "paused").value_or(false)) co_return refuse("rollout_paused", subject.key.str() + " is paused");
         if (!params.flag("allow_interruption")) KN_CO_CHECK(co_await check_stays_up(context, subject));
         Change wanted;
-        wanted.fields.push_back({.path = {"spec", "template", "metadata", "annotations", std::string(restarted_at)}, .after = json::Value(context.id.str())});
+        wanted.fields.push_back(
+            {.path = {"spec", "template", "metadata", "annotations", std::string(restarted_at)}, .after = json::Value(context.id.str())});
         wanted.summary = "restart " + place_text(subject.key) + " step by step";
         wanted.subject = std::move(subject);
         co_return wanted;

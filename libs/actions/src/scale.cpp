@@ -35,7 +35,8 @@ Task<Result<>> check_room_for(const ActionContext& context, const std::string& n
     if (quota) co_return refuse("quota", *quota);
     KN_CO_TRY(auto rooms, co_await read_rooms(context));
     for (std::int64_t i = 0; i < more; ++i) {
-        if (!take_room(rooms, pod_spec)) co_return refuse("no_room", "the nodes have room for " + std::to_string(i) + " of " + std::to_string(more) + " more pods");
+        if (!take_room(rooms, pod_spec))
+            co_return refuse("no_room", "the nodes have room for " + std::to_string(i) + " of " + std::to_string(more) + " more pods");
     }
     co_return Result<>{};
 }
@@ -91,7 +92,8 @@ private:
         return {};
     }
     static Task<Result<>> check_budgets(const ActionContext& context, const Subject& subject, std::int64_t wanted) {
-        KN_CO_TRY(const auto listed, co_await context.client->list(kube::resources::pod_disruption_budgets, subject.key.ns, {}, call_deadline(context)));
+        KN_CO_TRY(const auto listed,
+                  co_await context.client->list(kube::resources::pod_disruption_budgets, subject.key.ns, {}, call_deadline(context)));
         const auto& labels = json::object_at(subject.live, "spec", "template", "metadata", "labels");
         for (const auto& pdb : listed.items) {
             const auto least = json::int_at(pdb, "spec", "minAvailable");
@@ -123,7 +125,10 @@ protected:
         if (subject.key.kind != "HorizontalPodAutoscaler") {
             KN_CO_TRY(auto found, co_await autoscaler_of(context, subject));
             if (!found) co_return refuse("no_autoscaler", subject.key.str() + " has no autoscaler");
-            ObjectKey key{.cluster = subject.key.cluster, .ns = subject.key.ns, .kind = "HorizontalPodAutoscaler", .group = "autoscaling",
+            ObjectKey key{.cluster = subject.key.cluster,
+                          .ns = subject.key.ns,
+                          .kind = "HorizontalPodAutoscaler",
+                          .group = "autoscaling",
                           .name = std::string(kube::name_of(*found))};
             subject = Subject{.resource = kube::resources::horizontal_pod_autoscalers, .key = std::move(key), .live = *std::move(found)};
             KN_CO_CHECK(co_await check_writable(context, spec(), subject));
@@ -135,7 +140,8 @@ protected:
         if (min > max) co_return bad_param("min", "must not be above the maximum of " + std::to_string(max));
         if (max > max_now) KN_CO_CHECK(co_await check_target(context, subject, max - max_now));
 
-        Change made{.summary = "move the bounds of autoscaler " + place_text(subject.key) + " to " + std::to_string(min) + ".." + std::to_string(max)};
+        Change made{.summary =
+                        "move the bounds of autoscaler " + place_text(subject.key) + " to " + std::to_string(min) + ".." + std::to_string(max)};
         made.fields.push_back({.path = {"spec", "maxReplicas"}, .after = json::Value(max)});
         if (params.has("min")) made.fields.push_back({.path = {"spec", "minReplicas"}, .after = json::Value(min)});
         made.extra["replicas"] = json::int_at(subject.live, "status", "currentReplicas").value_or(0);
@@ -151,7 +157,8 @@ private:
         std::int64_t most = std::min<std::int64_t>(settings().max_replicas, 2 * now);
         if (const auto own = own_maximum(hpa.live)) most = std::min(most, *own);
         const auto max = params.integer("max").value_or(asked && !params.has("factor") ? now : std::min(by_factor, most));
-        if (max > most && max > now) return bad_param("max", "must be at most " + std::to_string(most) + " (twice the present one, or kubernaut.io/max-replicas)");
+        if (max > most && max > now)
+            return bad_param("max", "must be at most " + std::to_string(most) + " (twice the present one, or kubernaut.io/max-replicas)");
         if (!asked && max <= now) return refuse("cap", "the maximum of " + std::to_string(now) + " may not be raised");
         return max;
     }
@@ -159,7 +166,10 @@ private:
         const std::string kind(json::string_at(hpa.live, "spec", "scaleTargetRef", "kind"));
         const auto version = json::string_at(hpa.live, "spec", "scaleTargetRef", "apiVersion");
         const auto slash = version.find('/');
-        ObjectKey key{.cluster = hpa.key.cluster, .ns = hpa.key.ns, .kind = kind, .group = slash == std::string_view::npos ? "" : std::string(version.substr(0, slash)),
+        ObjectKey key{.cluster = hpa.key.cluster,
+                      .ns = hpa.key.ns,
+                      .kind = kind,
+                      .group = slash == std::string_view::npos ? "" : std::string(version.substr(0, slash)),
                       .name = std::string(json::string_at(hpa.live, "spec", "scaleTargetRef", "name"))};
         const auto target = co_await read_object(context, std::move(key));
         if (!target) co_return fail(target.error().with_context("reading what the autoscaler scales"));

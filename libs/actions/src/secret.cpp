@@ -36,15 +36,15 @@ bool covers_registry(const json::Value& secret, std::string_view registry) {
     if (!decoded.ok) return false;
     const auto config = json::parse(decoded.bytes);
     if (!config) return false;
-    return std::ranges::any_of(json::object_at(*config, "auths"), [registry](const auto& entry) {
-        return host_of_entry({entry.key().data(), entry.key().size()}) == registry;
-    });
+    return std::ranges::any_of(json::object_at(*config, "auths"),
+                               [registry](const auto& entry) { return host_of_entry({entry.key().data(), entry.key().size()}) == registry; });
 }
 
 /// key → SHA-256 of its value, salted with the object so that equal values of two Secrets do not show as equal in history.
 json::Object value_hashes(const json::Object& data, const std::string& salt) {
     json::Object hashes;
-    for (const auto& [key, value] : data) hashes[key] = to_hex(sha256_parts({salt, value.is_string() ? json::view(value.get_string()) : std::string_view{}}));
+    for (const auto& [key, value] : data)
+        hashes[key] = to_hex(sha256_parts({salt, value.is_string() ? json::view(value.get_string()) : std::string_view{}}));
     return hashes;
 }
 
@@ -102,7 +102,8 @@ public:
     /// Only what we made is taken away again; overwritten values are nowhere stored, so they cannot come back.
     Task<Result<ActionOutcome>> compensate(const ActionContext& context) override {
         KN_CO_TRY(const auto key, ObjectKey::parse(json::string_at(context.pre_image, "object")));
-        if (!json::string_at(context.pre_image, "uid").empty()) co_return refuse("irreversible", "the earlier values of " + key.str() + " are not kept");
+        if (!json::string_at(context.pre_image, "uid").empty())
+            co_return refuse("irreversible", "the earlier values of " + key.str() + " are not kept");
         auto present = co_await context.client->get(kube::resources::secrets, key.ns, key.name, call_deadline(context));
         if (!present && present.error().code == ErrorCode::not_found) co_return outcome(context, {});
         if (!present) co_return fail(without_message(present.error(), "reading " + key.str()));
@@ -130,7 +131,8 @@ protected:
         if (present) {
             Subject subject{.resource = kube::resources::secrets, .key = key, .live = *present};
             KN_CO_CHECK(co_await check_writable(context, spec(), subject));
-            if (json::string_at(*present, "type") != json::string_at(*source, "type")) co_return refuse("other_type", key.str() + " is of another type than its source");
+            if (json::string_at(*present, "type") != json::string_at(*source, "type"))
+                co_return refuse("other_type", key.str() + " is of another type than its source");
             if (json::bool_at(*present, "immutable").value_or(false)) co_return refuse("immutable", key.str() + " is immutable");
         }
         json::Object image;
@@ -191,7 +193,8 @@ private:
 
     static Result<> check_source(const json::Value& source, const std::string& registry) {
         const auto type = json::string_at(source, "type");
-        if (type == service_account_token || type == helm_release) return refuse("owned_type", "Secrets of type " + std::string(type) + " are never copied");
+        if (type == service_account_token || type == helm_release)
+            return refuse("owned_type", "Secrets of type " + std::string(type) + " are never copied");
         if (type == docker_config && !registry.empty() && !covers_registry(source, registry)) {
             return refuse("registry_missing", "the source Secret has no entry for registry " + registry);
         }
@@ -223,7 +226,8 @@ private:
 
     static Result<> check_unchanged(const ActionContext& context, const ObjectKey& key, const json::Value* present) {
         const auto uid = json::string_at(context.pre_image, "uid");
-        if ((present == nullptr) != uid.empty()) return refuse("target_changed", key.str() + (present == nullptr ? " is gone" : " has been made by somebody else"));
+        if ((present == nullptr) != uid.empty())
+            return refuse("target_changed", key.str() + (present == nullptr ? " is gone" : " has been made by somebody else"));
         if (present == nullptr) return {};
         if (kube::uid_of(*present) != uid) return refuse("target_changed", key.str() + " has been made anew since the plan");
         if (json::Value(value_hashes(json::object_at(*present, "data"), key.str())) != json::Value(json::object_at(context.pre_image, "before"))) {
@@ -243,7 +247,8 @@ private:
         co_return co_await create_ours(context, kube::resources::secrets, key.ns, std::move(object), calls);
     }
 
-    static Task<Result<json::Value>> patch(const ActionContext& context, const ObjectKey& key, const json::Value& present, const json::Value& source, Calls& calls) {
+    static Task<Result<json::Value>> patch(const ActionContext& context, const ObjectKey& key, const json::Value& present, const json::Value& source,
+                                           Calls& calls) {
         json::Value body = json::Object{};
         json::make_at(body, "metadata", "resourceVersion") = kube::resource_version_of(present);
         json::make_at(body, "metadata", "annotations", copied_by) = context.id.str();

@@ -17,8 +17,9 @@ public:
         KN_CO_TRY(const auto image, Image::from_json(context.pre_image));
         KN_CO_TRY(const auto subject, co_await reread(context, image.object, image.uid));
         if (state_of(subject.live, image.fields) != FieldState::after) co_return false;
-        KN_CO_TRY(const auto slices, co_await context.client->list(kube::resources::endpoint_slices, image.object.ns,
-                                                                  {.label_selector = "kubernetes.io/service-name=" + image.object.name}, call_deadline(context)));
+        KN_CO_TRY(const auto slices,
+                  co_await context.client->list(kube::resources::endpoint_slices, image.object.ns,
+                                                {.label_selector = "kubernetes.io/service-name=" + image.object.name}, call_deadline(context)));
         for (const auto& slice : slices.items) {
             for (const auto& endpoint : json::array_at(slice, "endpoints")) {
                 // Unset means ready (discovery.k8s.io/v1).
@@ -32,7 +33,8 @@ protected:
     Task<Result<Change>> change(const ActionContext& context, const Params& params) override {
         KN_CO_TRY(auto subject, co_await read_subject(context, spec(), params.text("object")));
         const auto& present = json::object_at(subject.live, "spec", "selector");
-        if (present.empty()) co_return refuse("no_selector", "Service " + place_text(subject.key) + " has no selector: its endpoints are made by hand");
+        if (present.empty())
+            co_return refuse("no_selector", "Service " + place_text(subject.key) + " has no selector: its endpoints are made by hand");
         KN_CO_TRY(const auto pods, co_await context.client->list(kube::resources::pods, subject.key.ns, {}, call_deadline(context)));
         const auto matches = [&pods](const json::Object& selector) {
             return std::ranges::any_of(pods.items, [&selector](const json::Value& pod) {
@@ -69,7 +71,8 @@ private:
         for (const auto* resource : {&kube::resources::deployments, &kube::resources::stateful_sets, &kube::resources::daemon_sets}) {
             KN_CO_TRY(const auto listed, co_await context.client->list(*resource, service.key.ns, {}, call_deadline(context)));
             for (const auto& workload : listed.items) {
-                Candidate each{.named = kube::name_of(workload) == service.key.name, .selector = json::object_at(workload, "spec", "selector", "matchLabels")};
+                Candidate each{.named = kube::name_of(workload) == service.key.name,
+                               .selector = json::object_at(workload, "spec", "selector", "matchLabels")};
                 const auto& labels = json::object_at(workload, "spec", "template", "metadata", "labels");
                 for (const auto& [key, value] : old) {
                     const auto* label = labels.if_contains(key);
@@ -121,7 +124,10 @@ protected:
         port["port"] = *params.integer("port"), port["protocol"] = params.text("protocol");
         peers["from"] = json::Array(1, json::Value(std::move(from)));
         peers["ports"] = json::Array(1, json::Value(std::move(port)));
-        ObjectKey key{.cluster = subject.key.cluster, .ns = subject.key.ns, .kind = "NetworkPolicy", .group = "networking.k8s.io",
+        ObjectKey key{.cluster = subject.key.cluster,
+                      .ns = subject.key.ns,
+                      .kind = "NetworkPolicy",
+                      .group = "networking.k8s.io",
                       .name = own_name(context, "allow-" + subject.key.name, 63)};
         json::Value made = json::Object{};
         json::make_at(made, "apiVersion") = "networking.k8s.io/v1";

@@ -30,7 +30,7 @@ public:
         KN_CO_TRY(const auto image, Image::from_json(context.pre_image));
         KN_CO_TRY(const auto subject, co_await reread(context, image.object, image.uid));
         const auto asked = storage_at(subject.live, "requests"), has = storage_at(subject.live, "capacity");
-        co_return state_of(subject.live, image.fields) == FieldState::after && asked && has && *has >= *asked &&
+        co_return state_of(subject.live, image.fields) == FieldState::after&& asked&& has && *has >= *asked &&
             !condition_is_true(subject.live, "FileSystemResizePending") && !condition_is_true(subject.live, "Resizing");
     }
 
@@ -48,11 +48,14 @@ protected:
         const double wanted = params.quantity("size").value_or(*has * params.number("factor").value_or(1.5));
         if (wanted <= *asked) co_return bad_param("size", "must be more than the present size");
         if (wanted > 2 * *has * (1 + 1e-9)) co_return bad_param("size", "must be at most twice the present size");
-        if (wanted > settings().max_volume_bytes) co_return refuse("cap", "a volume may not become larger than " + kube::format_bytes(settings().max_volume_bytes));
+        if (wanted > settings().max_volume_bytes)
+            co_return refuse("cap", "a volume may not become larger than " + kube::format_bytes(settings().max_volume_bytes));
         const auto text = size_text(wanted);
         const double more = kube::parse_quantity(text).value_or(wanted) - *asked;
         const std::string klass(json::string_at(claim, "spec", "storageClassName"));
-        KN_CO_TRY(const auto quota, co_await quota_blocks(context, subject.key.ns, {{"requests.storage", more}, {klass + ".storageclass.storage.k8s.io/requests.storage", more}}));
+        KN_CO_TRY(const auto quota,
+                  co_await quota_blocks(context, subject.key.ns,
+                                        {{"requests.storage", more}, {klass + ".storageclass.storage.k8s.io/requests.storage", more}}));
         if (quota) co_return refuse("quota", *quota);
 
         Change made{.summary = "expand claim " + place_text(subject.key) + " from " + kube::format_bytes(*asked) + " to " + text};
@@ -72,7 +75,8 @@ private:
         const auto klass = co_await context.client->get(kube::resources::storage_classes, "", name, call_deadline(context));
         if (!klass && klass.error().code == ErrorCode::not_found) co_return refuse("no_storage_class", "there is no storage class " + name);
         if (!klass) co_return fail(klass.error());
-        if (!json::bool_at(*klass, "allowVolumeExpansion").value_or(false)) co_return refuse("not_expandable", "storage class " + name + " does not allow expansion");
+        if (!json::bool_at(*klass, "allowVolumeExpansion").value_or(false))
+            co_return refuse("not_expandable", "storage class " + name + " does not allow expansion");
         co_return Result<>{};
     }
 };
@@ -105,7 +109,8 @@ public:
         KN_CO_TRY(const auto key, ObjectKey::parse(json::string_at(context.pre_image, "object")));
         const auto claim = co_await read_object(context, key);
         if (!claim && claim.error().code != ErrorCode::not_found) co_return fail(claim.error());
-        if (claim && !json::string_at(claim->live, "spec", "volumeName").empty()) co_return refuse("drift", key.str() + " is bound now and may hold data");
+        if (claim && !json::string_at(claim->live, "spec", "volumeName").empty())
+            co_return refuse("drift", key.str() + " is bound now and may hold data");
         const auto* before = json::at(context.pre_image, "before");
         if (claim && before != nullptr && same_class(claim->live, *before)) co_return outcome(key, {}, false);
         if (claim && !made_by(context, claim->live)) co_return refuse("drift", key.str() + " is not the claim that we made");
@@ -122,7 +127,8 @@ protected:
         if (json::string_at(claim, "status", "phase") != "Pending" || !json::string_at(claim, "spec", "volumeName").empty()) {
             co_return refuse("condition_cleared", "claim " + place_text(subject.key) + " is not an unbound one");
         }
-        if (kube::annotation_of(claim, "pv.kubernetes.io/bind-completed") == "yes") co_return refuse("was_bound", "claim " + place_text(subject.key) + " has been bound before");
+        if (kube::annotation_of(claim, "pv.kubernetes.io/bind-completed") == "yes")
+            co_return refuse("was_bound", "claim " + place_text(subject.key) + " has been bound before");
         KN_CO_TRY(const auto klass, co_await storage_class(context, claim, params.text("storage_class")));
 
         json::Object after = clean(claim);
@@ -160,7 +166,9 @@ private:
         for (const auto& [key, value] : json::object_at(claim, "metadata", "annotations")) {
             const std::string_view name{key.data(), key.size()};
             // The provisioner's and scheduler's notes belong to the old claim; the old way to name a class must go too.
-            if (!name.starts_with("volume.kubernetes.io/") && !name.starts_with("volume.beta.kubernetes.io/") && !name.starts_with("pv.kubernetes.io/")) annotations[key] = value;
+            if (!name.starts_with("volume.kubernetes.io/") && !name.starts_with("volume.beta.kubernetes.io/") &&
+                !name.starts_with("pv.kubernetes.io/"))
+                annotations[key] = value;
         }
         if (!annotations.empty()) metadata["annotations"] = std::move(annotations);
         if (const auto* owners = json::at(claim, "metadata", "ownerReferences")) metadata["ownerReferences"] = *owners;
@@ -191,14 +199,16 @@ private:
         const auto named = [&](std::string_view name) {
             return std::ranges::find_if(classes.items, [name](const json::Value& each) { return kube::name_of(each) == name; });
         };
-        if (!present.empty() && named(present) != classes.items.end()) co_return refuse("condition_cleared", "storage class " + std::string(present) + " exists");
+        if (!present.empty() && named(present) != classes.items.end())
+            co_return refuse("condition_cleared", "storage class " + std::string(present) + " exists");
         if (!wanted.empty()) {
             const auto found = named(wanted);
             if (found == classes.items.end()) co_return bad_param("storage_class", "there is no storage class " + wanted);
             co_return std::move(*found);
         }
         std::erase_if(classes.items, [](const json::Value& each) { return kube::annotation_of(each, default_class_mark) != "true"; });
-        if (classes.items.size() != 1) co_return refuse("ambiguous", "there are " + std::to_string(classes.items.size()) + " default storage classes");
+        if (classes.items.size() != 1)
+            co_return refuse("ambiguous", "there are " + std::to_string(classes.items.size()) + " default storage classes");
         co_return std::move(classes.items.front());
     }
 
@@ -215,7 +225,8 @@ private:
         for (int round = 0; round < 5; ++round) {
             auto present = co_await read_object(context, key);
             if (!present && present.error().code != ErrorCode::not_found) co_return fail(present.error());
-            if (present && (!apply || made_by(context, present->live)) && same_class(present->live, json::Value(wanted))) co_return outcome(key, std::move(calls), true);
+            if (present && (!apply || made_by(context, present->live)) && same_class(present->live, json::Value(wanted)))
+                co_return outcome(key, std::move(calls), true);
             if (present) {
                 if (!json::string_at(present->live, "spec", "volumeName").empty()) co_return refuse(otherwise, key.str() + " is bound now");
                 if (round == 0 && apply && kube::uid_of(present->live) != planned_uid) {
@@ -223,11 +234,13 @@ private:
                 }
                 if (!kube::is_deleting(present->live)) {
                     const auto held = context.dry_run ? Result<>{} : co_await hold(context, *present, calls);
-                    if (!held && (held.error().code == ErrorCode::aborted || held.error().code == ErrorCode::not_found)) continue;  // it changed meanwhile: look again
+                    if (!held && (held.error().code == ErrorCode::aborted || held.error().code == ErrorCode::not_found))
+                        continue;  // it changed meanwhile: look again
                     if (!held) co_return fail(held.error());
                     if (const auto deleted = co_await delete_exactly(context, *present, {}, calls); !deleted) {
                         if (!context.dry_run) co_await let_go(context, *present, calls);
-                        co_return deleted.error().code == ErrorCode::not_found ? refuse(otherwise, key.str() + " went away meanwhile") : fail(deleted.error());
+                        co_return deleted.error().code == ErrorCode::not_found ? refuse(otherwise, key.str() + " went away meanwhile")
+                                                                               : fail(deleted.error());
                     }
                 }
             }
@@ -240,7 +253,9 @@ private:
             }
             if (present) KN_CO_CHECK(co_await release(context, *present, calls));
             KN_CO_TRY(const bool gone, co_await wait_gone(context, key, present ? std::string(kube::uid_of(present->live)) : std::string{}));
-            if (!gone) co_return fail(Error{.code = ErrorCode::deadline_exceeded, .message = key.str() + " is still held by a pod", .applied = Applied::maybe});
+            if (!gone)
+                co_return fail(
+                    Error{.code = ErrorCode::deadline_exceeded, .message = key.str() + " is still held by a pod", .applied = Applied::maybe});
             const auto made = apply ? co_await create_ours(context, kube::resources::persistent_volume_claims, key.ns, json::Value(wanted), calls)
                                     : co_await create_as_it_was(context, key, json::Value(wanted), calls);
             if (made) co_return outcome(key, std::move(calls), true);
@@ -262,9 +277,13 @@ private:
     static Task<Result<json::Value>> set_finalizers(const ActionContext& context, const Subject& claim, std::vector<std::string> list, Calls& calls) {
         json::Array names;
         for (const auto& name : list) names.emplace_back(name);
-        json::Value patch = json::Object{{"metadata", json::Object{{"uid", kube::uid_of(claim.live)}, {"resourceVersion", kube::resource_version_of(claim.live)}, {"finalizers", std::move(names)}}}};
-        auto written = co_await context.client->patch(claim.resource, claim.key.ns, claim.key.name, kube::PatchType::merge, std::move(patch), {}, call_deadline(context));
-        calls.push_back(call_result(context, call_text("PATCH", claim.resource, "", claim.key.ns, claim.key.name), written ? nullptr : &written.error()));
+        json::Value patch = json::Object{{"metadata", json::Object{{"uid", kube::uid_of(claim.live)},
+                                                                   {"resourceVersion", kube::resource_version_of(claim.live)},
+                                                                   {"finalizers", std::move(names)}}}};
+        auto written = co_await context.client->patch(claim.resource, claim.key.ns, claim.key.name, kube::PatchType::merge, std::move(patch), {},
+                                                      call_deadline(context));
+        calls.push_back(
+            call_result(context, call_text("PATCH", claim.resource, "", claim.key.ns, claim.key.name), written ? nullptr : &written.error()));
         co_return written;
     }
 
@@ -274,8 +293,10 @@ private:
         if (std::ranges::find(list, held_mark) != list.end()) co_return Result<>{};
         list.emplace_back(held_mark);
         auto written = co_await set_finalizers(context, claim, std::move(list), calls);
-        if (written) claim.live = *std::move(written);
-        else if (written.error().code != ErrorCode::permission_denied) co_return fail(written.error());
+        if (written)
+            claim.live = *std::move(written);
+        else if (written.error().code != ErrorCode::permission_denied)
+            co_return fail(written.error());
         co_return Result<>{};
     }
 
@@ -311,8 +332,10 @@ private:
 
     /// Without our label: the old claim did not have it.
     static Task<Result<json::Value>> create_as_it_was(const ActionContext& context, ObjectKey key, json::Value claim, Calls& calls) {
-        auto made = co_await context.client->create(kube::resources::persistent_volume_claims, key.ns, std::move(claim), {.dry_run = context.dry_run}, call_deadline(context));
-        calls.push_back(call_result(context, call_text("POST", kube::resources::persistent_volume_claims, "", key.ns, key.name), made ? nullptr : &made.error()));
+        auto made = co_await context.client->create(kube::resources::persistent_volume_claims, key.ns, std::move(claim), {.dry_run = context.dry_run},
+                                                    call_deadline(context));
+        calls.push_back(
+            call_result(context, call_text("POST", kube::resources::persistent_volume_claims, "", key.ns, key.name), made ? nullptr : &made.error()));
         co_return made;
     }
 

@@ -18,7 +18,8 @@ json::Value json_of(std::string_view text) { return json::parse(text).value(); }
 const ActionCase& case_of(const std::string& action) { return *std::ranges::find(action_cases(), action, &ActionCase::action); }
 
 async::Task<> allow_disruptions(std::shared_ptr<kube::Client> human) {
-    (void)co_await human->patch(kube::resources::pod_disruption_budgets, "shop", "cart", kube::PatchType::merge, json_of(R"({"status":{"observedGeneration":1,"disruptionsAllowed":3,"currentHealthy":3,"desiredHealthy":1}})"),
+    (void)co_await human->patch(kube::resources::pod_disruption_budgets, "shop", "cart", kube::PatchType::merge,
+                                json_of(R"({"status":{"observedGeneration":1,"disruptionsAllowed":3,"currentHealthy":3,"desiredHealthy":1}})"),
                                 {.write = {.field_manager = "controller"}, .subresource = "status"}, Deadline::never());
 }
 
@@ -86,10 +87,13 @@ TEST_F(ActionBehaviour, RollbackIsVerifiedOnlyWhenTheRolloutHasBeenQuietForAWhil
     ASSERT_TRUE(world.run(action.execute(context)));
     EXPECT_EQ(world.run(action.verify(context)), false) << "the controller has not seen it";
     const auto generation = std::to_string(kube::generation_of(world.get("Deployment.apps/shop/cart")));
-    world.patch("Deployment.apps/shop/cart", R"({"status":{"replicas":3,"updatedReplicas":3,"readyReplicas":3,"availableReplicas":3,"observedGeneration":)" + generation + "}}", "status");
+    world.patch("Deployment.apps/shop/cart",
+                R"({"status":{"replicas":3,"updatedReplicas":3,"readyReplicas":3,"availableReplicas":3,"observedGeneration":)" + generation + "}}",
+                "status");
     EXPECT_EQ(world.run(action.verify(context)), false) << "complete, but not for long";
     loop->run_for(40s);
-    world.patch("Pod/shop/cart-v1-a", R"({"status":{"containerStatuses":[{"name":"app","image":"x","imageID":"y","restartCount":1,"ready":true,"state":{}}]}})", "status");
+    world.patch("Pod/shop/cart-v1-a",
+                R"({"status":{"containerStatuses":[{"name":"app","image":"x","imageID":"y","restartCount":1,"ready":true,"state":{}}]}})", "status");
     EXPECT_EQ(world.run(action.verify(context)), false) << "a restart begins the wait anew";
     loop->run_for(40s);
     EXPECT_EQ(world.run(action.verify(context)), false);
@@ -138,7 +142,8 @@ TEST_F(ActionBehaviour, CopySecretTakesOnlyWhatTheListAllows) {
 
 TEST_F(ActionBehaviour, AnOverwrittenSecretIsNotUndoneAndAChangedSourceIsNotCopied) {
     const auto& each = case_of("copy_secret");
-    world.put("apiVersion: v1\nkind: Secret\nmetadata: {name: pull, namespace: shop}\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: eyJhdXRocyI6e319}\n");
+    world.put(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: pull, namespace: shop}\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: eyJhdXRocyI6e319}\n");
     auto context = set_up(each);
     ASSERT_TRUE(prepare("copy_secret", context));
     ASSERT_TRUE(world.run(world.action("copy_secret").execute(context)));
@@ -177,7 +182,8 @@ TEST_F(ActionBehaviour, RaisesTheRequestTooWhenItEqualsTheLimitAndStopsAtTheCaps
 
 TEST_F(ActionBehaviour, RefusesARaiseThatTheQuotaForbids) {
     auto context = set_up(case_of("raise_memory_limit"));
-    world.put("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: shop}\nspec: {hard: {limits.memory: 2Gi}}\nstatus: {hard: {limits.memory: 2Gi}, used: {limits.memory: 2Gi}}\n");
+    world.put(
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: shop}\nspec: {hard: {limits.memory: 2Gi}}\nstatus: {hard: {limits.memory: 2Gi}, used: {limits.memory: 2Gi}}\n");
     EXPECT_EQ(refusal("raise_memory_limit", context), "quota");
 }
 
@@ -213,12 +219,12 @@ metadata: {name: cart, namespace: shop}
 spec: {minAvailable: 3, selector: {matchLabels: {app: cart}}}
 )");
     auto context = set_up(case_of("drain_node"));
-    world.patch("PodDisruptionBudget.policy/shop/cart", R"({"status":{"observedGeneration":1,"disruptionsAllowed":0,"currentHealthy":3,"desiredHealthy":3,"expectedPods":3}})", "status");
+    world.patch("PodDisruptionBudget.policy/shop/cart",
+                R"({"status":{"observedGeneration":1,"disruptionsAllowed":0,"currentHealthy":3,"desiredHealthy":3,"expectedPods":3}})", "status");
     const auto prepared = prepare("drain_node", context);
     ASSERT_TRUE(prepared) << prepared.error().describe();
-    loop->clock().call_at(loop->clock().steady() + 90s, [this] {
-        boost::asio::co_spawn(loop->executor(), allow_disruptions(world.human), [](std::exception_ptr) {});
-    });
+    loop->clock().call_at(loop->clock().steady() + 90s,
+                          [this] { boost::asio::co_spawn(loop->executor(), allow_disruptions(world.human), [](std::exception_ptr) {}); });
     const auto start = loop->clock().now();
     const auto outcome = world.run(world.action("drain_node").execute(context));
     ASSERT_TRUE(outcome) << outcome.error().describe();
@@ -266,7 +272,8 @@ status: {phase: Succeeded}
 )");
     ASSERT_TRUE(prepare("drain_node", context));
     EXPECT_EQ(json::array_at(context.pre_image, "pods").size(), 2U) << json::dump(context.pre_image);
-    world.put("apiVersion: v1\nkind: Pod\nmetadata: {name: alone, namespace: shop}\nspec: {nodeName: n1, containers: [{name: a, image: \"a:1\"}], volumes: [{name: scratch, emptyDir: {}}]}\n");
+    world.put(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: alone, namespace: shop}\nspec: {nodeName: n1, containers: [{name: a, image: \"a:1\"}], volumes: [{name: scratch, emptyDir: {}}]}\n");
     EXPECT_EQ(refusal("drain_node", context), "emptydir_data");
     context.params["delete_emptydir_data"] = true;
     EXPECT_EQ(refusal("drain_node", context), "no_controller");
@@ -286,7 +293,10 @@ TEST_F(ActionBehaviour, AnUndoneDrainOpensTheNodeThatWeClosed) {
 TEST_F(ActionBehaviour, EvictionTellsOverloadFromABudget) {
     auto context = set_up(case_of("evict_pod"));
     ASSERT_TRUE(prepare("evict_pod", context));
-    api.network().set("busy", {.match = {.users = {}, .not_users = {}, .verbs = {"create"}, .resources = {"pods/eviction"}}, .throttle_rate = 1, .retry_after = Duration{5000}, .at_most = 3});
+    api.network().set("busy", {.match = {.users = {}, .not_users = {}, .verbs = {"create"}, .resources = {"pods/eviction"}},
+                               .throttle_rate = 1,
+                               .retry_after = Duration{5000},
+                               .at_most = 3});
     const auto start = loop->clock().now();
     const auto outcome = world.run(world.action("evict_pod").execute(context));
     ASSERT_TRUE(outcome) << outcome.error().describe();
@@ -354,7 +364,8 @@ TEST_F(ActionBehaviour, ARestoredBindingGivesTheAccessBackAndNoMore) {
     EXPECT_EQ(json::string_at(context.pre_image, "probe", "user"), "system:serviceaccount:shop:cart");
     ASSERT_TRUE(world.run(world.action("restore_role_binding").execute(context)));
     EXPECT_EQ(world.run(world.action("restore_role_binding").verify(context)), true);
-    const auto secrets = world.run(world.human->can_user("system:serviceaccount:shop:cart", {"system:authenticated"}, "get", kube::resources::secrets, "shop", Deadline::never()));
+    const auto secrets = world.run(world.human->can_user("system:serviceaccount:shop:cart", {"system:authenticated"}, "get", kube::resources::secrets,
+                                                         "shop", Deadline::never()));
     EXPECT_EQ(secrets, false);
 }
 
@@ -402,7 +413,8 @@ TEST_F(ActionBehaviour, LaterStepsGoOnWithTheClaimThatTheRunItselfMadeAnew) {
 
 TEST_F(ActionBehaviour, TwoDefaultClassesAreAmbiguous) {
     auto context = set_up(case_of("recreate_pvc"));
-    world.put("apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: second, annotations: {storageclass.kubernetes.io/is-default-class: \"true\"}}\nprovisioner: example.com/disk\n");
+    world.put(
+        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: second, annotations: {storageclass.kubernetes.io/is-default-class: \"true\"}}\nprovisioner: example.com/disk\n");
     EXPECT_EQ(refusal("recreate_pvc", context), "ambiguous");
     context.params["storage_class"] = "second";
     EXPECT_TRUE(prepare("recreate_pvc", context));

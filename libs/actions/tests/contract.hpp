@@ -17,13 +17,13 @@ namespace kn::actions::testing {
 /// What one action needs to be tried: a small world and what to ask of it. Strings "@Kind/name" in the objects become the uid of that object.
 struct ActionCase {
     std::string action;
-    std::string objects;               ///< YAML documents, made in this order; their `status` is written through the status subresource
-    std::string target;                ///< "Deployment.apps/shop/cart", "Node/n1"
-    std::string params = "{}";         ///< JSON
-    std::vector<std::pair<std::string, std::string>> bad{};   ///< parameters (merged over the good ones) → field of the error
-    std::string object{};              ///< what is written, when it is not the target
-    std::string meddle{};              ///< merge patch on it by somebody else, touching our field; "" = the action has no field to touch
-    std::string owned{};               ///< what a GitOps tool owns, when it is not `object`
+    std::string objects;        ///< YAML documents, made in this order; their `status` is written through the status subresource
+    std::string target;         ///< "Deployment.apps/shop/cart", "Node/n1"
+    std::string params = "{}";  ///< JSON
+    std::vector<std::pair<std::string, std::string>> bad{};  ///< parameters (merged over the good ones) → field of the error
+    std::string object{};                                    ///< what is written, when it is not the target
+    std::string meddle{};  ///< merge patch on it by somebody else, touching our field; "" = the action has no field to touch
+    std::string owned{};   ///< what a GitOps tool owns, when it is not `object`
     std::function<void(struct World&)> after_setup{};
     bool gives_back_only_the_node = false;
 
@@ -44,8 +44,7 @@ public:
 struct World {
     World(async::EventLoop& event_loop, std::shared_ptr<kube::Transport> transport, ActionSettings settings);
 
-    template <class T>
-    T run(async::Task<T> task) { return loop.block_on(std::move(task)); }
+    template <class T> T run(async::Task<T> task) { return loop.block_on(std::move(task)); }
     void put(std::string_view yaml);
     json::Value get(const std::string& object);
     bool exists(const std::string& object);

@@ -56,7 +56,8 @@ void resolve_uids(json::Value& value, World& world, std::string_view ns) {
         const std::string name(json::view(*text).substr(1));
         const auto slash = name.find('/');
         const auto* resource = kube::find_resource(name.substr(0, slash));
-        const auto object = world.run(world.human->get(*resource, resource->namespaced ? std::string(ns) : "", name.substr(slash + 1), Deadline::never()));
+        const auto object =
+            world.run(world.human->get(*resource, resource->namespaced ? std::string(ns) : "", name.substr(slash + 1), Deadline::never()));
         if (!object) throw std::runtime_error("test data: no " + name);
         value = kube::uid_of(*object);
     }
@@ -77,7 +78,10 @@ ObjectKey key_from(const std::string& object) {
     const auto first = object.find('/'), last = object.rfind('/');
     const auto* resource = kube::find_resource(object.substr(0, first));
     if (resource == nullptr) throw std::runtime_error("test data: no kind in " + object);
-    return {.cluster = ClusterId("lab"), .ns = first == last ? "" : object.substr(first + 1, last - first - 1), .kind = resource->kind, .group = resource->group,
+    return {.cluster = ClusterId("lab"),
+            .ns = first == last ? "" : object.substr(first + 1, last - first - 1),
+            .kind = resource->kind,
+            .group = resource->group,
             .name = object.substr(last + 1)};
 }
 
@@ -95,7 +99,9 @@ std::string essence(const json::Value& object) {
 }
 
 World::World(async::EventLoop& event_loop, std::shared_ptr<kube::Transport> transport, ActionSettings settings)
-    : loop(event_loop), tap(std::make_shared<Tap>(transport)), client(std::make_shared<kube::Client>(tap, event_loop.clock())),
+    : loop(event_loop),
+      tap(std::make_shared<Tap>(transport)),
+      client(std::make_shared<kube::Client>(tap, event_loop.clock())),
       human(std::make_shared<kube::Client>(transport, event_loop.clock())),
       registry(make_action_registry({.notifier = notifier, .settings = std::move(settings)})) {
     put(base_world);
@@ -116,7 +122,8 @@ void World::put(std::string_view yaml) {
         if (wanted.is_null()) continue;
         json::Object patch;
         patch["status"] = wanted;
-        const auto set = run(human->patch(*resource, ns, name, kube::PatchType::merge, json::Value(patch), {.write = {.field_manager = "setup"}, .subresource = "status"}, Deadline::never()));
+        const auto set = run(human->patch(*resource, ns, name, kube::PatchType::merge, json::Value(patch),
+                                          {.write = {.field_manager = "setup"}, .subresource = "status"}, Deadline::never()));
         if (!set) throw std::runtime_error("test data: status of " + name + ": " + set.error().describe());
     }
 }
@@ -177,7 +184,8 @@ ports::Prepared prepare(const ActionCase& each, World& world, ActionContext& con
 async::Task<> label(std::shared_ptr<kube::Client> human, std::string object) {
     const auto key = key_from(object);
     (void)co_await human->patch(*kube::find_resource(key.kind_group()), key.ns, key.name, kube::PatchType::merge,
-                                parsed(R"({"metadata":{"labels":{"somebody":"was-here"}}})"), {.write = {.field_manager = "somebody"}}, Deadline::never());
+                                parsed(R"({"metadata":{"labels":{"somebody":"was-here"}}})"), {.write = {.field_manager = "somebody"}},
+                                Deadline::never());
 }
 
 void set_up(const ActionCase& each, World& world) {

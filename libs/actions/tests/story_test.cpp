@@ -28,12 +28,12 @@ protected:
         const auto documents = json::parse_yaml_stream(yaml);
         if (!documents) throw std::runtime_error(documents.error().describe());
         for (const auto& document : *documents) {
-            const auto made = run(client->create(*kube::resource_of(document.value), std::string(kube::namespace_of(document.value)), document.value, {}, Deadline::never()));
+            const auto made = run(client->create(*kube::resource_of(document.value), std::string(kube::namespace_of(document.value)), document.value,
+                                                 {}, Deadline::never()));
             if (!made) throw std::runtime_error(made.error().describe());
         }
     }
-    template <class T>
-    T run(async::Task<T> task) { return loop->block_on(std::move(task)); }
+    template <class T> T run(async::Task<T> task) { return loop->block_on(std::move(task)); }
     json::Value get(const std::string& object) {
         const auto key = key_from(object);
         auto found = run(client->get(*kube::find_resource(key.kind_group()), key.ns, key.name, Deadline::never()));
@@ -41,7 +41,8 @@ protected:
     }
     void patch(const std::string& object, std::string_view text) {
         const auto key = key_from(object);
-        const auto done = run(client->patch(*kube::find_resource(key.kind_group()), key.ns, key.name, kube::PatchType::strategic, json::parse(text).value(), {}, Deadline::never()));
+        const auto done = run(client->patch(*kube::find_resource(key.kind_group()), key.ns, key.name, kube::PatchType::strategic,
+                                            json::parse(text).value(), {}, Deadline::never()));
         if (!done) throw std::runtime_error(done.error().describe());
     }
     bool until(const std::function<bool()>& done, Duration limit) {
@@ -53,11 +54,14 @@ protected:
         return true;
     }
     bool serves(const std::string& object, std::int64_t replicas, Duration limit = 3min) {
-        return until([&] {
-            const auto live = get(object);
-            return json::int_at(live, "status", "readyReplicas").value_or(0) == replicas && json::int_at(live, "status", "updatedReplicas").value_or(0) == replicas &&
-                   json::int_at(live, "status", "observedGeneration") == kube::generation_of(live);
-        }, limit);
+        return until(
+            [&] {
+                const auto live = get(object);
+                return json::int_at(live, "status", "readyReplicas").value_or(0) == replicas &&
+                       json::int_at(live, "status", "updatedReplicas").value_or(0) == replicas &&
+                       json::int_at(live, "status", "observedGeneration") == kube::generation_of(live);
+            },
+            limit);
     }
 
     /// prepare, dry run, execute, verify until true: what the engine does with a step.
@@ -99,7 +103,8 @@ protected:
 };
 
 std::string workload(std::string_view kind, std::string_view extra = "", std::string_view volumes = "") {
-    return "apiVersion: apps/v1\nkind: " + std::string(kind) + "\nmetadata: {name: web, namespace: shop}\nspec:\n  replicas: 3\n  selector: {matchLabels: {app: web}}\n" + std::string(extra) +
+    return "apiVersion: apps/v1\nkind: " + std::string(kind) +
+           "\nmetadata: {name: web, namespace: shop}\nspec:\n  replicas: 3\n  selector: {matchLabels: {app: web}}\n" + std::string(extra) +
            "  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - {name: app, image: \"registry.example.com/web:1\", resources: {limits: {memory: 256Mi}, requests: {memory: 256Mi, cpu: 100m}}" +
            std::string(volumes) + "}\n";
 }
@@ -121,8 +126,9 @@ TEST_F(ActionStory, ABadRolloutIsRolledBackToExactlyTheOldTemplate) {
 }
 
 TEST_F(ActionStory, ABrokenStatefulSetNeedsTheRollbackAndItsBrokenPodRestarted) {
-    apply("apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}\n---\n" +
-          workload("StatefulSet", "  serviceName: web\n"));
+    apply(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}\n---\n" +
+        workload("StatefulSet", "  serviceName: web\n"));
     ASSERT_TRUE(serves("StatefulSet.apps/shop/web", 3));
     loop->run_for(6min);
     patch("StatefulSet.apps/shop/web", break_it);
@@ -161,7 +167,9 @@ TEST_F(ActionStory, PodsAreRestartedOneAtATimeAndNeverBelowTheFloor) {
 }
 
 TEST_F(ActionStory, ANodeIsDrainedWithinTheBudgetAndOpenedAgain) {
-    apply(workload("Deployment") + "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web, namespace: shop}\nspec: {minAvailable: 2, selector: {matchLabels: {app: web}}}\n");
+    apply(
+        workload("Deployment") +
+        "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web, namespace: shop}\nspec: {minAvailable: 2, selector: {matchLabels: {app: web}}}\n");
     ASSERT_TRUE(serves(web, 3));
     std::string node;
     for (const auto* pod : cluster.api().peek_all(kube::resources::pods, "shop")) node = json::string_at(*pod, "spec", "nodeName");
@@ -183,10 +191,12 @@ TEST_F(ActionStory, LimitsAndReplicasGrow) {
 }
 
 TEST_F(ActionStory, AClaimOfAMissingClassIsMadeAnewThoughTheControllerWatches) {
-    apply("apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}\n---\n" +
-          workload("StatefulSet",
-                   "  serviceName: web\n  volumeClaimTemplates:\n  - metadata: {name: data}\n    spec: {accessModes: [ReadWriteOnce], storageClassName: gone, resources: {requests: {storage: 1Gi}}}\n",
-                   ", volumeMounts: [{name: data, mountPath: /data}]"));
+    apply(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}\n---\n" +
+        workload(
+            "StatefulSet",
+            "  serviceName: web\n  volumeClaimTemplates:\n  - metadata: {name: data}\n    spec: {accessModes: [ReadWriteOnce], storageClassName: gone, resources: {requests: {storage: 1Gi}}}\n",
+            ", volumeMounts: [{name: data, mountPath: /data}]"));
     loop->run_for(1min);
     const std::string set = "StatefulSet.apps/shop/web";
     for (int ordinal = 0; ordinal < 3; ++ordinal) {

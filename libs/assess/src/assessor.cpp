@@ -40,7 +40,13 @@ AuditRecord audit_of(const Assessment& assessment, Instant now) {
     json::Object details{{"execution", assessment.execution.str()}, {"stage", to_string(assessment.stage)}, {"confidence", assessment.confidence}};
     details["score"] = assessment.score ? json::Value(*assessment.score) : json::Value(nullptr);
     if (assessment.incident) details["incident"] = assessment.incident->str();
-    return {.cluster = assessment.cluster, .at = now, .actor = "kubernaut", .verb = "assess", .object = assessment.target.str(), .reason = assessment.workflow, .details = std::move(details)};
+    return {.cluster = assessment.cluster,
+            .at = now,
+            .actor = "kubernaut",
+            .verb = "assess",
+            .object = assessment.target.str(),
+            .reason = assessment.workflow,
+            .details = std::move(details)};
 }
 
 /// Whether the sums were counted or would be: a dry run and a plan that changes nothing prove nothing.
@@ -76,7 +82,8 @@ Task<Result<int>> Assessor::run_once() {
         const std::string id = assessment.id.str();
         auto judged = co_await judge(std::move(assessment));
         // It stays claimed for a while and then is due again: nothing is lost, and one bad row does not stop the others.
-        if (!judged) log::warning("an assessment could not be made; it will be tried again", {{"assessment", id}, {"error", judged.error().describe()}});
+        if (!judged)
+            log::warning("an assessment could not be made; it will be tried again", {{"assessment", id}, {"error", judged.error().describe()}});
     }
     co_return static_cast<int>(due.size());
 }
@@ -126,8 +133,13 @@ Task<Result<>> Assessor::judge_quick(Assessment assessment, Evidence evidence, D
     std::string why_not = evidence.inputs.drift == Truth::yes ? evidence.manager + " has changed the target since"
                           : !evidence.take_back               ? "the target itself is not worse"
                                                               : "it cannot be taken back";
-    ports::Notification notice{.kind = "execution_worse", .key = assessment.execution.str() + "/worse", .cluster = assessment.cluster, .ns = assessment.target.ns,
-                               .title = assessment.workflow + " on " + assessment.target.str() + " made it worse", .text = evidence.worse, .severity = Severity::critical};
+    ports::Notification notice{.kind = "execution_worse",
+                               .key = assessment.execution.str() + "/worse",
+                               .cluster = assessment.cluster,
+                               .ns = assessment.target.ns,
+                               .title = assessment.workflow + " on " + assessment.target.str() + " made it worse",
+                               .text = evidence.worse,
+                               .severity = Severity::critical};
     AuditRecord audit = audit_of(assessment, now);
     audit.verb = "assess.worse";
     audit.reason = evidence.worse;
@@ -149,10 +161,16 @@ Task<Result<>> Assessor::judge_quick(Assessment assessment, Evidence evidence, D
         judgement.notices[0].text += "; it is not taken back: " + why_not;
         KN_CO_CHECK(co_await stores_.learning.complete(std::move(judgement), deadline));
     }
-    log::error("an execution made it worse", {{"execution", assessment.execution.str()}, {"cluster", assessment.cluster.str()}, {"target", assessment.target.str()}, {"worse", evidence.worse},
+    log::error("an execution made it worse", {{"execution", assessment.execution.str()},
+                                              {"cluster", assessment.cluster.str()},
+                                              {"target", assessment.target.str()},
+                                              {"worse", evidence.worse},
                                               {"undone", undone ? "yes" : why_not}});
     if (undone) ports_.wakeups.executions.notify();
-    co_await tell_incident(assessment, assessment.workflow + " made it worse: " + evidence.worse + (undone ? "; it is taken back" : "; it is not taken back: " + why_not), !undone && evidence.take_back, deadline);
+    co_await tell_incident(
+        assessment,
+        assessment.workflow + " made it worse: " + evidence.worse + (undone ? "; it is taken back" : "; it is not taken back: " + why_not),
+        !undone && evidence.take_back, deadline);
     co_return Result<>{};
 }
 
@@ -176,7 +194,8 @@ Task<Result<>> Assessor::judge_finally(Assessment assessment, Evidence evidence,
     const Score score = score_of(inputs);
     if (!score.value && now < assessment.action_at + options_.give_up) {
         assessment.due_at = now + options_.look_again;
-        co_return co_await stores_.learning.complete({.assessment = std::move(assessment), .posteriors = {}, .spells = {}, .audit = {}, .undo = {}, .notices = {}, .at = now}, deadline);
+        co_return co_await stores_.learning.complete(
+            {.assessment = std::move(assessment), .posteriors = {}, .spells = {}, .audit = {}, .undo = {}, .notices = {}, .at = now}, deadline);
     }
     const Instant due = assessment.due_at;
     assessment.done_at = now;
@@ -198,23 +217,31 @@ Task<Result<>> Assessor::judge_finally(Assessment assessment, Evidence evidence,
         assessment.would_have_healed = heals_by_itself(spells, age, std::max(Duration{1}, now - assessment.action_at));
         assessment.uplift = *assessment.score * (1 - assessment.would_have_healed.value_or(0));
         assessment.attributable = assessment.drift != Truth::yes;
-        if (!assessment.would_have_healed) add_note(assessment, "too few untreated episodes to say whether it would have healed by itself: full credit");
-        else if (*assessment.would_have_healed > 0.5) add_note(assessment, "likely self-healing");
+        if (!assessment.would_have_healed)
+            add_note(assessment, "too few untreated episodes to say whether it would have healed by itself: full credit");
+        else if (*assessment.would_have_healed > 0.5)
+            add_note(assessment, "likely self-healing");
         if (!assessment.attributable) add_note(assessment, evidence.manager + " changed the target meanwhile");
         if (!assessment.worse.empty()) add_note(assessment, "side effects: " + assessment.worse);
         assessment.counted = counts(assessment, run.execution);
         if (assessment.counted) {
             KN_CO_TRY(judgement.posteriors, co_await sums_of(assessment, deadline));
-            for (Posterior& sums : judgement.posteriors) sums = updated(std::move(sums), *assessment.uplift, assessment.confidence, now, options_.half_life);
+            for (Posterior& sums : judgement.posteriors)
+                sums = updated(std::move(sums), *assessment.uplift, assessment.confidence, now, options_.half_life);
         }
         // Only what was resolved and has not come back can still come back.
         if (options_.recurrence > Duration{0} && assessment.resolved == Truth::yes && assessment.came_back != Truth::yes) {
             assessment.recheck_at = std::max(now + options_.look_again, assessment.action_at + options_.recurrence);
         }
-        ports_.metrics.histogram("kubernaut_effectiveness_uplift_ratio", "credited effectiveness", {{"workflow", assessment.workflow}}).observe(*assessment.uplift);
+        ports_.metrics.histogram("kubernaut_effectiveness_uplift_ratio", "credited effectiveness", {{"workflow", assessment.workflow}})
+            .observe(*assessment.uplift);
     }
-    ports_.metrics.counter("kubernaut_assessments_total", "judgements", {{"cluster", assessment.cluster.str()}, {"result", score.value ? "scored" : "unassessed"}}).add();
-    ports_.metrics.histogram("kubernaut_assessment_lag_seconds", "judged after it was due").observe(static_cast<double>((now - due).count()) / 1000.0);
+    ports_.metrics
+        .counter("kubernaut_assessments_total", "judgements",
+                 {{"cluster", assessment.cluster.str()}, {"result", score.value ? "scored" : "unassessed"}})
+        .add();
+    ports_.metrics.histogram("kubernaut_assessment_lag_seconds", "judged after it was due")
+        .observe(static_cast<double>((now - due).count()) / 1000.0);
     judgement.audit.push_back(audit_of(assessment, now));
     judgement.assessment = assessment;
     KN_CO_CHECK(co_await stores_.learning.complete(std::move(judgement), deadline));
@@ -238,7 +265,8 @@ Task<Result<>> Assessor::judge_recurrence(Assessment assessment, Deadline deadli
         add_note(assessment, "it came back after " + drift.second + " had changed the target");
     } else if (back == Truth::yes && assessment.score) {
         assessment.came_back = Truth::yes;
-        const Score again = score_of({.resolved = assessment.resolved, .metric = assessment.metric, .came_back = Truth::yes, .side_effects = assessment.side_effects});
+        const Score again = score_of(
+            {.resolved = assessment.resolved, .metric = assessment.metric, .came_back = Truth::yes, .side_effects = assessment.side_effects});
         const double before = assessment.uplift.value_or(0);
         assessment.score = std::min(*assessment.score, again.value.value_or(*assessment.score));
         assessment.uplift = *assessment.score * (1 - assessment.would_have_healed.value_or(0));
@@ -246,12 +274,16 @@ Task<Result<>> Assessor::judge_recurrence(Assessment assessment, Deadline deadli
         if (assessment.counted) {
             KN_CO_TRY(judgement.posteriors, co_await sums_of(assessment, deadline));
             for (Posterior& sums : judgement.posteriors) {
-                sums = corrected(std::move(sums), before, *assessment.uplift, assessment.confidence, assessment.done_at.value_or(now), now, options_.half_life);
+                sums = corrected(std::move(sums), before, *assessment.uplift, assessment.confidence, assessment.done_at.value_or(now), now,
+                                 options_.half_life);
             }
         }
         text = assessment.workflow + ": " + text_of(assessment);
     }
-    ports_.metrics.counter("kubernaut_assessments_total", "judgements", {{"cluster", assessment.cluster.str()}, {"result", back == Truth::yes ? "came_back" : "lasted"}}).add();
+    ports_.metrics
+        .counter("kubernaut_assessments_total", "judgements",
+                 {{"cluster", assessment.cluster.str()}, {"result", back == Truth::yes ? "came_back" : "lasted"}})
+        .add();
     judgement.audit.push_back(audit_of(assessment, now));
     judgement.assessment = assessment;
     KN_CO_CHECK(co_await stores_.learning.complete(std::move(judgement), deadline));

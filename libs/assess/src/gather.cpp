@@ -12,8 +12,9 @@
 namespace kn::assess {
 namespace {
 
-constexpr Duration learn_timeout = 10s, before_from = 15min, before_to = 2min, after_length = 10min, counting_window = 5min, side_effects_within = 30min;
-constexpr double lower_by = 0.05;          // of the replicas: less is a pod that is just being replaced
+constexpr Duration learn_timeout = 10s, before_from = 15min, before_to = 2min, after_length = 10min, counting_window = 5min,
+                   side_effects_within = 30min;
+constexpr double lower_by = 0.05;  // of the replicas: less is a pod that is just being replaced
 
 bool is_workload(const std::string& kind) { return kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet"; }
 
@@ -43,7 +44,8 @@ Surroundings surroundings_of(ports::ClusterGateway& fleet, const ClusterId& clus
 }
 
 bool step_forbids_undo(const json::Value& definition, std::string_view id) {
-    if (const auto* list = definition.if_array()) return std::ranges::any_of(*list, [&](const json::Value& each) { return step_forbids_undo(each, id); });
+    if (const auto* list = definition.if_array())
+        return std::ranges::any_of(*list, [&](const json::Value& each) { return step_forbids_undo(each, id); });
     const auto* object = definition.if_object();
     if (object == nullptr) return false;
     if (json::string_at(definition, "id") == id && json::string_at(definition, "compensate") == "none") return true;
@@ -75,7 +77,8 @@ Task<Result<Truth>> Assessor::resolved(Assessment assessment, Incident incident,
     if (incident.execution && *incident.execution != assessment.execution) {
         const auto last = co_await stores_.executions.get(*incident.execution, deadline);
         if (!last && last.error().code != ErrorCode::not_found) co_return fail(last.error());
-        const bool another = last && last->execution.plan.workflow != assessment.workflow && !last->execution.dry_run && last->execution.created_at >= assessment.action_at;
+        const bool another = last && last->execution.plan.workflow != assessment.workflow && !last->execution.dry_run &&
+                             last->execution.created_at >= assessment.action_at;
         if (another) co_return Truth::no;
     }
     switch (incident.state) {
@@ -92,7 +95,8 @@ Task<Result<Truth>> Assessor::came_back(Assessment assessment, Deadline deadline
     if (assessment.incident_key.empty()) co_return Truth::unknown;
     KN_CO_TRY(const auto same, co_await stores_.incidents.by_key(assessment.cluster, assessment.incident_key, assessment.action_at, deadline));
     const bool back = std::ranges::any_of(same, [&](const Incident& each) {
-        return (!assessment.incident || each.id != *assessment.incident) && each.opened_at > assessment.action_at && each.state != IncidentState::duplicate;
+        return (!assessment.incident || each.id != *assessment.incident) && each.opened_at > assessment.action_at &&
+               each.state != IncidentState::duplicate;
     });
     co_return back ? Truth::yes : Truth::no;
 }
@@ -139,12 +143,14 @@ Task<Result<>> Assessor::look_around(Assessment assessment, Evidence& evidence, 
     bool side_effect = !evidence.worse.empty() || evidence.inputs.side_effects == Truth::yes;
     for (const Incident& incident : recent.items) {
         if (incident.opened_at <= assessment.action_at || incident.opened_at > assessment.action_at + side_effects_within) continue;
-        if (incident.fault_class.empty() || incident.fault_class == "crashloop.unknown" || incident.state == IncidentState::duplicate || incident.state == IncidentState::suppressed) continue;
+        if (incident.fault_class.empty() || incident.fault_class == "crashloop.unknown" || incident.state == IncidentState::duplicate ||
+            incident.state == IncidentState::suppressed)
+            continue;
         if (assessment.incident && (incident.id == *assessment.incident || incident.cause == assessment.incident)) continue;
         const bool on_target = incident.target.key == assessment.target;
-        if (on_target && incident.incident_key == assessment.incident_key) continue;      // that is C
+        if (on_target && incident.incident_key == assessment.incident_key) continue;  // that is C
         if (!on_target && !around.contains(incident.target.key.str())) continue;
-        if (!on_target && incident.fault_class == assessment.fault_class) continue;       // the same fault elsewhere is not new
+        if (!on_target && incident.fault_class == assessment.fault_class) continue;  // the same fault elsewhere is not new
         side_effect = true;
         add(incident.fault_class + " on " + incident.target.key.str());
         if (is_terminal(incident.state) && incident.state != IncidentState::escalated) continue;
@@ -175,9 +181,11 @@ Task<> Assessor::measure(Assessment assessment, Evidence& evidence, Deadline dea
         const auto [from, to] = windows[i];
         const auto top = co_await ports_.series->range(assessment.cluster, query(metric->series), from - back, to, options_.metric_step, deadline);
         Result<std::vector<ports::Series>> bottom = std::vector<ports::Series>{};
-        if (!metric->over.empty()) bottom = co_await ports_.series->range(assessment.cluster, query(metric->over), from - back, to, options_.metric_step, deadline);
+        if (!metric->over.empty())
+            bottom = co_await ports_.series->range(assessment.cluster, query(metric->over), from - back, to, options_.metric_step, deadline);
         if (!top || !bottom) {
-            log::debug("a target metric could not be read", {{"assessment", assessment.id.str()}, {"error", (!top ? top.error() : bottom.error()).describe()}});
+            log::debug("a target metric could not be read",
+                       {{"assessment", assessment.id.str()}, {"error", (!top ? top.error() : bottom.error()).describe()}});
             co_return;
         }
         values[i] = values_for(*metric, assessment.target, *top, *bottom, from, to, options_.metric_step, counting_window);
@@ -191,8 +199,8 @@ Task<> Assessor::measure(Assessment assessment, Evidence& evidence, Deadline dea
     if (!was_normal) evidence.inputs.metric = std::max(0.0, 2 * shift->improved - 1);
     if (shift->improved < 0.05) evidence.inputs.side_effects = Truth::yes;
     char text[160];
-    std::snprintf(text, sizeof text, "%.*s: moved by %.3g (error %.2g), improved with p %.2f", static_cast<int>(metric->name.size()), metric->name.data(), shift->size, shift->error,
-                  shift->improved);
+    std::snprintf(text, sizeof text, "%.*s: moved by %.3g (error %.2g), improved with p %.2f", static_cast<int>(metric->name.size()),
+                  metric->name.data(), shift->size, shift->error, shift->improved);
     evidence.metric_text = text;
     if (was_normal) evidence.metric_text += ", was normal before";
 }
@@ -200,10 +208,10 @@ Task<> Assessor::measure(Assessment assessment, Evidence& evidence, Deadline dea
 bool Assessor::can_be_taken_back(const ExecutionWithSteps& run) const {
     if (ports_.actions == nullptr) return false;
     return run.execution.state == ExecutionState::succeeded && std::ranges::any_of(run.steps, [&](const Step& step) {
-        if (step.kind != "action" || step.state != StepState::succeeded || !step.mutating || step.path.starts_with("finally/")) return false;
-        const auto* action = ports_.actions->find(step.action);
-        return action != nullptr && action->spec().reversible && !step_forbids_undo(run.execution.definition, step.id);
-    });
+               if (step.kind != "action" || step.state != StepState::succeeded || !step.mutating || step.path.starts_with("finally/")) return false;
+               const auto* action = ports_.actions->find(step.action);
+               return action != nullptr && action->spec().reversible && !step_forbids_undo(run.execution.definition, step.id);
+           });
 }
 
 /// When the trouble began as far as its signals say: an alert fires long after, and the hub may have been away.

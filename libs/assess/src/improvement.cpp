@@ -43,7 +43,7 @@ using Labels = std::map<std::string, std::string, std::less<>>;
 
 Labels labels_of(const ports::Series& series) {
     Labels labels(series.labels.begin(), series.labels.end());
-    labels.erase("__name__");          // series of two names are compared
+    labels.erase("__name__");  // series of two names are compared
     return labels;
 }
 
@@ -128,8 +128,10 @@ std::optional<Shift> shift_of(std::span<const double> before, std::span<const do
     const double n = std::max(1.0, static_cast<double>(before.size()) * worth), m = std::max(1.0, static_cast<double>(after.size()) * worth);
     out.error = noise * std::sqrt(std::numbers::pi / 3 * (1 / n + 1 / m));
     const double good = lower_is_better ? -out.size : out.size;
-    if (out.error > 0) out.improved = normal_cdf(good / out.error);
-    else out.improved = good > 0 ? 1 : good < 0 ? 0 : 0.5;
+    if (out.error > 0)
+        out.improved = normal_cdf(good / out.error);
+    else
+        out.improved = good > 0 ? 1 : good < 0 ? 0 : 0.5;
     return out;
 }
 
@@ -140,20 +142,31 @@ const TargetMetric* target_metric_of(std::string_view fault_class, std::string_v
     static constexpr std::array table{
         TargetMetric{"crashloop.", "restarts in 5 m", "kube_pod_container_status_restarts_total", "", increase, pods, true, 0},
         TargetMetric{"probe.misconfigured", "restarts in 5 m", "kube_pod_container_status_restarts_total", "", increase, pods, true, 0},
-        TargetMetric{"oom.", "memory of the limit", "container_memory_working_set_bytes", "container_spec_memory_limit_bytes", ratio, pods, true, 0.8},
-        TargetMetric{"throttling.cpu", "throttled periods", "container_cpu_cfs_throttled_periods_total", "container_cpu_cfs_periods_total", ratio_of_increases, pods, true, 0.25},
-        TargetMetric{"pvc.nearly_full", "free bytes", "kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes", ratio, claim, false, 0.15},
-        TargetMetric{"pvc.inodes_exhausted", "free inodes", "kubelet_volume_stats_inodes_free", "kubelet_volume_stats_inodes", ratio, claim, false, 0.15},
+        TargetMetric{"oom.", "memory of the limit", "container_memory_working_set_bytes", "container_spec_memory_limit_bytes", ratio, pods, true,
+                     0.8},
+        TargetMetric{"throttling.cpu", "throttled periods", "container_cpu_cfs_throttled_periods_total", "container_cpu_cfs_periods_total",
+                     ratio_of_increases, pods, true, 0.25},
+        TargetMetric{"pvc.nearly_full", "free bytes", "kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes", ratio, claim,
+                     false, 0.15},
+        TargetMetric{"pvc.inodes_exhausted", "free inodes", "kubelet_volume_stats_inodes_free", "kubelet_volume_stats_inodes", ratio, claim, false,
+                     0.15},
         TargetMetric{"node.not_ready", "ready", "kube_node_status_condition{condition=\"Ready\",status=\"true\"}", "", value, node, false, 1},
         TargetMetric{"node.flapping", "ready", "kube_node_status_condition{condition=\"Ready\",status=\"true\"}", "", value, node, false, 1},
-        TargetMetric{"node.pressure.memory", "memory pressure", "kube_node_status_condition{condition=\"MemoryPressure\",status=\"true\"}", "", value, node, true, 0},
-        TargetMetric{"node.pressure.disk", "disk pressure", "kube_node_status_condition{condition=\"DiskPressure\",status=\"true\"}", "", value, node, true, 0},
-        TargetMetric{"node.pressure.pid", "PID pressure", "kube_node_status_condition{condition=\"PIDPressure\",status=\"true\"}", "", value, node, true, 0},
-        TargetMetric{"etcd.fragmentation", "bytes in use", "etcd_mvcc_db_total_size_in_use_in_bytes", "etcd_mvcc_db_total_size_in_bytes", ratio, cluster, false, 0.5},
+        TargetMetric{"node.pressure.memory", "memory pressure", "kube_node_status_condition{condition=\"MemoryPressure\",status=\"true\"}", "", value,
+                     node, true, 0},
+        TargetMetric{"node.pressure.disk", "disk pressure", "kube_node_status_condition{condition=\"DiskPressure\",status=\"true\"}", "", value, node,
+                     true, 0},
+        TargetMetric{"node.pressure.pid", "PID pressure", "kube_node_status_condition{condition=\"PIDPressure\",status=\"true\"}", "", value, node,
+                     true, 0},
+        TargetMetric{"etcd.fragmentation", "bytes in use", "etcd_mvcc_db_total_size_in_use_in_bytes", "etcd_mvcc_db_total_size_in_bytes", ratio,
+                     cluster, false, 0.5},
     };
-    static constexpr TargetMetric deployment{"", "available replicas", "kube_deployment_status_replicas_available", "kube_deployment_spec_replicas", ratio, workload, false, 1};
-    static constexpr TargetMetric stateful_set{"", "ready replicas", "kube_statefulset_status_replicas_ready", "kube_statefulset_replicas", ratio, workload, false, 1};
-    static constexpr TargetMetric daemon_set{"", "available pods", "kube_daemonset_status_number_available", "kube_daemonset_status_desired_number_scheduled", ratio, workload, false, 1};
+    static constexpr TargetMetric deployment{
+        "", "available replicas", "kube_deployment_status_replicas_available", "kube_deployment_spec_replicas", ratio, workload, false, 1};
+    static constexpr TargetMetric stateful_set{
+        "", "ready replicas", "kube_statefulset_status_replicas_ready", "kube_statefulset_replicas", ratio, workload, false, 1};
+    static constexpr TargetMetric daemon_set{
+        "", "available pods", "kube_daemonset_status_number_available", "kube_daemonset_status_desired_number_scheduled", ratio, workload, false, 1};
     for (const TargetMetric& each : table) {
         if (each.fault_class == fault_class || (each.fault_class.ends_with('.') && fault_class.starts_with(each.fault_class))) return &each;
     }
@@ -164,8 +177,8 @@ const TargetMetric* target_metric_of(std::string_view fault_class, std::string_v
     return nullptr;
 }
 
-std::vector<double> values_for(const TargetMetric& metric, const ObjectKey& target, std::span<const ports::Series> numerator, std::span<const ports::Series> denominator,
-                               Instant from, Instant to, Duration step, Duration window) {
+std::vector<double> values_for(const TargetMetric& metric, const ObjectKey& target, std::span<const ports::Series> numerator,
+                               std::span<const ports::Series> denominator, Instant from, Instant to, Duration step, Duration window) {
     using Reading = TargetMetric::Reading;
     const bool counts = metric.reading == Reading::increase || metric.reading == Reading::ratio_of_increases;
     const bool divides = metric.reading == Reading::ratio || metric.reading == Reading::ratio_of_increases;
@@ -192,13 +205,18 @@ std::vector<double> values_for(const TargetMetric& metric, const ObjectKey& targ
             auto now = read(*pair.top, at);
             if (now && pair.bottom != nullptr) {
                 const auto of = read(*pair.bottom, at);
-                if (!of || *of <= 0) now.reset();
-                else now = *now / *of;
+                if (!of || *of <= 0)
+                    now.reset();
+                else
+                    now = *now / *of;
             }
             if (!now) continue;
-            if (!all) all = now;
-            else if (metric.reading == Reading::increase) all = *all + *now;
-            else all = metric.lower_is_better ? std::max(*all, *now) : std::min(*all, *now);
+            if (!all)
+                all = now;
+            else if (metric.reading == Reading::increase)
+                all = *all + *now;
+            else
+                all = metric.lower_is_better ? std::max(*all, *now) : std::min(*all, *now);
         }
         if (all) out.push_back(*all);
     }

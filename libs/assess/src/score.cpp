@@ -89,8 +89,10 @@ Instant diagnosed_at(const Incident& incident) {
     std::optional<Instant> since;
     for (const StoryEntry& entry : incident.story) {
         if (entry.kind != "diagnosed") continue;
-        if (!entry.text.starts_with(incident.fault_class + ":")) since.reset();
-        else if (!since) since = entry.at;
+        if (!entry.text.starts_with(incident.fault_class + ":"))
+            since.reset();
+        else if (!since)
+            since = entry.at;
     }
     if (since) return *since;
     // A long story has lost its beginning: what is left of it was certainly watched.
@@ -105,12 +107,18 @@ std::optional<UntreatedSpell> untreated_spell(const Incident& incident, Instant 
     // An effect goes away with its cause, and that may have been treated.
     const bool healed = !treated && incident.outcome == Outcome::self_healed && !incident.cause;
     Instant end = *incident.closed_at;
-    if (treated) end = *treated_at;
-    else if (incident.evidence_gone_since) end = std::min(end, *incident.evidence_gone_since);
+    if (treated)
+        end = *treated_at;
+    else if (incident.evidence_gone_since)
+        end = std::min(end, *incident.evidence_gone_since);
     const Instant begin = std::max(onset, diagnosed_at(incident));
     if (end <= begin) return std::nullopt;
-    return UntreatedSpell{.cluster = incident.cluster, .environment = incident.environment, .fault_class = incident.fault_class,
-                          .entered = begin - onset, .left = end - onset, .healed = healed};
+    return UntreatedSpell{.cluster = incident.cluster,
+                          .environment = incident.environment,
+                          .fault_class = incident.fault_class,
+                          .entered = begin - onset,
+                          .left = end - onset,
+                          .healed = healed};
 }
 
 }  // namespace kn::assess

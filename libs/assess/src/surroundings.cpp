@@ -13,13 +13,14 @@ using json::Value;
 ObjectKey key_of(const ClusterId& cluster, const Value& object) {
     const std::string_view version = kube::api_version_of(object);
     const auto slash = version.find('/');
-    return {cluster, std::string(kube::namespace_of(object)), std::string(kube::kind_of(object)), slash == std::string_view::npos ? std::string{} : std::string(version.substr(0, slash)),
-            std::string(kube::name_of(object))};
+    return {cluster, std::string(kube::namespace_of(object)), std::string(kube::kind_of(object)),
+            slash == std::string_view::npos ? std::string{} : std::string(version.substr(0, slash)), std::string(kube::name_of(object))};
 }
 
 bool selects(const Value& workload, const Value& pod) {
     const auto* selector = json::at(workload, "spec", "selector");
-    return kube::namespace_of(workload) == kube::namespace_of(pod) && selector != nullptr && kube::label_selector_matches(selector, json::object_at(pod, "metadata", "labels"));
+    return kube::namespace_of(workload) == kube::namespace_of(pod) && selector != nullptr &&
+           kube::label_selector_matches(selector, json::object_at(pod, "metadata", "labels"));
 }
 
 bool serves(const Value& service, const Value& workload) {
@@ -74,7 +75,9 @@ bool refers(const Value& value, std::string_view kind, std::string_view name) {
     for (const auto& [key, member] : *object) {
         const std::string_view word(key.data(), key.size());
         const auto& words = kind == "Secret" ? secret : config;
-        if (std::ranges::find(words, word) != words.end() && (json::string_at(member, "name") == name || json::string_at(member, "secretName") == name)) return true;
+        if (std::ranges::find(words, word) != words.end() &&
+            (json::string_at(member, "name") == name || json::string_at(member, "secretName") == name))
+            return true;
         if (word == "imagePullSecrets" && kind == "Secret" && member.is_array()) {
             for (const Value& each : member.get_array()) {
                 if (json::string_at(each, "name") == name) return true;
@@ -86,7 +89,8 @@ bool refers(const Value& value, std::string_view kind, std::string_view name) {
 }
 
 bool mounts_claim(const Value& pod, std::string_view claim) {
-    return std::ranges::any_of(json::array_at(pod, "spec", "volumes"), [&](const Value& volume) { return json::string_at(volume, "persistentVolumeClaim", "claimName") == claim; });
+    return std::ranges::any_of(json::array_at(pod, "spec", "volumes"),
+                               [&](const Value& volume) { return json::string_at(volume, "persistentVolumeClaim", "claimName") == claim; });
 }
 
 class Around {
@@ -95,12 +99,18 @@ public:
 
     std::set<std::string> run() {
         const std::string& kind = target_.kind;
-        if (kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet") of_workload();
-        else if (kind == "Node") users([this](const Value& pod) { return json::string_at(pod, "spec", "nodeName") == target_.name; });
-        else if (kind == "PersistentVolumeClaim") users([this](const Value& pod) { return kube::namespace_of(pod) == target_.ns && mounts_claim(pod, target_.name); });
-        else if (kind == "ConfigMap" || kind == "Secret") of_content();
-        else if (kind == "Service") of_service();
-        else if (!target_.ns.empty()) of_namespace();
+        if (kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet")
+            of_workload();
+        else if (kind == "Node")
+            users([this](const Value& pod) { return json::string_at(pod, "spec", "nodeName") == target_.name; });
+        else if (kind == "PersistentVolumeClaim")
+            users([this](const Value& pod) { return kube::namespace_of(pod) == target_.ns && mounts_claim(pod, target_.name); });
+        else if (kind == "ConfigMap" || kind == "Secret")
+            of_content();
+        else if (kind == "Service")
+            of_service();
+        else if (!target_.ns.empty())
+            of_namespace();
         found_.erase(target_.str());
         return std::move(found_);
     }
@@ -122,7 +132,8 @@ private:
             }
             for (const auto& pod : around_.pods) {
                 if (!selects(*workload, *pod)) continue;
-                if (const auto node = json::string_at(*pod, "spec", "nodeName"); !node.empty()) found_.insert(ObjectKey{target_.cluster, "", "Node", "", std::string(node)}.str());
+                if (const auto node = json::string_at(*pod, "spec", "nodeName"); !node.empty())
+                    found_.insert(ObjectKey{target_.cluster, "", "Node", "", std::string(node)}.str());
                 for (const Value& volume : json::array_at(*pod, "spec", "volumes")) {
                     const auto claim = json::string_at(volume, "persistentVolumeClaim", "claimName");
                     if (!claim.empty()) found_.insert(ObjectKey{target_.cluster, target_.ns, "PersistentVolumeClaim", "", std::string(claim)}.str());
@@ -130,8 +141,7 @@ private:
             }
         }
     }
-    template <class Uses>
-    void users(Uses uses) {
+    template <class Uses> void users(Uses uses) {
         for (const auto& pod : around_.pods) {
             if (!uses(*pod)) continue;
             for (const auto& workload : around_.workloads) {
@@ -171,7 +181,8 @@ private:
 std::set<std::string> neighbours_of(const ObjectKey& target, const Surroundings& around) { return Around(target, around).run(); }
 
 Drift drift_of(const json::Value& object, Instant since) {
-    static constexpr std::array machines{"kubernaut", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-apiserver", "cluster-autoscaler", "karpenter"};
+    static constexpr std::array machines{"kubernaut",      "kube-controller-manager", "kube-scheduler", "kubelet",
+                                         "kube-apiserver", "cluster-autoscaler",      "karpenter"};
     const auto& entries = json::array_at(object, "metadata", "managedFields");
     if (entries.empty()) return {};
     Drift drift{.seen = Truth::no, .manager = {}};
@@ -183,7 +194,8 @@ Drift drift_of(const json::Value& object, Instant since) {
         if (!at || *at <= since || std::ranges::any_of(machines, [&](const char* m) { return manager == m; })) continue;
         // Fields outside spec and data (a label, an annotation) change nothing that we did.
         const auto& fields = json::object_at(entry, "fieldsV1");
-        const bool touches = fields.empty() || std::ranges::any_of(fields, [](const auto& field) { return field.key() != "f:metadata" && field.key() != "f:status"; });
+        const bool touches =
+            fields.empty() || std::ranges::any_of(fields, [](const auto& field) { return field.key() != "f:metadata" && field.key() != "f:status"; });
         if (touches) drift = {.seen = Truth::yes, .manager = std::string(manager)};
     }
     return drift;
@@ -204,8 +216,10 @@ std::optional<double> availability_of(const json::Value& workload) {
 }
 
 bool can_be_an_effect(std::string_view fault_class) {
-    static constexpr std::array effects{"crashloop.dependency_down", "pending.capacity", "pending.affinity", "pending.taint", "pending.pvc_unbound", "quota.exhausted", "node.pressure.memory",
-                                        "node.pressure.disk", "node.pressure.pid", "node.too_many_pods", "service.no_endpoints", "connections.saturated", "slo.burn", "admission.webhook_down"};
+    static constexpr std::array effects{
+        "crashloop.dependency_down", "pending.capacity",      "pending.affinity",   "pending.taint",         "pending.pvc_unbound",
+        "quota.exhausted",           "node.pressure.memory",  "node.pressure.disk", "node.pressure.pid",     "node.too_many_pods",
+        "service.no_endpoints",      "connections.saturated", "slo.burn",           "admission.webhook_down"};
     return std::ranges::find(effects, fault_class) != effects.end();
 }
 

@@ -4,15 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "kubernaut/domain/keys.hpp"
 #include "kubernaut/domain/enums.hpp"
+#include "kubernaut/domain/keys.hpp"
 #include "kubernaut/kube/cache.hpp"
 
 namespace kn::assess {
 
 /// What lies around a target, as the watches see it. Empty lists: not watched.
 struct Surroundings {
-    std::vector<kube::ObjectPtr> workloads;   ///< Deployments, StatefulSets, DaemonSets
+    std::vector<kube::ObjectPtr> workloads;  ///< Deployments, StatefulSets, DaemonSets
     std::vector<kube::ObjectPtr> pods, services;
 };
 

@@ -171,8 +171,9 @@ TEST(TargetMetrics, RestartsAreCountedOverAllPodsOfTheTargetAndNoOthers) {
     const auto* metric = target_metric_of("crashloop.bad_rollout", "Deployment");
     ASSERT_NE(metric, nullptr);
     std::vector<double> up;
-    for (int i = 0; i < 40; ++i) up.push_back(i / 4);       // one restart in two minutes
-    const std::vector<ports::Series> series{counter("cart-7d9f8b6c5-x2x4z", up), counter("cart-7d9f8b6c5-abcde", up), counter("cart-db-7d9f8b6c5-abcde", up), counter("other-7d9f8b6c5-abcde", up)};
+    for (int i = 0; i < 40; ++i) up.push_back(i / 4);  // one restart in two minutes
+    const std::vector<ports::Series> series{counter("cart-7d9f8b6c5-x2x4z", up), counter("cart-7d9f8b6c5-abcde", up),
+                                            counter("cart-db-7d9f8b6c5-abcde", up), counter("other-7d9f8b6c5-abcde", up)};
     const auto values = values_for(*metric, cart, series, {}, t0 + 6min, t0 + 12min, 30s, 5min);
     ASSERT_EQ(values.size(), 12U);
     for (const double v : values) EXPECT_NEAR(v, 5, 1.01) << "two pods, five minutes";
@@ -180,7 +181,8 @@ TEST(TargetMetrics, RestartsAreCountedOverAllPodsOfTheTargetAndNoOthers) {
 
 TEST(TargetMetrics, ACounterThatStartsAnewCountsOn) {
     const ObjectKey db{ClusterId("eu1"), "shop", "StatefulSet", "apps", "db"};
-    const auto values = values_for(*target_metric_of("crashloop.unknown", "StatefulSet"), db, std::vector{counter("db-0", {5, 6, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1})}, {}, t0 + 2min, t0 + 5min, 30s, 5min);
+    const auto values = values_for(*target_metric_of("crashloop.unknown", "StatefulSet"), db,
+                                   std::vector{counter("db-0", {5, 6, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1})}, {}, t0 + 2min, t0 + 5min, 30s, 5min);
     ASSERT_FALSE(values.empty());
     EXPECT_DOUBLE_EQ(values.front(), 2) << "5 to 6, then from 0 to 1";
 }
@@ -193,10 +195,12 @@ TEST(TargetMetrics, ARatioIsOfSeriesWithEqualLabelsAndTheWorstCounts) {
         return series;
     };
     const auto* metric = target_metric_of("pvc.nearly_full", "PersistentVolumeClaim");
-    const auto values = values_for(*metric, claim, std::vector{volume("a", "data", 10), volume("a", "other", 90)}, std::vector{volume("c", "data", 100), volume("c", "other", 100)}, t0, t0 + 5min, 30s, 5min);
+    const auto values = values_for(*metric, claim, std::vector{volume("a", "data", 10), volume("a", "other", 90)},
+                                   std::vector{volume("c", "data", 100), volume("c", "other", 100)}, t0, t0 + 5min, 30s, 5min);
     ASSERT_EQ(values.size(), 10U);
     EXPECT_DOUBLE_EQ(values[0], 0.1);
-    EXPECT_TRUE(values_for(*metric, claim, std::vector{volume("a", "data", 10)}, {}, t0, t0 + 5min, 30s, 5min).empty()) << "no capacity: unknown, not infinite";
+    EXPECT_TRUE(values_for(*metric, claim, std::vector{volume("a", "data", 10)}, {}, t0, t0 + 5min, 30s, 5min).empty())
+        << "no capacity: unknown, not infinite";
 }
 
 // -- untreated time
@@ -207,7 +211,8 @@ Incident ended(Outcome outcome, Duration diagnosed, Duration closed) {
     incident.environment = Environment::prod;
     incident.fault_class = "oom.leak";
     incident.opened_at = t0;
-    incident.state = outcome == Outcome::self_healed || outcome == Outcome::remediated || outcome == Outcome::human_fixed ? IncidentState::resolved : IncidentState::escalated;
+    incident.state = outcome == Outcome::self_healed || outcome == Outcome::remediated || outcome == Outcome::human_fixed ? IncidentState::resolved
+                                                                                                                          : IncidentState::escalated;
     incident.outcome = outcome;
     incident.closed_at = t0 + closed;
     tell(incident, t0 + diagnosed, "diagnosed", "oom.leak: it leaks");

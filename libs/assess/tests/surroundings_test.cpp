@@ -14,22 +14,27 @@ kube::ObjectPtr object(std::string_view text) {
 }
 
 kube::ObjectPtr deployment(const std::string& name, const std::string& env = "", const std::string& extra = "") {
-    return object(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"namespace":"shop","name":")" + name + R"(")" + extra + R"(},"spec":{"selector":{"matchLabels":{"app":")" + name +
-                  R"("}},"template":{"metadata":{"labels":{"app":")" + name + R"("}},"spec":{"containers":[{"name":"c","env":[{"name":"U","value":")" + env + R"("}],"envFrom":[{"configMapRef":{"name":")" + name +
-                  R"(-config"}}]}],"imagePullSecrets":[{"name":"registry"}]}}}})");
+    return object(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"namespace":"shop","name":")" + name + R"(")" + extra +
+                  R"(},"spec":{"selector":{"matchLabels":{"app":")" + name + R"("}},"template":{"metadata":{"labels":{"app":")" + name +
+                  R"("}},"spec":{"containers":[{"name":"c","env":[{"name":"U","value":")" + env + R"("}],"envFrom":[{"configMapRef":{"name":")" +
+                  name + R"(-config"}}]}],"imagePullSecrets":[{"name":"registry"}]}}}})");
 }
 kube::ObjectPtr service(const std::string& name, const std::string& app) {
-    return object(R"({"apiVersion":"v1","kind":"Service","metadata":{"namespace":"shop","name":")" + name + R"("},"spec":{"selector":{"app":")" + app + R"("}}})");
+    return object(R"({"apiVersion":"v1","kind":"Service","metadata":{"namespace":"shop","name":")" + name + R"("},"spec":{"selector":{"app":")" +
+                  app + R"("}}})");
 }
 kube::ObjectPtr pod(const std::string& app, const std::string& node, const std::string& claim) {
-    return object(R"({"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"shop","name":")" + app + R"(-1","labels":{"app":")" + app + R"("}},"spec":{"nodeName":")" + node +
-                  R"(","volumes":[{"name":"v","persistentVolumeClaim":{"claimName":")" + claim + R"("}}]}})");
+    return object(R"({"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"shop","name":")" + app + R"(-1","labels":{"app":")" + app +
+                  R"("}},"spec":{"nodeName":")" + node + R"(","volumes":[{"name":"v","persistentVolumeClaim":{"claimName":")" + claim + R"("}}]}})");
 }
 
-ObjectKey key(const std::string& kind, const std::string& group, const std::string& name, const std::string& ns = "shop") { return {eu1, ns, kind, group, name}; }
+ObjectKey key(const std::string& kind, const std::string& group, const std::string& name, const std::string& ns = "shop") {
+    return {eu1, ns, kind, group, name};
+}
 
 Surroundings shop() {
-    return {.workloads = {deployment("cart"), deployment("web", "http://cart.shop.svc.cluster.local:8080/x"), deployment("declared", "", R"(,"annotations":{"kubernaut.io/depends-on":"other/x, shop/cart"})"),
+    return {.workloads = {deployment("cart"), deployment("web", "http://cart.shop.svc.cluster.local:8080/x"),
+                          deployment("declared", "", R"(,"annotations":{"kubernaut.io/depends-on":"other/x, shop/cart"})"),
                           deployment("cartography", "cartography:80")},
             .pods = {pod("cart", "n1", "data-cart")},
             .services = {service("cart", "cart"), service("cartography", "cartography")}};
@@ -37,7 +42,8 @@ Surroundings shop() {
 
 TEST(Neighbours, OfAWorkloadAreWhatSelectsItDependsOnItAndHoldsItsPods) {
     EXPECT_EQ(neighbours_of(key("Deployment", "apps", "cart"), shop()),
-              (std::set<std::string>{"eu1/_/Node/n1", "eu1/shop/Deployment.apps/declared", "eu1/shop/Deployment.apps/web", "eu1/shop/PersistentVolumeClaim/data-cart", "eu1/shop/Service/cart"}));
+              (std::set<std::string>{"eu1/_/Node/n1", "eu1/shop/Deployment.apps/declared", "eu1/shop/Deployment.apps/web",
+                                     "eu1/shop/PersistentVolumeClaim/data-cart", "eu1/shop/Service/cart"}));
 }
 
 TEST(Neighbours, OfANodeClaimConfigMapAndSecretAreItsUsers) {
@@ -53,8 +59,8 @@ TEST(Neighbours, OfANodeClaimConfigMapAndSecretAreItsUsers) {
 
 TEST(Drift, IsAWriteOfSomebodyElseAfterOursToMoreThanStatusAndLabels) {
     const auto written = [](std::string_view manager, std::string_view time, std::string_view more = R"("fieldsV1":{"f:spec":{}})") {
-        return object(R"({"metadata":{"managedFields":[{"manager":"kubernaut","time":"2026-01-01T00:05:00Z","fieldsV1":{"f:spec":{}}},{"manager":")" + std::string(manager) + R"(","time":")" + std::string(time) +
-                      R"(",)" + std::string(more) + "}]}}");
+        return object(R"({"metadata":{"managedFields":[{"manager":"kubernaut","time":"2026-01-01T00:05:00Z","fieldsV1":{"f:spec":{}}},{"manager":")" +
+                      std::string(manager) + R"(","time":")" + std::string(time) + R"(",)" + std::string(more) + "}]}}");
     };
     const Instant action = *parse_rfc3339("2026-01-01T00:04:00Z");
     EXPECT_EQ(drift_of(*written("kubectl-edit", "2026-01-01T00:04:30Z"), action).seen, Truth::yes);

@@ -1,8 +1,8 @@
 #include "kubernaut/async/scope.hpp"
 
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -60,7 +60,8 @@ void TaskScope::spawn(std::string_view name, Task<> task) {
                                       std::rethrow_exception(error);
                                   } catch (const std::exception& e) {
                                       if (!is_cancellation(e)) {
-                                          log::error("a background task ended by an exception: this is a bug", {{"task", entry->name}, {"what", e.what()}});
+                                          log::error("a background task ended by an exception: this is a bug",
+                                                     {{"task", entry->name}, {"what", e.what()}});
                                           std::abort();
                                       }
                                   }

@@ -50,8 +50,10 @@ void append_escaped(std::string& out, std::string_view text) {
 
 void append_text_value(std::string& out, std::string_view value) {
     const bool plain = !value.empty() && value.find_first_of(" \"\\\n\r\t=") == std::string_view::npos;
-    if (plain) out += value;
-    else append_escaped(out, value);
+    if (plain)
+        out += value;
+    else
+        append_escaped(out, value);
 }
 
 void write(Level level, std::string_view name, std::string_view message, Fields fields) {
@@ -68,8 +70,10 @@ void write(Level level, std::string_view name, std::string_view message, Fields 
             line += ',';
             append_escaped(line, field.name);
             line += ':';
-            if (field.quoted) append_escaped(line, field.value);
-            else line += field.value;
+            if (field.quoted)
+                append_escaped(line, field.value);
+            else
+                line += field.value;
         }
         line += '}';
     } else {

@@ -17,9 +17,13 @@ Civil to_civil(Instant t) {
     const auto days = std::chrono::floor<std::chrono::days>(t);
     const std::chrono::year_month_day ymd{days};
     const std::chrono::hh_mm_ss hms{t - days};
-    return {static_cast<int>(ymd.year()), static_cast<unsigned>(ymd.month()), static_cast<unsigned>(ymd.day()),
-            static_cast<int>(hms.hours().count()), static_cast<int>(hms.minutes().count()),
-            static_cast<int>(hms.seconds().count()), static_cast<int>(hms.subseconds().count())};
+    return {static_cast<int>(ymd.year()),
+            static_cast<unsigned>(ymd.month()),
+            static_cast<unsigned>(ymd.day()),
+            static_cast<int>(hms.hours().count()),
+            static_cast<int>(hms.minutes().count()),
+            static_cast<int>(hms.seconds().count()),
+            static_cast<int>(hms.subseconds().count())};
 }
 
 /// Reads exactly `count` digits at `at`, or -1.
@@ -45,8 +49,8 @@ std::string format_rfc3339(Instant t) {
     if (c.millis == 0) {
         std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", c.year, c.month, c.day, c.hour, c.minute, c.second);
     } else {
-        std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", c.year, c.month, c.day, c.hour, c.minute,
-                      c.second, c.millis);
+        std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", c.year, c.month, c.day, c.hour, c.minute, c.second,
+                      c.millis);
     }
     return buffer.data();
 }
@@ -54,8 +58,8 @@ std::string format_rfc3339(Instant t) {
 std::string format_micro_time(Instant t) {
     const Civil c = to_civil(t);
     std::array<char, 64> buffer{};
-    std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03d000Z", c.year, c.month, c.day, c.hour, c.minute,
-                  c.second, c.millis);
+    std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03d000Z", c.year, c.month, c.day, c.hour, c.minute, c.second,
+                  c.millis);
     return buffer.data();
 }
 
@@ -93,8 +97,7 @@ Result<Instant> parse_rfc3339(std::string_view text) {
         return bad_time(text);
     }
     const std::chrono::sys_days days{ymd};
-    return Instant{days} + std::chrono::hours{hour} + std::chrono::minutes{minute - offset_minutes} + std::chrono::seconds{second} +
-           Duration{millis};
+    return Instant{days} + std::chrono::hours{hour} + std::chrono::minutes{minute - offset_minutes} + std::chrono::seconds{second} + Duration{millis};
 }
 
 std::string format_duration(Duration d) {
@@ -125,7 +128,10 @@ Result<Duration> parse_duration(std::string_view text) {
         const auto [end, ec] = std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
         if (ec != std::errc{} || number < 0) return bad();
         rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-        struct Unit { std::string_view name; double millis; };
+        struct Unit {
+            std::string_view name;
+            double millis;
+        };
         constexpr std::array<Unit, 5> units{{{"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"h", 3.6e6}, {"d", 8.64e7}}};
         const Unit* found = nullptr;
         for (const Unit& unit : units) {

@@ -136,8 +136,9 @@ Result<> Catalog::merge(Checked checked) {
             json::Value before = same->second->source;
             before.as_object().erase("subworkflows");
             if (json::canonical(before) != json::canonical(workflow.source)) {
-                complain(workflow, "version", workflow.id + " version " + std::to_string(workflow.version) + " exists with other content (" +
-                                                  same->second->origin + "): give it a higher version");
+                complain(workflow, "version",
+                         workflow.id + " version " + std::to_string(workflow.version) + " exists with other content (" + same->second->origin +
+                             "): give it a higher version");
             }
             continue;
         }
@@ -153,14 +154,19 @@ Result<> Catalog::merge(Checked checked) {
         const auto workflow = merged[id][version];
         json::Object snapshot;
         bool bad = false;
-        const std::function<void(const WorkflowDefinition&, std::vector<std::string>)> follow = [&](const WorkflowDefinition& at, std::vector<std::string> way) {
+        const std::function<void(const WorkflowDefinition&, std::vector<std::string>)> follow = [&](const WorkflowDefinition& at,
+                                                                                                    std::vector<std::string> way) {
             way.push_back(at.id);
             for (const std::string& name : subworkflows_of(at)) {
                 const auto inner = newest(name);
-                if (std::ranges::find(way, name) != way.end()) complain(*workflow, "steps", "the subworkflow `" + name + "` leads back to itself"), bad = true;
-                else if (inner == nullptr) complain(*workflow, "steps", "unknown subworkflow `" + name + "`"), bad = true;
-                else if (static_cast<int>(way.size()) > max_subworkflow_depth) complain(*workflow, "steps", "subworkflows are nested too deeply"), bad = true;
-                else if (inner->risk > workflow->risk) complain(*workflow, "risk", "is lower than that of the subworkflow `" + name + "`"), bad = true;
+                if (std::ranges::find(way, name) != way.end())
+                    complain(*workflow, "steps", "the subworkflow `" + name + "` leads back to itself"), bad = true;
+                else if (inner == nullptr)
+                    complain(*workflow, "steps", "unknown subworkflow `" + name + "`"), bad = true;
+                else if (static_cast<int>(way.size()) > max_subworkflow_depth)
+                    complain(*workflow, "steps", "subworkflows are nested too deeply"), bad = true;
+                else if (inner->risk > workflow->risk)
+                    complain(*workflow, "risk", "is lower than that of the subworkflow `" + name + "`"), bad = true;
                 else {
                     json::Value source = inner->source;
                     source.as_object().erase("subworkflows");

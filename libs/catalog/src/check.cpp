@@ -7,9 +7,7 @@
 namespace kn::catalog {
 namespace {
 
-bool is_template(const json::Value& value) {
-    return value.is_string() && json::view(value.get_string()).find("${") != std::string_view::npos;
-}
+bool is_template(const json::Value& value) { return value.is_string() && json::view(value.get_string()).find("${") != std::string_view::npos; }
 
 void check_bounds(const Node& node, const ParamSpec& param, double amount) {
     if (param.min && amount < *param.min) node.problem("must be at least " + json::dump(*param.min));
@@ -28,24 +26,35 @@ void check_constant(const Node& node, const ParamSpec& param) {
         if (!param.one_of.empty() && std::ranges::find(param.one_of, text) == param.one_of.end()) node.problem("unknown word `" + text + "`");
         check_bounds(node, param, static_cast<double>(text.size()));
     } else if (type == "int") {
-        if (const auto number = json::to_int(&value)) check_bounds(node, param, static_cast<double>(*number));
-        else wrong();
+        if (const auto number = json::to_int(&value))
+            check_bounds(node, param, static_cast<double>(*number));
+        else
+            wrong();
     } else if (type == "number") {
-        if (const auto number = json::to_double(&value)) check_bounds(node, param, *number);
-        else wrong();
+        if (const auto number = json::to_double(&value))
+            check_bounds(node, param, *number);
+        else
+            wrong();
     } else if (type == "bool") {
         if (!value.is_bool()) wrong();
     } else if (type == "duration") {
-        const auto parsed = value.is_string() ? parse_duration(json::view(value.get_string())) : Result<Duration>(fail(ErrorCode::invalid_argument, ""));
-        if (parsed) check_bounds(node, param, std::chrono::duration<double>(*parsed).count());
-        else wrong();
+        const auto parsed =
+            value.is_string() ? parse_duration(json::view(value.get_string())) : Result<Duration>(fail(ErrorCode::invalid_argument, ""));
+        if (parsed)
+            check_bounds(node, param, std::chrono::duration<double>(*parsed).count());
+        else
+            wrong();
     } else if (type == "quantity") {
         const auto parsed = value.is_string() ? expr::parse_quantity(json::view(value.get_string())) : json::to_double(&value);
-        if (parsed) check_bounds(node, param, *parsed);
-        else wrong();
+        if (parsed)
+            check_bounds(node, param, *parsed);
+        else
+            wrong();
     } else if (type == "list") {
-        if (value.is_array()) check_bounds(node, param, static_cast<double>(value.get_array().size()));
-        else wrong();
+        if (value.is_array())
+            check_bounds(node, param, static_cast<double>(value.get_array().size()));
+        else
+            wrong();
     } else if (type == "object") {
         if (!value.is_object()) wrong();
     }
@@ -76,7 +85,8 @@ public:
             const std::string kind = step["kind"].text(step["action"].present() ? "action" : "");
             if (kind == "action" && acts(step["action"].text())) step.problem("a verification changes nothing");
         }
-        if (workflow_.risk < riskiest_) root["risk"].problem("is lower than that of the action `" + riskiest_action_ + "` (" + std::string(to_string(riskiest_)) + ")");
+        if (workflow_.risk < riskiest_)
+            root["risk"].problem("is lower than that of the action `" + riskiest_action_ + "` (" + std::string(to_string(riskiest_)) + ")");
     }
 
 private:
@@ -130,8 +140,10 @@ private:
         }
         for (const auto& [key, item] : node["with"].members()) {
             const auto param = std::ranges::find(found->params, key, &ParamSpec::name);
-            if (param == found->params.end()) item.problem("the action " + spec.action + " has no parameter of this name");
-            else check_constant(item, *param);
+            if (param == found->params.end())
+                item.problem("the action " + spec.action + " has no parameter of this name");
+            else
+                check_constant(item, *param);
         }
         for (const ParamSpec& param : found->params) {
             if (param.fallback.is_null() && !param.optional && !spec.with.contains(param.name)) {
@@ -141,7 +153,8 @@ private:
         if (found->risk > riskiest_) riskiest_ = found->risk, riskiest_action_ = found->name;
         const bool undone = found->reversible && spec.compensate != "none";
         if (found->mutating && found->risk > Risk::medium && !undone && !workflow_.irreversible_accepted) {
-            node["action"].problem("cannot be undone and is of " + std::string(to_string(found->risk)) + " risk: the workflow must say `irreversible: accepted`");
+            node["action"].problem("cannot be undone and is of " + std::string(to_string(found->risk)) +
+                                   " risk: the workflow must say `irreversible: accepted`");
         }
     }
 
@@ -166,7 +179,8 @@ private:
 
     /// An expression over a name that can never be known is a slip of the pen.
     void reads(const Node& node, const expr::Program& program) {
-        static const std::set<std::string, std::less<>> roots{"params", "incident", "target", "facts", "cluster", "env", "steps", "vars", "history", "now", "live"};
+        static const std::set<std::string, std::less<>> roots{"params", "incident", "target",  "facts", "cluster", "env",
+                                                              "steps",  "vars",     "history", "now",   "live"};
         for (const std::string& path : program.reads()) {
             const auto dot = path.find('.');
             const std::string root = path.substr(0, dot);

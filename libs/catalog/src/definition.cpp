@@ -9,16 +9,16 @@
 namespace kn::catalog {
 namespace {
 
-constexpr std::array<std::string_view, 11> kinds{"action", "branch", "parallel", "loop", "wait", "signal", "approval", "subworkflow", "assert", "notify", "undo"};
+constexpr std::array<std::string_view, 11> kinds{"action",   "branch",      "parallel", "loop",   "wait", "signal",
+                                                 "approval", "subworkflow", "assert",   "notify", "undo"};
 
 bool is_name(std::string_view text) {
-    return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-    }) && text.front() != '-';
+    return !text.empty() && text.size() <= 63 &&
+           std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; }) &&
+           text.front() != '-';
 }
 
-template <class E>
-E word(const Node& node, E fallback) {
+template <class E> E word(const Node& node, E fallback) {
     if (!node.present()) return fallback;
     const std::string text = node.text();
     if (const auto value = parse_enum<E>(text)) return *value;
@@ -92,8 +92,9 @@ private:
     StepSpec read(const Node& node) {
         StepSpec step;
         step.line = node.problems().line(node.pointer());
-        node.only({"id", "kind", "action", "needs", "if", "with", "retry", "timeout", "on_error", "compensate", "cluster", "branches", "join", "then",
-                   "else", "times", "while", "for_each", "body", "duration", "until", "that", "signal", "workflow", "message"});
+        node.only({"id",         "kind",     "action",   "needs", "if",     "with",     "retry",  "timeout", "on_error",
+                   "compensate", "cluster",  "branches", "join",  "then",   "else",     "times",  "while",   "for_each",
+                   "body",       "duration", "until",    "that",  "signal", "workflow", "message"});
         step.kind = kind_of(node);
         step.id = node["id"].required_text();
         if (!step.id.empty() && !is_name(step.id)) node["id"].problem("a step's id has small letters, digits, - and _");
@@ -102,8 +103,10 @@ private:
         step.needs = node["needs"].texts();
         step.if_expr = expression(node["if"]);
         if (node["with"].present()) {
-            if (const auto* object = node["with"].value()->if_object()) step.with = *object;
-            else node["with"].problem("must be a mapping");
+            if (const auto* object = node["with"].value()->if_object())
+                step.with = *object;
+            else
+                node["with"].problem("must be a mapping");
             for (const auto& [key, item] : node["with"].members()) {
                 if (const auto checked = expr::check_templates(*item.value()); !checked) {
                     item.problem(checked.error().message + " (" + checked.error().field + ")");
@@ -122,8 +125,12 @@ private:
     static std::string kind_of(const Node& node) {
         std::string kind = node["kind"].text();
         if (kind.empty()) {
-            constexpr std::array<std::pair<std::string_view, std::string_view>, 6> marks{
-                {{"action", "action"}, {"branches", "parallel"}, {"body", "loop"}, {"then", "branch"}, {"workflow", "subworkflow"}, {"signal", "signal"}}};
+            constexpr std::array<std::pair<std::string_view, std::string_view>, 6> marks{{{"action", "action"},
+                                                                                          {"branches", "parallel"},
+                                                                                          {"body", "loop"},
+                                                                                          {"then", "branch"},
+                                                                                          {"workflow", "subworkflow"},
+                                                                                          {"signal", "signal"}}};
             for (const auto& [key, value] : marks) {
                 if (node[key].present()) return std::string(value);
             }
@@ -173,7 +180,8 @@ private:
             step.action = node["action"].required_text();
         } else if (step.kind == "parallel") {
             for (const Node& branch : node["branches"].items()) step.branches.push_back(fresh_list(branch));
-            if (step.branches.empty() || step.branches.size() > max_branches) node["branches"].problem("wants 1 to " + std::to_string(max_branches) + " branches");
+            if (step.branches.empty() || step.branches.size() > max_branches)
+                node["branches"].problem("wants 1 to " + std::to_string(max_branches) + " branches");
             step.join = join(node["join"], step.branches.size());
         } else if (step.kind == "branch") {
             if (step.if_expr.empty()) node["if"].problem("is required");
@@ -208,7 +216,8 @@ private:
         step.for_each = expression(node["for_each"]);
         step.body = fresh_list(node["body"]);
         if (step.body.empty()) node["body"].problem("is required");
-        if (step.times == 0 && step.for_each.empty()) node["times"].problem("is required: a loop must have a bound (at most " + std::to_string(max_iterations) + ")");
+        if (step.times == 0 && step.for_each.empty())
+            node["times"].problem("is required: a loop must have a bound (at most " + std::to_string(max_iterations) + ")");
         if (!step.while_expr.empty() && !step.for_each.empty()) node.problem("a loop has while or for_each, not both");
     }
 
@@ -261,8 +270,8 @@ WorkflowDefinition read_definition(const Node& root) {
         root.problem("a workflow is a mapping");
         return out;
     }
-    root.only({"id", "version", "description", "fault_classes", "when", "not_when", "target_kinds", "risk", "proactive", "irreversible", "params", "timeout",
-               "steps", "finally", "verify", "on_failure", "cluster_scope", "cost", "subworkflows"});
+    root.only({"id", "version", "description", "fault_classes", "when", "not_when", "target_kinds", "risk", "proactive", "irreversible", "params",
+               "timeout", "steps", "finally", "verify", "on_failure", "cluster_scope", "cost", "subworkflows"});
     out.id = root["id"].required_text();
     if (!out.id.empty() && !is_name(out.id)) root["id"].problem("an id has small letters, digits, - and _");
     out.version = static_cast<int>(root["version"].integer(1, 1, 1'000'000));

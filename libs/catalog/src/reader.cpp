@@ -56,7 +56,8 @@ std::vector<std::pair<std::string, Node>> Node::members() const {
         problem("must be a mapping");
         return out;
     }
-    for (const auto& [key, item] : *object) out.emplace_back(std::string(key), Node(&item, pointer_ + "/" + json::escape_pointer_token(key), problems_));
+    for (const auto& [key, item] : *object)
+        out.emplace_back(std::string(key), Node(&item, pointer_ + "/" + json::escape_pointer_token(key), problems_));
     return out;
 }
 

@@ -43,7 +43,7 @@ public:
     void problem(std::string message) const { problems_->add(pointer_, std::move(message)); }
 
     [[nodiscard]] Node operator[](std::string_view key) const;
-    [[nodiscard]] std::vector<Node> items() const;                 ///< of a list
+    [[nodiscard]] std::vector<Node> items() const;  ///< of a list
     [[nodiscard]] std::vector<std::pair<std::string, Node>> members() const;
     /// Notes every key that is not in the list.
     void only(std::initializer_list<std::string_view> keys) const;
@@ -51,7 +51,7 @@ public:
     [[nodiscard]] std::string text(std::string_view fallback = {}) const;
     [[nodiscard]] std::string required_text() const;
     [[nodiscard]] std::int64_t integer(std::int64_t fallback, std::int64_t least, std::int64_t most) const;
-    [[nodiscard]] std::optional<double> amount() const;            ///< number, duration in seconds, or quantity
+    [[nodiscard]] std::optional<double> amount() const;  ///< number, duration in seconds, or quantity
     [[nodiscard]] bool flag(bool fallback) const;
     [[nodiscard]] std::optional<Duration> duration() const;
     [[nodiscard]] std::vector<std::string> texts() const;

@@ -35,8 +35,9 @@ TEST(Catalog, EveryBuiltInWorkflowIsSound) {
     const auto catalog = Catalog::builtin(rules());
     ASSERT_TRUE(catalog) << catalog.error().message;
     EXPECT_GE(catalog->all().size(), 30U);
-    for (const char* id : {"diagnose-and-notify", "rollback-deployment", "restore-config", "raise-memory", "clear-taint", "refresh-pull-secret", "relax-pdb-for-drain",
-                           "link-and-wait", "expand-volume", "fix-unbound-pvc", "restore-rbac", "raise-hpa-max", "drain-node", "relax-probe"}) {
+    for (const char* id :
+         {"diagnose-and-notify", "rollback-deployment", "restore-config", "raise-memory", "clear-taint", "refresh-pull-secret", "relax-pdb-for-drain",
+          "link-and-wait", "expand-volume", "fix-unbound-pvc", "restore-rbac", "raise-hpa-max", "drain-node", "relax-probe"}) {
         ASSERT_NE(catalog->find(id), nullptr) << id;
         EXPECT_EQ(catalog->find(id)->origin, "builtin");
         // The snapshot that an execution keeps means the same again.
@@ -85,12 +86,13 @@ steps:
                                   "bad.yaml", Rules{.actions = actions::action_specs(), .fault_classes = {"oom.leak"}});
     EXPECT_TRUE(checked.workflows.empty());
     const std::string text = all_problems(checked);
-    for (const char* wanted : {"bad.yaml:1: id: an id has small letters", "bad.yaml:2: risk: unknown word `enormous`", "bad.yaml:3: colour: unknown key",
-                               "fault_classes[0]: unknown fault class `oom.leek`", "bad.yaml:6: params.factor.type: unknown word `float`",
-                               "bad.yaml:8: steps[0].action: unknown action `launch_missiles`", "bad.yaml:11: steps[1].with.replicas: must be at most",
-                               "steps[1].with.speed: the action scale_workload has no parameter", "steps[2].id: the id `b` is used twice",
-                               "steps[2].that: the expression ends too early", "steps[3].needs: no step `nowhere`", "steps[4].times: is required",
-                               "steps[4].body[0].that: no step `zzz`", "steps[4].body[0].that: `galaxy` is not known here", "steps[5].timeout: is required"}) {
+    for (const char* wanted :
+         {"bad.yaml:1: id: an id has small letters", "bad.yaml:2: risk: unknown word `enormous`", "bad.yaml:3: colour: unknown key",
+          "fault_classes[0]: unknown fault class `oom.leek`", "bad.yaml:6: params.factor.type: unknown word `float`",
+          "bad.yaml:8: steps[0].action: unknown action `launch_missiles`", "bad.yaml:11: steps[1].with.replicas: must be at most",
+          "steps[1].with.speed: the action scale_workload has no parameter", "steps[2].id: the id `b` is used twice",
+          "steps[2].that: the expression ends too early", "steps[3].needs: no step `nowhere`", "steps[4].times: is required",
+          "steps[4].body[0].that: no step `zzz`", "steps[4].body[0].that: `galaxy` is not known here", "steps[5].timeout: is required"}) {
         EXPECT_NE(text.find(wanted), std::string::npos) << "missing: " << wanted << "\nin:\n" << text;
     }
 }
@@ -142,7 +144,8 @@ TEST(Catalog, AFolderExtendsAndAHigherVersionReplaces) {
 TEST(Catalog, SubworkflowsMustExistAndNotLeadBack) {
     auto catalog = *Catalog::builtin(rules());
     EXPECT_FALSE(catalog.add("id: x\nrisk: low\nsteps:\n  - {id: a, workflow: nowhere}\n", "x.yaml", rules()));
-    EXPECT_FALSE(catalog.add("id: x\nrisk: low\nsteps:\n  - {id: a, workflow: y}\n---\nid: y\nrisk: low\nsteps:\n  - {id: a, workflow: x}\n", "x.yaml", rules()));
+    EXPECT_FALSE(catalog.add("id: x\nrisk: low\nsteps:\n  - {id: a, workflow: y}\n---\nid: y\nrisk: low\nsteps:\n  - {id: a, workflow: x}\n",
+                             "x.yaml", rules()));
     EXPECT_TRUE(catalog.add("id: x\nrisk: low\nsteps:\n  - {id: a, workflow: graceful-restart}\n", "x.yaml", rules()));
 }
 

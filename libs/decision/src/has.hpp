@@ -7,8 +7,7 @@
 namespace kn::decision {
 
 /// Is `value` in `range`? (std::ranges::contains is not in the standard library that we build with.)
-template <class Range, class Value, class Projection = std::identity>
-bool has(const Range& range, const Value& value, Projection projection = {}) {
+template <class Range, class Value, class Projection = std::identity> bool has(const Range& range, const Value& value, Projection projection = {}) {
     return std::ranges::find(range, value, projection) != std::ranges::end(range);
 }
 

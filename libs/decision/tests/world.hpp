@@ -30,8 +30,8 @@ struct Template {
     std::string image = "registry.example.org/shop/cart:1.0", command = "serve", config = "cart-config", extra;
     [[nodiscard]] std::string yaml(int indent) const {
         std::string pad(static_cast<std::size_t>(indent), ' ');
-        std::string out = pad + "metadata: {labels: {app: cart}}\n" + pad + "spec:\n" + pad + "  containers:\n" + pad + "    - name: app\n" + pad + "      image: " +
-                          image + "\n" + pad + "      command: [" + command + "]\n";
+        std::string out = pad + "metadata: {labels: {app: cart}}\n" + pad + "spec:\n" + pad + "  containers:\n" + pad + "    - name: app\n" + pad +
+                          "      image: " + image + "\n" + pad + "      command: [" + command + "]\n";
         if (!config.empty()) out += pad + "      envFrom: [{configMapRef: {name: " + config + "}}]\n";
         if (!extra.empty()) out += pad + "      " + extra + "\n";
         return out;
@@ -39,46 +39,51 @@ struct Template {
 };
 
 struct PodSpec {
-    std::string name, revision;              ///< revision: name of its ReplicaSet
+    std::string name, revision;  ///< revision: name of its ReplicaSet
     Template pod_template{};
     Duration age = 3min;
     bool ready = false;
     Duration ready_for = 1h;
-    std::string waiting;                     ///< state.waiting.reason, else running
+    std::string waiting;  ///< state.waiting.reason, else running
     int restarts = 0;
-    int exit_code = 0;                       ///< of the last life; 0 = none
+    int exit_code = 0;  ///< of the last life; 0 = none
     std::string last_reason = "Error";
     Duration lived = 2s, ended_ago = 20s;
     std::string node = "node-1";
-    std::string last = {};                   ///< YAML of lastState when the parts above do not do
+    std::string last = {};  ///< YAML of lastState when the parts above do not do
 };
 
 inline kube::ObjectPtr replica_set(const std::string& name, int revision, Duration age, const Template& t) {
-    return object("apiVersion: apps/v1\nkind: ReplicaSet\nmetadata:\n  name: " + name + "\n  namespace: shop\n  uid: uid-" + name + "\n  creationTimestamp: \"" + ago(age) +
-                  "\"\n  labels: {app: cart, pod-template-hash: h" + std::to_string(revision) + "}\n  annotations: {deployment.kubernetes.io/revision: \"" +
-                  std::to_string(revision) +
-                  "\"}\n  ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: cart, uid: uid-cart, controller: true}]\nspec:\n  template:\n" + t.yaml(4) +
-                  "status: {replicas: 1}\n");
+    return object(
+        "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata:\n  name: " + name + "\n  namespace: shop\n  uid: uid-" + name +
+        "\n  creationTimestamp: \"" + ago(age) + "\"\n  labels: {app: cart, pod-template-hash: h" + std::to_string(revision) +
+        "}\n  annotations: {deployment.kubernetes.io/revision: \"" + std::to_string(revision) +
+        "\"}\n  ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: cart, uid: uid-cart, controller: true}]\nspec:\n  template:\n" +
+        t.yaml(4) + "status: {replicas: 1}\n");
 }
 
 inline kube::ObjectPtr pod(const PodSpec& p) {
     std::string state = p.waiting.empty() ? "{running: {startedAt: \"" + ago(p.ended_ago) + "\"}}" : "{waiting: {reason: " + p.waiting + "}}";
     std::string last = p.last;
     if (last.empty() && (p.exit_code != 0 || p.last_reason == "OOMKilled")) {
-        last = "{terminated: {exitCode: " + std::to_string(p.exit_code) + ", reason: " + p.last_reason + ", startedAt: \"" + ago(p.ended_ago + p.lived) + "\", finishedAt: \"" +
-               ago(p.ended_ago) + "\"}}";
+        last = "{terminated: {exitCode: " + std::to_string(p.exit_code) + ", reason: " + p.last_reason + ", startedAt: \"" +
+               ago(p.ended_ago + p.lived) + "\", finishedAt: \"" + ago(p.ended_ago) + "\"}}";
     }
     if (last.empty()) last = "{}";
-    const std::string owner = p.revision.empty() ? "" : "  ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: " + p.revision + ", uid: uid-" + p.revision + ", controller: true}]\n";
+    const std::string owner = p.revision.empty() ? ""
+                                                 : "  ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: " + p.revision + ", uid: uid-" +
+                                                       p.revision + ", controller: true}]\n";
     std::string spec = p.pod_template.yaml(0);
     spec = spec.substr(spec.find("spec:\n"));
-    return object("apiVersion: v1\nkind: Pod\nmetadata:\n  name: " + p.name + "\n  namespace: shop\n  uid: uid-" + p.name + "\n  creationTimestamp: \"" + ago(p.age) +
-                  "\"\n  labels: {app: cart}\n" + owner + spec + (p.node.empty() ? "" : "  nodeName: " + p.node + "\n") + "  restartPolicy: Always\nstatus:\n  phase: " +
+    return object("apiVersion: v1\nkind: Pod\nmetadata:\n  name: " + p.name + "\n  namespace: shop\n  uid: uid-" + p.name +
+                  "\n  creationTimestamp: \"" + ago(p.age) + "\"\n  labels: {app: cart}\n" + owner + spec +
+                  (p.node.empty() ? "" : "  nodeName: " + p.node + "\n") + "  restartPolicy: Always\nstatus:\n  phase: " +
                   (p.node.empty() ? "Pending" : "Running") + "\n  startTime: \"" + ago(p.age) + "\"\n  conditions:\n    - {type: Ready, status: \"" +
                   (p.ready ? "True" : "False") + "\", lastTransitionTime: \"" + ago(p.ready ? p.ready_for : p.ended_ago) + "\"}\n" +
                   (p.node.empty() ? "    - {type: PodScheduled, status: \"False\", reason: Unschedulable}\n"
-                                  : "  containerStatuses:\n    - name: app\n      ready: " + std::string(p.ready ? "true" : "false") + "\n      restartCount: " +
-                                        std::to_string(p.restarts) + "\n      state: " + state + "\n      lastState: " + last + "\n"));
+                                  : "  containerStatuses:\n    - name: app\n      ready: " + std::string(p.ready ? "true" : "false") +
+                                        "\n      restartCount: " + std::to_string(p.restarts) + "\n      state: " + state +
+                                        "\n      lastState: " + last + "\n"));
 }
 
 /// Deployment shop/cart whose newest revision is `newest`.
@@ -88,8 +93,8 @@ inline EvidenceSnapshot deployment(const Template& newest, std::vector<kube::Obj
     s.target.key = {ClusterId{"eu1"}, "shop", "Deployment", "apps", "cart"};
     s.target.uid = "uid-cart";
     s.taken_at = noon;
-    s.object = seen(object("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart, namespace: shop, uid: uid-cart, creationTimestamp: \"" + ago(48h) +
-                           "\"}\nspec:\n  replicas: 2\n  selector: {matchLabels: {app: cart}}\n  template:\n" + newest.yaml(4) +
+    s.object = seen(object("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart, namespace: shop, uid: uid-cart, creationTimestamp: \"" +
+                           ago(48h) + "\"}\nspec:\n  replicas: 2\n  selector: {matchLabels: {app: cart}}\n  template:\n" + newest.yaml(4) +
                            "status:\n  conditions:\n    - {type: Available, status: \"True\", lastTransitionTime: \"" + ago(available_for) +
                            "\"}\n    - {type: Progressing, status: \"True\", reason: " + progressing + "}\n"));
     s.revisions = list(std::move(revisions));

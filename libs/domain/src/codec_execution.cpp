@@ -4,8 +4,7 @@ namespace kn {
 
 using codec::Is;
 
-template <class Io, Is<Execution> T>
-void members(Io& io, T& execution) {
+template <class Io, Is<Execution> T> void members(Io& io, T& execution) {
     io("id", execution.id);
     io("cluster", execution.cluster);
     io("incident", execution.incident);
@@ -31,8 +30,7 @@ void members(Io& io, T& execution) {
     io("touched_at", execution.touched_at);
 }
 
-template <class Io, Is<Step> T>
-void members(Io& io, T& step) {
+template <class Io, Is<Step> T> void members(Io& io, T& step) {
     io("execution", step.execution);
     io("path", step.path);
     io("id", step.id);
@@ -53,8 +51,7 @@ void members(Io& io, T& step) {
     io("compensation", step.compensation);
 }
 
-template <class Io, Is<ActionRecord> T>
-void members(Io& io, T& record) {
+template <class Io, Is<ActionRecord> T> void members(Io& io, T& record) {
     io("id", record.id);
     io("cluster", record.cluster);
     io("execution", record.execution);

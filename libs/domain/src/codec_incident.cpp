@@ -5,8 +5,7 @@ namespace kn {
 
 using codec::Is;
 
-template <class Io, Is<Fact> T>
-void members(Io& io, T& fact) {
+template <class Io, Is<Fact> T> void members(Io& io, T& fact) {
     io("name", fact.name);
     io("value", fact.value);
     io("state", fact.state);
@@ -15,8 +14,7 @@ void members(Io& io, T& fact) {
     io("resource_version", fact.resource_version);
 }
 
-template <class Io, Is<Candidate> T>
-void members(Io& io, T& candidate) {
+template <class Io, Is<Candidate> T> void members(Io& io, T& candidate) {
     io("fault_class", candidate.fault_class);
     io("p", candidate.p);
     io("excluded", candidate.excluded);
@@ -26,8 +24,7 @@ void members(Io& io, T& candidate) {
     io("why_not", candidate.why_not);
 }
 
-template <class Io, Is<Diagnosis> T>
-void members(Io& io, T& diagnosis) {
+template <class Io, Is<Diagnosis> T> void members(Io& io, T& diagnosis) {
     io("fault_class", diagnosis.fault_class);
     io("p", diagnosis.p);
     io("margin", diagnosis.margin);
@@ -36,15 +33,13 @@ void members(Io& io, T& diagnosis) {
     io("made_at", diagnosis.made_at);
 }
 
-template <class Io, Is<Plan::Alternative> T>
-void members(Io& io, T& alternative) {
+template <class Io, Is<Plan::Alternative> T> void members(Io& io, T& alternative) {
     io("workflow", alternative.workflow);
     io("rank_score", alternative.rank_score);
     io("why_not", alternative.why_not);
 }
 
-template <class Io, Is<Plan> T>
-void members(Io& io, T& plan) {
+template <class Io, Is<Plan> T> void members(Io& io, T& plan) {
     io("id", plan.id);
     io("workflow", plan.workflow);
     io("version", plan.version);
@@ -60,15 +55,13 @@ void members(Io& io, T& plan) {
     io("hash", plan.hash);
 }
 
-template <class Io, Is<StoryEntry> T>
-void members(Io& io, T& entry) {
+template <class Io, Is<StoryEntry> T> void members(Io& io, T& entry) {
     io("at", entry.at);
     io("kind", entry.kind);
     io("text", entry.text);
 }
 
-template <class Io, Is<Incident> T>
-void members(Io& io, T& incident) {
+template <class Io, Is<Incident> T> void members(Io& io, T& incident) {
     io("id", incident.id);
     io("cluster", incident.cluster);
     io("environment", incident.environment);

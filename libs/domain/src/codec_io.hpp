@@ -24,8 +24,7 @@ template <class T, class U>
 concept Is = std::same_as<std::remove_const_t<T>, U>;
 
 /// Types with a public codec of their own.
-template <class T>
-inline constexpr bool is_document = false;
+template <class T> inline constexpr bool is_document = false;
 template <> inline constexpr bool is_document<ObjectRef> = true;
 template <> inline constexpr bool is_document<Signal> = true;
 template <> inline constexpr bool is_document<Diagnosis> = true;
@@ -36,12 +35,8 @@ class Writer {
 public:
     explicit Writer(json::Object& out) : out_(out) {}
 
-    template <class T>
-    void operator()(std::string_view name, const T& value) {
-        out_[name] = write(value);
-    }
-    template <class T>
-    void operator()(std::string_view name, const std::optional<T>& value) {
+    template <class T> void operator()(std::string_view name, const T& value) { out_[name] = write(value); }
+    template <class T> void operator()(std::string_view name, const std::optional<T>& value) {
         if (value) out_[name] = write(*value);
     }
     /// The epoch is "not set", as null is.
@@ -63,18 +58,14 @@ public:
     static json::Value write(const ObjectKey& key) { return json::Value(key.str()); }
     static json::Value write(const json::Object& object) { return object; }
     static json::Value write(const json::Value& value) { return value; }
-    template <class Tag>
-    static json::Value write(const StrongId<Tag>& id) {
-        return json::Value(id.str());
-    }
+    template <class Tag> static json::Value write(const StrongId<Tag>& id) { return json::Value(id.str()); }
     template <class E>
         requires std::is_enum_v<E>
     static json::Value write(E value) {
         const std::string_view name = to_string(value);
         return json::Value(boost::json::string_view(name.data(), name.size()));
     }
-    template <class T>
-    static json::Value write(const std::vector<T>& list) {
+    template <class T> static json::Value write(const std::vector<T>& list) {
         json::Array out;
         out.reserve(list.size());
         for (const auto& each : list) out.push_back(write(each));
@@ -97,8 +88,7 @@ public:
     }
 
 private:
-    template <class Map>
-    static json::Value write_map(const Map& map) {
+    template <class Map> static json::Value write_map(const Map& map) {
         json::Object out;
         for (const auto& [key, value] : map) out[key] = value;
         return out;
@@ -111,8 +101,7 @@ class Reader {
 public:
     explicit Reader(const json::Object& in) : in_(in) {}
 
-    template <class T>
-    void operator()(std::string_view name, T& value) {
+    template <class T> void operator()(std::string_view name, T& value) {
         if (error_) return;
         const auto* found = in_.if_contains(boost::json::string_view(name.data(), name.size()));
         if (found == nullptr || found->is_null()) return;
@@ -191,8 +180,7 @@ public:
         out = in;
         return {};
     }
-    template <class Tag>
-    static Result<> read(const json::Value& in, StrongId<Tag>& out) {
+    template <class Tag> static Result<> read(const json::Value& in, StrongId<Tag>& out) {
         std::string text;
         KN_CHECK(read(in, text));
         out = StrongId<Tag>(std::move(text));
@@ -208,15 +196,13 @@ public:
         out = *value;
         return {};
     }
-    template <class T>
-    static Result<> read(const json::Value& in, std::optional<T>& out) {
+    template <class T> static Result<> read(const json::Value& in, std::optional<T>& out) {
         T value{};
         KN_CHECK(read(in, value));
         out = std::move(value);
         return {};
     }
-    template <class T>
-    static Result<> read(const json::Value& in, std::vector<T>& out) {
+    template <class T> static Result<> read(const json::Value& in, std::vector<T>& out) {
         const auto* array = in.if_array();
         if (array == nullptr) return wrong("a list");
         out.clear();
@@ -255,8 +241,7 @@ public:
     }
 
 private:
-    template <class Put>
-    static Result<> read_map(const json::Value& in, Put put) {
+    template <class Put> static Result<> read_map(const json::Value& in, Put put) {
         const auto* object = in.if_object();
         if (object == nullptr) return wrong("an object");
         for (const auto& [key, each] : *object) {
@@ -275,16 +260,14 @@ private:
     std::optional<Error> error_;
 };
 
-template <class T>
-json::Value encode(const T& value) {
+template <class T> json::Value encode(const T& value) {
     json::Object out;
     Writer io(out);
     members(io, value);
     return out;
 }
 
-template <class T>
-Result<T> decode(const json::Value& in, std::string_view what) {
+template <class T> Result<T> decode(const json::Value& in, std::string_view what) {
     const auto* object = in.if_object();
     if (object == nullptr) return fail(ErrorCode::invalid_argument, std::string(what) + " must be an object");
     T out{};
@@ -297,7 +280,6 @@ Result<T> decode(const json::Value& in, std::string_view what) {
 }  // namespace kn::codec
 
 /// Defines both directions of a public codec over members().
-#define KN_DOCUMENT(T, what)                                                          \
-    json::Value to_json(const T& value) { return codec::encode(value); }              \
-    template <>                                                                       \
-    Result<T> from_json(const json::Value& value) { return codec::decode<T>(value, what); }
+#define KN_DOCUMENT(T, what)                                             \
+    json::Value to_json(const T& value) { return codec::encode(value); } \
+    template <> Result<T> from_json(const json::Value& value) { return codec::decode<T>(value, what); }

@@ -4,8 +4,7 @@ namespace kn {
 
 using codec::Is;
 
-template <class Io, Is<AuditRecord> T>
-void members(Io& io, T& record) {
+template <class Io, Is<AuditRecord> T> void members(Io& io, T& record) {
     io("cluster", record.cluster);
     io("seq", record.seq);
     io("at", record.at);
@@ -18,16 +17,14 @@ void members(Io& io, T& record) {
     io("hash", record.hash);
 }
 
-template <class Io, Is<Approval::Vote> T>
-void members(Io& io, T& vote) {
+template <class Io, Is<Approval::Vote> T> void members(Io& io, T& vote) {
     io("by", vote.by);
     io("granted", vote.granted);
     io("comment", vote.comment);
     io("at", vote.at);
 }
 
-template <class Io, Is<Approval> T>
-void members(Io& io, T& approval) {
+template <class Io, Is<Approval> T> void members(Io& io, T& approval) {
     io("id", approval.id);
     io("cluster", approval.cluster);
     io("incident", approval.incident);
@@ -43,8 +40,7 @@ void members(Io& io, T& approval) {
     io("expires_at", approval.expires_at);
 }
 
-template <class Io, Is<Assessment> T>
-void members(Io& io, T& assessment) {
+template <class Io, Is<Assessment> T> void members(Io& io, T& assessment) {
     io("id", assessment.id);
     io("cluster", assessment.cluster);
     io("environment", assessment.environment);
@@ -76,8 +72,7 @@ void members(Io& io, T& assessment) {
     io("counted", assessment.counted);
 }
 
-template <class Io, Is<Posterior> T>
-void members(Io& io, T& posterior) {
+template <class Io, Is<Posterior> T> void members(Io& io, T& posterior) {
     io("scope", posterior.scope);
     io("workflow", posterior.workflow);
     io("fault_class", posterior.fault_class);
@@ -88,8 +83,7 @@ void members(Io& io, T& posterior) {
     io("version", posterior.version);
 }
 
-template <class Io, Is<UntreatedSpell> T>
-void members(Io& io, T& spell) {
+template <class Io, Is<UntreatedSpell> T> void members(Io& io, T& spell) {
     io("cluster", spell.cluster);
     io("environment", spell.environment);
     io("fault_class", spell.fault_class);
@@ -98,8 +92,7 @@ void members(Io& io, T& spell) {
     io("healed", spell.healed);
 }
 
-template <class Io, Is<Pause> T>
-void members(Io& io, T& pause) {
+template <class Io, Is<Pause> T> void members(Io& io, T& pause) {
     io("cluster", pause.cluster);
     io("ns", pause.ns);
     io("by", pause.by);
@@ -108,8 +101,7 @@ void members(Io& io, T& pause) {
     io("until", pause.until);
 }
 
-template <class Io, Is<ClusterRecord> T>
-void members(Io& io, T& cluster) {
+template <class Io, Is<ClusterRecord> T> void members(Io& io, T& cluster) {
     io("id", cluster.id);
     io("uid", cluster.uid);
     io("kind", cluster.kind);
@@ -124,8 +116,7 @@ void members(Io& io, T& cluster) {
     io("server_version", cluster.server_version);
 }
 
-template <class Io, Is<ObjectSnapshot> T>
-void members(Io& io, T& snapshot) {
+template <class Io, Is<ObjectSnapshot> T> void members(Io& io, T& snapshot) {
     io("key", snapshot.key);
     io("uid", snapshot.uid);
     io("hash", snapshot.hash);

@@ -4,16 +4,14 @@ namespace kn {
 
 using codec::Is;
 
-template <class Io, Is<ObjectRef> T>
-void members(Io& io, T& ref) {
+template <class Io, Is<ObjectRef> T> void members(Io& io, T& ref) {
     io("key", ref.key);
     io("uid", ref.uid);
     io("resource_version", ref.resource_version);
     io("observed_at", ref.observed_at);
 }
 
-template <class Io, Is<Signal> T>
-void members(Io& io, T& signal) {
+template <class Io, Is<Signal> T> void members(Io& io, T& signal) {
     io("id", signal.id);
     io("cluster", signal.cluster);
     io("key", signal.key);

@@ -6,10 +6,7 @@
 namespace kn {
 namespace {
 
-template <class E>
-bool one_of(E value, std::initializer_list<E> list) {
-    return std::find(list.begin(), list.end(), value) != list.end();
-}
+template <class E> bool one_of(E value, std::initializer_list<E> list) { return std::find(list.begin(), list.end(), value) != list.end(); }
 
 }  // namespace
 

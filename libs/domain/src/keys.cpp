@@ -63,9 +63,12 @@ std::string ObjectKey::str() const {
     out.reserve(cluster.str().size() + ns.size() + kind.size() + group.size() + name.size() + 5);
     append_escaped(out, cluster.str(), {});
     out += '/';
-    if (ns.empty()) out += '_';
-    else if (ns == "_") out += "%5F";
-    else append_escaped(out, ns, {});
+    if (ns.empty())
+        out += '_';
+    else if (ns == "_")
+        out += "%5F";
+    else
+        append_escaped(out, ns, {});
     out += '/';
     append_escaped(out, kind, ".");
     if (!group.empty()) {
@@ -92,7 +95,8 @@ Result<ObjectKey> ObjectKey::parse(std::string_view text) {
     std::string cluster;
     const auto dot = parts[2].find('.');
     const std::string_view group = dot == std::string_view::npos ? std::string_view{} : parts[2].substr(dot + 1);
-    if (!unescape(parts[0], cluster) || !unescape(parts[2].substr(0, dot), key.kind) || !unescape(group, key.group) || !unescape(parts[3], key.name)) {
+    if (!unescape(parts[0], cluster) || !unescape(parts[2].substr(0, dot), key.kind) || !unescape(group, key.group) ||
+        !unescape(parts[3], key.name)) {
         return bad_key(text);
     }
     if (parts[1] != "_" && !unescape(parts[1], key.ns)) return bad_key(text);
@@ -105,21 +109,24 @@ Result<ClusterId> parse_cluster_id(std::string_view text) {
     const bool ok = !text.empty() && text.size() <= 63 && is_label_char(text.front()) && is_label_char(text.back()) &&
                     text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
     if (!ok) {
-        return fail(ErrorCode::invalid_argument, "a cluster id is a DNS label (a-z, 0-9, '-', at most 63 characters), not \"" +
-                                                     std::string(text.substr(0, 80)) + "\"");
+        return fail(ErrorCode::invalid_argument,
+                    "a cluster id is a DNS label (a-z, 0-9, '-', at most 63 characters), not \"" + std::string(text.substr(0, 80)) + "\"");
     }
     return ClusterId(std::string(text));
 }
 
 std::string_view fault_family(std::string_view fault_class) { return fault_class.substr(0, fault_class.find('.')); }
 
-std::string make_signal_key(const ClusterId& cluster, std::string_view source, std::string_view alert_fp, Instant starts_at, std::string_view status) {
+std::string make_signal_key(const ClusterId& cluster, std::string_view source, std::string_view alert_fp, Instant starts_at,
+                            std::string_view status) {
     return hex({cluster.str(), source, alert_fp, std::to_string(to_millis(starts_at)), status});
 }
 
 std::string make_correlation_key(const ObjectKey& target, std::string_view family) { return hex({target.cluster.str(), target.str(), family}); }
 
-std::string make_incident_key(const ObjectKey& target, std::string_view fault_class) { return hex({target.cluster.str(), target.str(), fault_class}); }
+std::string make_incident_key(const ObjectKey& target, std::string_view fault_class) {
+    return hex({target.cluster.str(), target.str(), fault_class});
+}
 
 void tell(Incident& incident, Instant at, std::string kind, std::string text) {
     if (incident.story.size() >= max_story) {

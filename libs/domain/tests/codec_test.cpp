@@ -22,7 +22,8 @@ Signal make_signal(Generator& g) {
 
 Diagnosis make_diagnosis(Generator& g) {
     Diagnosis d{g.word(), g.number(), g.number(), {}, {}, g.time()};
-    for (auto i = g.below(4); i > 0; --i) d.candidates.push_back({g.word(), g.number(), g.flip(), {g.word()}, {}, {g.word(), g.word()}, g.hostile(0)});
+    for (auto i = g.below(4); i > 0; --i)
+        d.candidates.push_back({g.word(), g.number(), g.flip(), {g.word()}, {}, {g.word(), g.word()}, g.hostile(0)});
     for (auto i = g.below(4); i > 0; --i) d.facts.push_back({g.word(), g.value(), g.one<Truth>(), g.word(), g.time(), g.word()});
     return d;
 }
@@ -72,7 +73,8 @@ Step make_step(Generator& g) {
 
 ActionRecord make_action(Generator& g) {
     ActionRecord r;
-    r.id = ActionId(g.word()), r.cluster = ClusterId(g.word()), r.execution = ExecutionId(g.word()), r.incident = g.maybe([&] { return IncidentId(g.word()); });
+    r.id = ActionId(g.word()), r.cluster = ClusterId(g.word()), r.execution = ExecutionId(g.word()),
+    r.incident = g.maybe([&] { return IncidentId(g.word()); });
     r.action = g.word(), r.workflow = g.word(), r.fault_class = g.word(), r.requested_by = g.hostile(0), r.why = g.hostile(0), r.target = g.ref();
     r.params = g.object(), r.pre_image = g.value(), r.post_image = g.value(), r.calls = {g.hostile(0)}, r.outcome = g.word(), r.error = g.hostile(0);
     r.dry_run = g.flip(), r.compensation = g.flip(), r.started_at = g.time(), r.finished_at = g.maybe([&] { return g.time(); });
@@ -80,7 +82,15 @@ ActionRecord make_action(Generator& g) {
 }
 
 AuditRecord make_audit(Generator& g) {
-    return {ClusterId(g.word()), static_cast<std::int64_t>(g.below(99)), g.time(), g.hostile(0), g.word(), g.hostile(0), g.hostile(0), g.object(), g.word(),
+    return {ClusterId(g.word()),
+            static_cast<std::int64_t>(g.below(99)),
+            g.time(),
+            g.hostile(0),
+            g.word(),
+            g.hostile(0),
+            g.hostile(0),
+            g.object(),
+            g.word(),
             g.word()};
 }
 
@@ -96,7 +106,8 @@ Assessment make_assessment(Generator& g) {
     Assessment a;
     a.id = AssessmentId(g.word()), a.cluster = ClusterId(g.word()), a.environment = g.one<Environment>(), a.execution = ExecutionId(g.word());
     a.incident = g.maybe([&] { return IncidentId(g.word()); }), a.incident_key = g.word(), a.workflow = g.word(), a.fault_class = g.word();
-    a.target = g.key(), a.stage = g.one<AssessmentStage>(), a.action_at = g.time(), a.due_at = g.time(), a.done_at = g.maybe([&] { return g.time(); });
+    a.target = g.key(), a.stage = g.one<AssessmentStage>(), a.action_at = g.time(), a.due_at = g.time(),
+    a.done_at = g.maybe([&] { return g.time(); });
     a.resolved = g.one<Truth>(), a.came_back = g.one<Truth>(), a.side_effects = g.one<Truth>(), a.drift = g.one<Truth>();
     a.metric = g.maybe([&] { return g.number(); }), a.score = g.maybe([&] { return g.number(); }), a.confidence = g.number();
     a.would_have_healed = g.maybe([&] { return g.number(); }), a.uplift = g.maybe([&] { return g.number(); }), a.attributable = g.flip();
@@ -112,12 +123,16 @@ UntreatedSpell make_spell(Generator& g) {
     return {ClusterId(g.word()), g.one<Environment>(), g.word(), Duration{static_cast<std::int64_t>(g.below(99999))}, 5s, g.flip()};
 }
 
-Pause make_pause(Generator& g) { return {ClusterId("_fleet"), g.word(), g.hostile(0), g.hostile(0), g.time(), g.maybe([&] { return g.time(); })}; }
+Pause make_pause(Generator& g) {
+    return {ClusterId("_fleet"), g.word(), g.hostile(0), g.hostile(0), g.time(), g.maybe([&] { return g.time(); })};
+}
 
 ClusterRecord make_cluster(Generator& g) {
     ClusterRecord c;
-    c.id = ClusterId(g.word()), c.uid = g.word(), c.kind = g.word(), c.environment = g.one<Environment>(), c.labels = {{g.word() + "1", g.hostile(0)}};
-    c.admin = g.one<AdminState>(), c.mode = g.one<Mode>(), c.verdict = g.one<ClusterVerdict>(), c.verdict_reason = g.hostile(0), c.verdict_since = g.time();
+    c.id = ClusterId(g.word()), c.uid = g.word(), c.kind = g.word(), c.environment = g.one<Environment>(),
+    c.labels = {{g.word() + "1", g.hostile(0)}};
+    c.admin = g.one<AdminState>(), c.mode = g.one<Mode>(), c.verdict = g.one<ClusterVerdict>(), c.verdict_reason = g.hostile(0),
+    c.verdict_since = g.time();
     c.epoch = static_cast<std::int64_t>(g.below(9)), c.server_version = g.word();
     return c;
 }
@@ -127,8 +142,7 @@ ObjectSnapshot make_snapshot(Generator& g) {
 }
 
 /// Through the JSON tree nothing is lost; the second writing equals the first, so that every field is compared.
-template <class T>
-void round_trip(const T& value) {
+template <class T> void round_trip(const T& value) {
     const json::Value first = to_json(value);
     const auto back = from_json<T>(first);
     ASSERT_TRUE(back) << json::dump(first) << "\n" << back.error().describe();
@@ -162,8 +176,9 @@ TEST(Codec, GivesBackTheSameValueAndNotOnlyTheSameText) {
     for (int i = 0; i < 200; ++i) {
         const Signal s = make_signal(g);
         const Signal b = from_json<Signal>(to_json(s)).value();
-        EXPECT_TRUE(s.id == b.id && s.key == b.key && s.status == b.status && s.starts_at == b.starts_at && s.ends_at == b.ends_at && s.object == b.object &&
-                    s.labels == b.labels && s.annotations == b.annotations && s.incident == b.incident && s.count == b.count && s.last_seen == b.last_seen);
+        EXPECT_TRUE(s.id == b.id && s.key == b.key && s.status == b.status && s.starts_at == b.starts_at && s.ends_at == b.ends_at &&
+                    s.object == b.object && s.labels == b.labels && s.annotations == b.annotations && s.incident == b.incident &&
+                    s.count == b.count && s.last_seen == b.last_seen);
         const Incident x = make_incident(g);
         const Incident y = from_json<Incident>(to_json(x)).value();
         EXPECT_TRUE(x.target == y.target && x.state == y.state && x.hold_until == y.hold_until && x.version == y.version && x.tried == y.tried &&

@@ -39,14 +39,8 @@ public:
     }
     ObjectKey key() { return {ClusterId(word()), flip() ? word() : "", "Deployment", flip() ? "apps" : "", hostile(1)}; }
     ObjectRef ref() { return {key(), word(), word(), time()}; }
-    template <class E>
-    E one() {
-        return EnumNames<E>::entries[below(EnumNames<E>::entries.size())].first;
-    }
-    template <class Make>
-    auto maybe(Make make) -> std::optional<decltype(make())> {
-        return flip() ? std::optional(make()) : std::nullopt;
-    }
+    template <class E> E one() { return EnumNames<E>::entries[below(EnumNames<E>::entries.size())].first; }
+    template <class Make> auto maybe(Make make) -> std::optional<decltype(make())> { return flip() ? std::optional(make()) : std::nullopt; }
     json::Value value(int depth = 0) {
         switch (below(depth > 2 ? 4 : 6)) {
             case 0: return static_cast<std::int64_t>(below(1'000'000));

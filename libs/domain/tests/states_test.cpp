@@ -8,12 +8,10 @@
 namespace kn {
 namespace {
 
-template <class E>
-using Table = std::map<E, std::set<E>>;
+template <class E> using Table = std::map<E, std::set<E>>;
 
 /// Every pair of states is legal exactly when the table says so (or when nothing changes).
-template <class E>
-void expect_exactly(const Table<E>& table) {
+template <class E> void expect_exactly(const Table<E>& table) {
     for (const auto& [from, from_name] : EnumNames<E>::entries) {
         for (const auto& [to, to_name] : EnumNames<E>::entries) {
             const auto row = table.find(from);

@@ -70,7 +70,8 @@ Progress WorkflowMachine::State::run_action(const StepSpec& spec, Step& row, con
 
 Progress WorkflowMachine::State::prepare_action(const StepSpec& spec, Step& row, const Scope& scope) {
     const auto* action = specs(spec.action);
-    if (action == nullptr) return fail_step(spec, row, scope, {.code = ErrorCode::unimplemented, .message = "the action " + spec.action + " is not available"});
+    if (action == nullptr)
+        return fail_step(spec, row, scope, {.code = ErrorCode::unimplemented, .message = "the action " + spec.action + " is not available"});
     if (row.attempt == 1) {
         const auto params = expand(json::Value(spec.with), scope, row.path);
         if (!params) {
@@ -141,7 +142,7 @@ void WorkflowMachine::State::on_executed(const Executed& event) {
         const Instant limit = spec != nullptr && spec->on_error == "wait" ? Instant::max() : total_limit(row);
         if (now < limit) {
             known.not_before = now + std::max<Duration>(error.retry_after.value_or(Duration{5s}), 1s);
-            row.error = error.message;   // the state stays: a call that was read back as never made is in flight for good
+            row.error = error.message;  // the state stays: a call that was read back as never made is in flight for good
             touch(row);
             return;
         }
@@ -179,7 +180,9 @@ void WorkflowMachine::State::on_read_back(const ReadBack& event) {
     }
     if (now >= row.due_at.value_or(now)) {
         // Nobody knows whether it happened: a person has to look. Code internal, so that it is not tried again.
-        return fail_attempt(row, {.code = ErrorCode::internal, .message = "nobody can tell whether the call took effect: " + row.error, .reason = "ambiguous"}, "ambiguous");
+        return fail_attempt(
+            row, {.code = ErrorCode::internal, .message = "nobody can tell whether the call took effect: " + row.error, .reason = "ambiguous"},
+            "ambiguous");
     }
     known.not_before = now + poll_delay(++known.polls);
     wake(known.not_before);
@@ -211,7 +214,8 @@ void WorkflowMachine::State::succeed_action(Step& row, ports::ActionOutcome outc
     }
     if (execution.dry_run || action == nullptr) return;
     Step check;
-    check.execution = execution.id, check.path = row.path + std::string(verify_suffix), check.id = row.id, check.kind = "verify", check.action = row.action;
+    check.execution = execution.id, check.path = row.path + std::string(verify_suffix), check.id = row.id, check.kind = "verify",
+    check.action = row.action;
     check.attempt = row.attempt;
     check.state = StepState::waiting;
     check.started_at = now;
@@ -234,7 +238,8 @@ Progress WorkflowMachine::State::verify_action(const StepSpec& spec, Step& row, 
     if (known.calling) return Progress::busy;
     const Instant due = check->due_at.value_or(now);
     if (now >= due && known.polls > 0) {
-        Error error{.code = ErrorCode::deadline_exceeded, .message = "the effect of " + row.action + " did not show within " + format_duration(timeout_of(row))};
+        Error error{.code = ErrorCode::deadline_exceeded,
+                    .message = "the effect of " + row.action + " did not show within " + format_duration(timeout_of(row))};
         if (!check->error.empty()) error.message += ": " + check->error;
         check->error = error.message, check->error_code = to_string(error.code);
         change(*check, StepState::failed);
@@ -292,7 +297,8 @@ void WorkflowMachine::State::fail_attempt(Step& row, const Error& error, std::st
     change(row, StepState::failed);
     if (row.mutating && was_sent && !outcome.empty()) {
         record(row, std::string(outcome), row.error);
-        audit("action." + row.action, object_of(execution, row), row.error, {{"path", row.path}, {"attempt", row.attempt}, {"outcome", std::string(outcome)}});
+        audit("action." + row.action, object_of(execution, row), row.error,
+              {{"path", row.path}, {"attempt", row.attempt}, {"outcome", std::string(outcome)}});
     }
     const StepSpec* spec = spec_of(row);
     const RetryPolicy policy = retry_of(row);
@@ -300,7 +306,8 @@ void WorkflowMachine::State::fail_attempt(Step& row, const Error& error, std::st
     const bool final_step = row.path.starts_with("finally/") || row.path.find("/finally/") != std::string::npos;
     Duration delay = jitter(policy, known.failures);
     if (error.retry_after) delay = std::max(delay, *error.retry_after);
-    const bool again = is_retryable(error.code) && (known.failures < policy.tries || patient) && now + delay < total_limit(row) && (!stopping() || final_step);
+    const bool again =
+        is_retryable(error.code) && (known.failures < policy.tries || patient) && now + delay < total_limit(row) && (!stopping() || final_step);
     if (!again) return;
     Step next;
     next.execution = row.execution, next.path = row.path, next.id = row.id, next.kind = row.kind, next.action = row.action, next.params = row.params;

@@ -146,7 +146,8 @@ Task<Event> EngineDriver::State::do_execute(RunPtr run, Step row) {
     const ports::ActionContext ctx = context(*run, row, deadline);
     if (ctx.client == nullptr) co_return Executed{row.path, row.attempt, fail(no_cluster(ctx)), false};
     if (row.mutating) {
-        const auto allowed = co_await guard.before_write(run->machine.execution(), run->machine.cluster_of(row), action->spec(), false, clock.deadline_in(guard_time));
+        const auto allowed =
+            co_await guard.before_write(run->machine.execution(), run->machine.cluster_of(row), action->spec(), false, clock.deadline_in(guard_time));
         if (!allowed) co_return Executed{row.path, row.attempt, fail(allowed.error()), false};
         // The lease must outlive the decision to write: a worker that lost it may be one of two.
         if (clock.steady() - renewed >= options.lease) {
@@ -186,7 +187,8 @@ Task<Event> EngineDriver::State::do_compensate(RunPtr run, Step row) {
     const Deadline deadline = deadline_at(clock.now() + action->spec().timeout, std::chrono::hours{1});
     const ports::ActionContext ctx = context(*run, row, deadline);
     if (ctx.client == nullptr) co_return Compensated{row.path, row.attempt, fail(no_cluster(ctx)), false};
-    const auto allowed = co_await guard.before_write(run->machine.execution(), run->machine.cluster_of(row), action->spec(), true, clock.deadline_in(guard_time));
+    const auto allowed =
+        co_await guard.before_write(run->machine.execution(), run->machine.cluster_of(row), action->spec(), true, clock.deadline_in(guard_time));
     if (!allowed) co_return Compensated{row.path, row.attempt, fail(allowed.error()), false};
     auto done = co_await async::with_deadline(clock, deadline, action->compensate(ctx));
     if (!done) co_return Compensated{row.path, row.attempt, fail(done.error()), true};

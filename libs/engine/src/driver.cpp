@@ -10,9 +10,23 @@ using namespace std::chrono_literals;
 EngineDriver::EngineDriver(ports::ExecutionStore& store, ports::ActionRegistry& actions, ports::ClusterGateway& clusters, ports::WriteGuard& guard,
                            ports::Notifier& notifier, ports::Wakeups& wakeups, ports::LiveFeed& feed, async::Clock& clock, RandomSource& random,
                            async::Executor executor, EngineOptions options)
-    : state_(new State{.store = store, .actions = actions, .clusters = clusters, .guard = guard, .notifier = notifier, .wakeups = wakeups, .feed = feed,
-                       .clock = clock, .random = random, .executor = executor, .options = std::move(options), .stats = {}, .runs = {}, .renewed = {},
-                       .told_dead = {}, .emptied = {}, .scope = async::TaskScope(executor)}) {
+    : state_(new State{.store = store,
+                       .actions = actions,
+                       .clusters = clusters,
+                       .guard = guard,
+                       .notifier = notifier,
+                       .wakeups = wakeups,
+                       .feed = feed,
+                       .clock = clock,
+                       .random = random,
+                       .executor = executor,
+                       .options = std::move(options),
+                       .stats = {},
+                       .runs = {},
+                       .renewed = {},
+                       .told_dead = {},
+                       .emptied = {},
+                       .scope = async::TaskScope(executor)}) {
     if (state_->options.owner.empty()) state_->options.owner = make_id("eng_", clock.now(), random);
 }
 
@@ -85,12 +99,13 @@ void EngineDriver::State::adopt(ExecutionWithSteps claimed) {
     ++stats.claimed;
     const std::string id = claimed.execution.id.str();
     if (const auto old = runs.find(id); old != runs.end()) drop(old->second, "it was claimed anew");
-    MachineOptions rules{.retry = {.tries = options.tries, .base = options.backoff_base, .cap = options.backoff_cap, .factor = options.backoff_factor},
-                         .schedule_to_start = options.schedule_to_start,
-                         .read_back_limit = options.read_back_limit,
-                         .verify_first = options.verify_first,
-                         .verify_most = options.verify_most,
-                         .compensation_limit = options.compensation_limit};
+    MachineOptions rules{
+        .retry = {.tries = options.tries, .base = options.backoff_base, .cap = options.backoff_cap, .factor = options.backoff_factor},
+        .schedule_to_start = options.schedule_to_start,
+        .read_back_limit = options.read_back_limit,
+        .verify_first = options.verify_first,
+        .verify_most = options.verify_most,
+        .compensation_limit = options.compensation_limit};
     const auto find_spec = [this](std::string_view name) -> const ports::ActionSpec* {
         const auto* action = actions.find(name);
         return action == nullptr ? nullptr : &action->spec();
@@ -120,7 +135,8 @@ Task<> EngineDriver::State::refuse(Execution execution, Error error) {
     execution.updated_at = clock.now();
     execution.lease_until.reset();
     execution.wake_at.reset();
-    ports::ExecutionCommit commit{.execution = execution, .steps = {}, .actions = {}, .audit = {}, .release_locks = true, .cooldowns = {}, .assessment = {}};
+    ports::ExecutionCommit commit{
+        .execution = execution, .steps = {}, .actions = {}, .audit = {}, .release_locks = true, .cooldowns = {}, .assessment = {}};
     const auto stored = co_await store.commit(std::move(commit), store_deadline());
     if (!stored) log::warning("cannot store a refused execution", {{"execution", execution.id.str()}, {"error", stored.error().describe()}});
     wakeups.incidents.notify();
@@ -157,8 +173,10 @@ Task<> EngineDriver::State::renew_loop() {
             for (const auto& [id, run] : before) {
                 const auto now_at = runs.find(id);
                 if (now_at == runs.end() || now_at->second != run) continue;
-                if (ids.contains(id)) run->lease_until = until;
-                else drop(run, "another worker holds it");
+                if (ids.contains(id))
+                    run->lease_until = until;
+                else
+                    drop(run, "another worker holds it");
             }
             continue;
         }
@@ -177,14 +195,15 @@ Task<> EngineDriver::State::dead_letter_loop() {
         for (const Execution& execution : dead ? *dead : std::vector<Execution>{}) {
             if (!told_dead.insert(execution.id.str()).second || execution.updated_at < since) continue;
             wakeups.incidents.notify();
-            const auto sent = co_await notifier.send({.kind = "dead_letter",
-                                                      .key = execution.id.str() + "/dead_letter",
-                                                      .cluster = execution.cluster,
-                                                      .ns = execution.plan.target.key.ns,
-                                                      .title = execution.plan.workflow + " on " + execution.plan.target.key.str() + " was taken out of service",
-                                                      .text = "It ended several workers or cannot be read: " + execution.error,
-                                                      .severity = Severity::critical},
-                                                     store_deadline());
+            const auto sent =
+                co_await notifier.send({.kind = "dead_letter",
+                                        .key = execution.id.str() + "/dead_letter",
+                                        .cluster = execution.cluster,
+                                        .ns = execution.plan.target.key.ns,
+                                        .title = execution.plan.workflow + " on " + execution.plan.target.key.str() + " was taken out of service",
+                                        .text = "It ended several workers or cannot be read: " + execution.error,
+                                        .severity = Severity::critical},
+                                       store_deadline());
             if (!sent) log::warning("cannot tell of a dead letter", {{"execution", execution.id.str()}, {"error", sent.error().describe()}});
         }
         co_await async::sleep_for(clock, 30s);

@@ -19,12 +19,12 @@ struct Run {
     std::deque<Event> inbox;
     async::Signal wake;
     Instant lease_until{};
-    int under_way = 0;                   ///< calls that were launched and have not answered
-    bool dropped = false;                ///< the epoch is lost: whatever comes back counts for nothing
-    bool idle = false;                   ///< waits for a timer or a signal
-    bool look = false;                   ///< something may have been sent or cancelled
+    int under_way = 0;     ///< calls that were launched and have not answered
+    bool dropped = false;  ///< the epoch is lost: whatever comes back counts for nothing
+    bool idle = false;     ///< waits for a timer or a signal
+    bool look = false;     ///< something may have been sent or cancelled
     Instant looked_at{};
-    async::TaskScope calls;              ///< last: its tasks use all of the above
+    async::TaskScope calls;  ///< last: its tasks use all of the above
 };
 using RunPtr = std::shared_ptr<Run>;
 
@@ -43,11 +43,11 @@ struct EngineDriver::State {
     EngineStats stats;
     std::map<std::string, RunPtr> runs;  ///< by execution id
     bool started = false, stopping = false, starved = false;
-    int alive = 0;                       ///< coroutines of runs, dropped ones included
-    SteadyTime renewed{};                ///< when the leases were last known to be ours
+    int alive = 0;         ///< coroutines of runs, dropped ones included
+    SteadyTime renewed{};  ///< when the leases were last known to be ours
     std::set<std::string> told_dead;
     async::Signal emptied;
-    async::TaskScope scope;              ///< last
+    async::TaskScope scope;  ///< last
 
     // -- claiming and leases (driver.cpp)
     Task<> claim_loop();

@@ -23,7 +23,8 @@ expr::Environment WorkflowMachine::State::environment(const Scope& scope, const 
     const auto put = [&target](std::string_view name, const std::string& value) {
         if (!target.contains(name)) target[name] = value;
     };
-    put("key", key.str()), put("cluster", key.cluster.str()), put("namespace", key.ns), put("kind", key.kind), put("group", key.group), put("name", key.name);
+    put("key", key.str()), put("cluster", key.cluster.str()), put("namespace", key.ns), put("kind", key.kind), put("group", key.group),
+        put("name", key.name);
     put("uid", execution.plan.target.uid);
     out.roots["target"] = std::move(target);
 
@@ -42,7 +43,8 @@ expr::Environment WorkflowMachine::State::environment(const Scope& scope, const 
         // Of several runs of a step (loops) the latest counts.
         const std::int64_t begun = to_millis(row.started_at.value_or(Instant{}));
         if (before != nullptr && json::int_at(*before, "started").value_or(0) > begun) continue;
-        steps[row.id] = json::Object{{"state", std::string(to_string(row.state))}, {"output", row.output}, {"error", row.error}, {"attempt", row.attempt}, {"started", begun}};
+        steps[row.id] = json::Object{
+            {"state", std::string(to_string(row.state))}, {"output", row.output}, {"error", row.error}, {"attempt", row.attempt}, {"started", begun}};
     }
     out.roots["steps"] = std::move(steps);
     if (!scope.vars.empty()) out.roots["vars"] = scope.vars;

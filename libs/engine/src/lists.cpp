@@ -136,8 +136,10 @@ Progress WorkflowMachine::State::run_branch(const StepSpec& spec, Step& row, con
 Progress WorkflowMachine::State::run_parallel(const StepSpec& spec, Step& row, const Scope& scope, bool stop) {
     if (row.state == StepState::ready) change(row, StepState::waiting);
     std::size_t wanted = spec.branches.size();
-    if (spec.join == "any") wanted = 1;
-    else if (spec.join != "all") std::from_chars(spec.join.data(), spec.join.data() + spec.join.size(), wanted);
+    if (spec.join == "any")
+        wanted = 1;
+    else if (spec.join != "all")
+        std::from_chars(spec.join.data(), spec.join.data() + spec.join.size(), wanted);
 
     std::vector<Progress> each;
     const auto run_all = [&](bool give_up) {
@@ -218,18 +220,22 @@ Progress WorkflowMachine::State::run_loop(const StepSpec& spec, Step& row, const
 
 Progress WorkflowMachine::State::run_subworkflow(const StepSpec& spec, Step& row, const Scope& scope, bool stop) {
     const auto found = subworkflows.find(spec.workflow);
-    if (found == subworkflows.end()) return fail_step(spec, row, scope, {.code = ErrorCode::not_found, .message = "the workflow " + spec.workflow + " is not in the snapshot"});
+    if (found == subworkflows.end())
+        return fail_step(spec, row, scope, {.code = ErrorCode::not_found, .message = "the workflow " + spec.workflow + " is not in the snapshot"});
     const WorkflowDefinition& workflow = found->second;
     if (row.state == StepState::ready) {
         if (stop) return after_inner(spec, row, scope, Progress::done, true);
-        if (std::ranges::count(row.path, '/') > 32) return fail_step(spec, row, scope, {.code = ErrorCode::resource_exhausted, .message = "nested too deeply"});
+        if (std::ranges::count(row.path, '/') > 32)
+            return fail_step(spec, row, scope, {.code = ErrorCode::resource_exhausted, .message = "nested too deeply"});
         const auto params = expand(json::Value(spec.with), scope, row.path);
         if (!params) return fail_step(spec, row, scope, params.error());
         row.params = params->as_object();
         for (const ParamSpec& param : workflow.params) {
             if (row.params.contains(param.name)) continue;
-            if (!param.fallback.is_null()) row.params[param.name] = param.fallback;
-            else if (!param.optional) return fail_step(spec, row, scope, {.code = ErrorCode::invalid_argument, .message = "the parameter " + param.name + " is missing"});
+            if (!param.fallback.is_null())
+                row.params[param.name] = param.fallback;
+            else if (!param.optional)
+                return fail_step(spec, row, scope, {.code = ErrorCode::invalid_argument, .message = "the parameter " + param.name + " is missing"});
         }
         change(row, StepState::waiting);
     }

@@ -33,8 +33,10 @@ Result<> WorkflowMachine::State::load(ExecutionWithSteps stored) {
         }
         if (row.state == StepState::failed) ++known.failures;
         const auto at = rows.find(row.path);
-        if (at == rows.end()) rows.emplace(row.path, std::move(row));
-        else if (at->second.attempt < row.attempt) at->second = std::move(row);
+        if (at == rows.end())
+            rows.emplace(row.path, std::move(row));
+        else if (at->second.attempt < row.attempt)
+            at->second = std::move(row);
     }
     for (const auto& [path, row] : rows) {
         if (row.state == StepState::ready && row.due_at) memory[path].not_before = *row.due_at;
@@ -53,12 +55,18 @@ Effect WorkflowMachine::State::turn(const Event& event, Instant at) {
     std::visit(
         [this](const auto& what) {
             using What = std::decay_t<decltype(what)>;
-            if constexpr (std::is_same_v<What, Prepared>) on_prepared(what);
-            else if constexpr (std::is_same_v<What, Executed>) on_executed(what);
-            else if constexpr (std::is_same_v<What, ReadBack>) on_read_back(what);
-            else if constexpr (std::is_same_v<What, Verified>) on_verified(what);
-            else if constexpr (std::is_same_v<What, Compensated>) on_compensated(what);
-            else if constexpr (std::is_same_v<What, Signals>) signals = what.all;
+            if constexpr (std::is_same_v<What, Prepared>)
+                on_prepared(what);
+            else if constexpr (std::is_same_v<What, Executed>)
+                on_executed(what);
+            else if constexpr (std::is_same_v<What, ReadBack>)
+                on_read_back(what);
+            else if constexpr (std::is_same_v<What, Verified>)
+                on_verified(what);
+            else if constexpr (std::is_same_v<What, Compensated>)
+                on_compensated(what);
+            else if constexpr (std::is_same_v<What, Signals>)
+                signals = what.all;
             else if constexpr (std::is_same_v<What, CancelRequested>) {
                 if (!execution.cancel_requested) {
                     audit("cancel", execution.id.str(), what.by);
@@ -73,8 +81,10 @@ Effect WorkflowMachine::State::turn(const Event& event, Instant at) {
                 if (!answered(what.path, what.attempt, CallKind::notify)) return;
                 Step* row = find(what.path);
                 if (row == nullptr || row->kind != "notify" || row->state != StepState::waiting) return;  // an approval's notice is best effort
-                if (what.result) complete(*row, nullptr);
-                else fail_attempt(*row, what.result.error(), "");
+                if (what.result)
+                    complete(*row, nullptr);
+                else
+                    fail_attempt(*row, what.result.error(), "");
             }
         },
         event);

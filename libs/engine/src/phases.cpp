@@ -28,7 +28,8 @@ void WorkflowMachine::State::advance() {
         dirty_execution = true;
     }
     if (execution.state == ExecutionState::paused) return;  // whoever paused it sets it running again
-    if (execution.state != ExecutionState::running && execution.state != ExecutionState::verifying && execution.state != ExecutionState::compensating) return;
+    if (execution.state != ExecutionState::running && execution.state != ExecutionState::verifying && execution.state != ExecutionState::compensating)
+        return;
 
     if (execution.state != ExecutionState::compensating) {
         const Instant limit = execution.started_at.value_or(now) + definition.timeout;
@@ -116,7 +117,8 @@ void WorkflowMachine::State::run_end() {
         return finish(ExecutionState::cancelled);
     }
     if (execution.cancel_requested) fail_execution("cancelled by " + execution.cancel_by);
-    if (execution.error.empty() && std::ranges::any_of(rows, [&](const auto& entry) { return definition.on_failure == "continue" && failed_hard(entry.second); })) {
+    if (execution.error.empty() &&
+        std::ranges::any_of(rows, [&](const auto& entry) { return definition.on_failure == "continue" && failed_hard(entry.second); })) {
         fail_execution("some steps failed");
     }
     finish(execution.error.empty() ? ExecutionState::succeeded : ExecutionState::failed);
@@ -145,8 +147,10 @@ Progress WorkflowMachine::State::run_finally() {
     std::ranges::sort(inner, [](const Step* a, const Step* b) { return a->path.size() > b->path.size(); });
     Progress all = Progress::done;
     const auto add = [&all](Progress one) {
-        if (one == Progress::busy) all = Progress::busy;
-        else if (one == Progress::failed && all == Progress::done) all = Progress::failed;
+        if (one == Progress::busy)
+            all = Progress::busy;
+        else if (one == Progress::failed && all == Progress::done)
+            all = Progress::failed;
     };
     std::vector<std::pair<std::string, json::Object>> scopes;
     for (const Step* row : inner) scopes.emplace_back(row->path + "/", row->params);

@@ -51,8 +51,10 @@ Task<> EngineDriver::State::run_steps(RunPtr run) {
         }
         if (any) run->idle = false;
         for (const Call& call : now_calls) launch(run, call);
-        if (!run->machine.has_changes()) hold_until.reset();
-        else if (!hold_until) hold_until = clock.now() + options.combine_window;
+        if (!run->machine.has_changes())
+            hold_until.reset();
+        else if (!hold_until)
+            hold_until = clock.now() + options.combine_window;
         const bool waiting_for_reads = run->under_way > 0 && clock.now() < hold_until.value_or(Instant::max());
         if (finished || !durable_calls.empty() || (run->machine.has_changes() && !waiting_for_reads)) {
             const bool stored = co_await commit(run, wake_at, !finished);
@@ -165,9 +167,12 @@ Duration settle_time(const EngineOptions& options, const WorkflowMachine& machin
         if (row.kind != "action" || !row.mutating) continue;
         const std::string_view name = row.action;
         const auto has = [name](std::string_view part) { return name.find(part) != std::string_view::npos; };
-        if (has("node") || has("pvc") || has("volume") || has("gitops") || has("git")) settle = std::max(settle, options.settle_slow);
-        else if (name.starts_with("restart_")) settle = std::max(settle, options.settle_restart);
-        else settle = std::max(settle, options.settle);
+        if (has("node") || has("pvc") || has("volume") || has("gitops") || has("git"))
+            settle = std::max(settle, options.settle_slow);
+        else if (name.starts_with("restart_"))
+            settle = std::max(settle, options.settle_restart);
+        else
+            settle = std::max(settle, options.settle);
     }
     return settle;
 }
@@ -177,13 +182,18 @@ std::optional<ports::Notification> note_of_end(const Execution& execution) {
     using enum ExecutionState;
     if (execution.dry_run || execution.state == cancelled) return std::nullopt;
     const bool good = execution.state == succeeded;
-    return ports::Notification{.kind = good ? "execution_done" : execution.state == compensated ? "execution_compensated" : "execution_failed",
-                               .key = execution.id.str() + "/" + std::string(to_string(execution.state)),
-                               .cluster = execution.cluster,
-                               .ns = execution.plan.target.key.ns,
-                               .title = execution.plan.workflow + " on " + execution.plan.target.key.str() + ": " + std::string(to_string(execution.state)),
-                               .text = execution.error,
-                               .severity = good ? Severity::info : execution.state == compensation_failed ? Severity::critical : Severity::warning};
+    return ports::Notification{
+        .kind = good                             ? "execution_done"
+                : execution.state == compensated ? "execution_compensated"
+                                                 : "execution_failed",
+        .key = execution.id.str() + "/" + std::string(to_string(execution.state)),
+        .cluster = execution.cluster,
+        .ns = execution.plan.target.key.ns,
+        .title = execution.plan.workflow + " on " + execution.plan.target.key.str() + ": " + std::string(to_string(execution.state)),
+        .text = execution.error,
+        .severity = good                                     ? Severity::info
+                    : execution.state == compensation_failed ? Severity::critical
+                                                             : Severity::warning};
 }
 
 }  // namespace
@@ -208,7 +218,8 @@ void EngineDriver::State::finish_commit(ports::ExecutionCommit& commit, const Wo
     assessment.execution = execution.id;
     assessment.incident = execution.incident;
     assessment.incident_key = std::string(json::string_at(json::Value(execution.context), "incident", "incident_key"));
-    if (assessment.incident_key.empty() && execution.incident) assessment.incident_key = make_incident_key(execution.plan.target.key, execution.plan.fault_class);
+    if (assessment.incident_key.empty() && execution.incident)
+        assessment.incident_key = make_incident_key(execution.plan.target.key, execution.plan.fault_class);
     assessment.workflow = execution.plan.workflow;
     assessment.fault_class = execution.plan.fault_class;
     assessment.target = execution.plan.target.key;
@@ -223,7 +234,9 @@ Task<> EngineDriver::State::tell_end(Execution execution) {
     ++stats.finished;
     wakeups.incidents.notify();
     wakeups.assessments.notify();
-    log::info("execution ended", {{"execution", execution.id.str()}, {"workflow", execution.plan.workflow}, {"state", to_string(execution.state)},
+    log::info("execution ended", {{"execution", execution.id.str()},
+                                  {"workflow", execution.plan.workflow},
+                                  {"state", to_string(execution.state)},
                                   {"error", execution.error}});
     // The same message went with the commit: this wakes whoever delivers it, and is all there is where nothing is delivered.
     auto note = note_of_end(execution);

@@ -12,11 +12,11 @@ namespace kn::engine {
 
 /// Where a list of steps runs.
 struct Scope {
-    std::string prefix;                  ///< of paths: "", "verify/", "loop[2]/"
-    std::string home;                    ///< prefix of the nearest workflow: expressions see the steps of that one
+    std::string prefix;  ///< of paths: "", "verify/", "loop[2]/"
+    std::string home;    ///< prefix of the nearest workflow: expressions see the steps of that one
     const WorkflowDefinition* workflow = nullptr;
     json::Object params;
-    json::Object vars;                   ///< item, index
+    json::Object vars;  ///< item, index
 };
 
 enum class Progress : std::uint8_t { busy, done, failed };
@@ -25,11 +25,11 @@ enum class Progress : std::uint8_t { busy, done, failed };
 struct Volatile {
     std::optional<CallKind> calling;
     Instant not_before{};
-    int polls = 0;                       ///< looks so far, for the back-off of looking
-    int failures = 0;                    ///< attempts that failed by themselves
-    Instant first_start{};               ///< of the first attempt
-    bool stored = false;                 ///< the row was handed over for storing at least once
-    std::optional<json::Value> live;     ///< the target as just read, for one evaluation
+    int polls = 0;                    ///< looks so far, for the back-off of looking
+    int failures = 0;                 ///< attempts that failed by themselves
+    Instant first_start{};            ///< of the first attempt
+    bool stored = false;              ///< the row was handed over for storing at least once
+    std::optional<json::Value> live;  ///< the target as just read, for one evaluation
 };
 
 struct WorkflowMachine::State {
@@ -117,14 +117,14 @@ struct WorkflowMachine::State {
     Execution execution;
     WorkflowDefinition definition;
     std::map<std::string, WorkflowDefinition> subworkflows;
-    std::map<std::string, Step, std::less<>> rows;       ///< the newest attempt of every path
+    std::map<std::string, Step, std::less<>> rows;  ///< the newest attempt of every path
     std::map<std::string, Volatile, std::less<>> memory;
     mutable std::map<std::pair<const WorkflowDefinition*, std::string>, const StepSpec*> specs_by_id;
     std::map<std::string, expr::Program> programs;
-    std::map<std::string, ActionRecord> records;         ///< of calls made by this machine
+    std::map<std::string, ActionRecord> records;  ///< of calls made by this machine
     std::vector<std::pair<std::string, json::Value>> signals;
     bool waits_for_signal = false;
-    Instant last_start{};                                ///< starts are told apart even within one millisecond: compensation goes by them
+    Instant last_start{};  ///< starts are told apart even within one millisecond: compensation goes by them
 
     SpecLookup specs;
     RandomSource* random;

@@ -69,13 +69,16 @@ Progress WorkflowMachine::State::run_signal(const StepSpec& spec, Step& row, con
         if (taken-- > 0) continue;
         if (approval && !json::bool_at(payload, "granted").value_or(true)) {
             row.output = payload;
-            return fail_step(spec, row, scope, {.code = ErrorCode::permission_denied, .message = "refused by " + std::string(json::string_at(payload, "by"))});
+            return fail_step(spec, row, scope,
+                             {.code = ErrorCode::permission_denied, .message = "refused by " + std::string(json::string_at(payload, "by"))});
         }
         return complete(row, payload);
     }
     const Instant due = row.due_at.value_or(now);
     if (now >= due) {
-        return fail_step(spec, row, scope, {.code = ErrorCode::deadline_exceeded, .message = approval ? "nobody approved in time" : "the signal " + name + " did not come in time"});
+        return fail_step(
+            spec, row, scope,
+            {.code = ErrorCode::deadline_exceeded, .message = approval ? "nobody approved in time" : "the signal " + name + " did not come in time"});
     }
     waits_for_signal = true;
     wake(due);
@@ -130,19 +133,21 @@ Progress WorkflowMachine::State::run_undo(const StepSpec& spec, Step& row, const
         if (target == nullptr || other.started_at > target->started_at) target = &other;
     }
     if (target == nullptr) {
-        if (row.state == StepState::waiting) return complete(row, nullptr);   // it has been taken back meanwhile
+        if (row.state == StepState::waiting) return complete(row, nullptr);  // it has been taken back meanwhile
         change(row, StepState::skipped);
         return Progress::done;
     }
     if (stop && target->state == StepState::succeeded) return after_inner(spec, row, scope, Progress::done, true);
     if (row.state == StepState::ready) change(row, StepState::waiting);
     if (target->state == StepState::compensation_failed) {
-        return fail_step(spec, row, scope, {.code = ErrorCode::failed_precondition, .message = "step " + target->path + " could not be taken back: " + target->error});
+        return fail_step(spec, row, scope,
+                         {.code = ErrorCode::failed_precondition, .message = "step " + target->path + " could not be taken back: " + target->error});
     }
     const auto back = compensate(*target);
     if (!back) return Progress::busy;
     if (*back) return complete(row, nullptr);
-    return fail_step(spec, row, scope, {.code = ErrorCode::failed_precondition, .message = "step " + target->path + " could not be taken back: " + target->error});
+    return fail_step(spec, row, scope,
+                     {.code = ErrorCode::failed_precondition, .message = "step " + target->path + " could not be taken back: " + target->error});
 }
 
 }  // namespace kn::engine

@@ -44,7 +44,7 @@ struct World {
     std::unique_ptr<async::EventLoop> loop = async::EventLoop::simulated(t0);
     Tables tables;
     FakeCluster cluster;
-    std::vector<std::unique_ptr<Worker>> workers;   // before the loop ends, after it does not run any more
+    std::vector<std::unique_ptr<Worker>> workers;  // before the loop ends, after it does not run any more
 
     Worker& worker(std::string name, std::uint64_t seed = 1, EngineOptions options = {}) {
         workers.push_back(std::make_unique<Worker>(*loop, tables, cluster, std::move(name), seed, std::move(options)));
@@ -56,7 +56,8 @@ struct World {
     }
     const Execution& first() const { return tables.executions.begin()->second.execution; }
     bool all_ended() const {
-        return std::ranges::all_of(tables.executions, [this](const auto& entry) { return is_terminal(entry.second.execution.state) || tables.dead.contains(entry.first); });
+        return std::ranges::all_of(
+            tables.executions, [this](const auto& entry) { return is_terminal(entry.second.execution.state) || tables.dead.contains(entry.first); });
     }
     bool run(Duration limit = std::chrono::hours{2}) {
         const Instant end = loop->clock().now() + limit;
@@ -215,7 +216,7 @@ TEST(EngineDriver, AWorkflowThatKillsItsWorkersIsTakenOut) {
     w.put(make_execution(ten));
     for (int i = 0; i < 6 && !w.all_ended(); ++i) {
         Worker& worker = w.worker("w" + std::to_string(i), static_cast<std::uint64_t>(i));
-        worker.process.kill_at = 6;   // claimed, and dead before the first step ends
+        worker.process.kill_at = 6;  // claimed, and dead before the first step ends
         worker.driver->start();
         w.loop->run_for(40s);
     }
@@ -240,8 +241,10 @@ TEST(EngineDriverCrashes, EveryEffectHappensExactlyOnceWhereverItIsKilled) {
         for (int worker_number = 0; worker_number < 40 && !w.all_ended(); ++worker_number) {
             Worker& worker = w.worker("w" + std::to_string(worker_number), random.next(), {.look_every = 5s});
             // The first kill walks through all points; later ones are anywhere. After a few the worker may live.
-            if (worker_number == 0) worker.process.kill_at = 1 + i / 2 % 90;
-            else if (worker_number < 3) worker.process.kill_at = 8 + static_cast<std::int64_t>(random.next() % 60);
+            if (worker_number == 0)
+                worker.process.kill_at = 1 + i / 2 % 90;
+            else if (worker_number < 3)
+                worker.process.kill_at = 8 + static_cast<std::int64_t>(random.next() % 60);
             worker.driver->start();
             const Instant end = w.loop->clock().now() + 30min;
             w.loop->run_until([&] { return w.all_ended() || worker.process.dead || w.loop->clock().now() > end; }, 30min);
@@ -260,8 +263,8 @@ TEST(EngineDriverCrashes, EveryEffectHappensExactlyOnceWhereverItIsKilled) {
         for (const auto& [value, count] : w.cluster.effects) ASSERT_EQ(count, 1) << value;
     }
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun).count();
-    std::printf("%d runs, %lld kills, up to %lld points in one process, %lld ms\n", runs, static_cast<long long>(kills), static_cast<long long>(longest),
-                static_cast<long long>(took));
+    std::printf("%d runs, %lld kills, up to %lld points in one process, %lld ms\n", runs, static_cast<long long>(kills),
+                static_cast<long long>(longest), static_cast<long long>(took));
     EXPECT_GT(kills, runs / 2);
 }
 

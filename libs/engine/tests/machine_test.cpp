@@ -174,7 +174,8 @@ steps:
     branches: [[{id: left, action: act}, {id: left2, action: act}], [{id: right, action: act}]]
 )");
     EXPECT_EQ(p.play(), succeeded);
-    EXPECT_EQ(p.calls_of("execute"), "choose/many, each[0]/item, each[1]/item, each[2]/item, more[0]/again, more[1]/again, both[0]/left, both[1]/right, both[0]/left2");
+    EXPECT_EQ(p.calls_of("execute"),
+              "choose/many, each[0]/item, each[1]/item, each[2]/item, more[0]/again, more[1]/again, both[0]/left, both[1]/right, both[0]/left2");
     EXPECT_EQ(p.machine().step("each[2]/item")->params.at("value").as_string(), "c-2");
     EXPECT_EQ(p.step("both"), S::succeeded);
 }
@@ -334,8 +335,9 @@ TEST(WorkflowMachine, TheWorkflowsTimeEndsIt) {
 }
 
 TEST(WorkflowMachine, ADryRunChangesNothingAndDoesNotWait) {
-    Player p("steps:\n  - {id: a, action: act}\n  - {id: w, kind: wait, duration: 1h}\n  - {id: b, action: act}\nverify:\n  - {id: v, kind: assert, that: \"false\"}\n", {},
-             [](Execution& execution) { execution.dry_run = true; });
+    Player p(
+        "steps:\n  - {id: a, action: act}\n  - {id: w, kind: wait, duration: 1h}\n  - {id: b, action: act}\nverify:\n  - {id: v, kind: assert, that: \"false\"}\n",
+        {}, [](Execution& execution) { execution.dry_run = true; });
     p.failing["prepare b"] = {error_of(ErrorCode::failed_precondition, "not cordoned")};
     EXPECT_EQ(p.play(), succeeded);
     EXPECT_EQ(p.calls_of("verify"), "");
@@ -370,7 +372,8 @@ subworkflows:
 }
 
 TEST(WorkflowMachine, AssertsAndWorkflowVerificationFailTheRun) {
-    Player p("steps:\n  - {id: a, action: act}\nverify:\n  - {id: v, kind: assert, that: live.ok == true, message: \"${ target.name } is not ok\"}\n");
+    Player p(
+        "steps:\n  - {id: a, action: act}\nverify:\n  - {id: v, kind: assert, that: live.ok == true, message: \"${ target.name } is not ok\"}\n");
     p.live["verify/v"] = {json::Object{{"ok", false}}};
     EXPECT_EQ(p.play(), compensated);
     EXPECT_EQ(p.machine().execution().reason, "verification");
@@ -381,7 +384,8 @@ TEST(WorkflowMachine, HugeOutputsAreDroppedNotStored) {
     Player q("steps:\n  - {id: a, action: act}\n  - {id: b, action: act}\n");
     q.before_answer = [&](const Call& call) {
         if (call.kind == CallKind::execute && call.path == "a") {
-            q.feed(Executed{"a", 1, ports::ActionOutcome{.output = json::Value(std::string(3 << 20, 'x')), .post_image = nullptr, .calls = {}}, true});
+            q.feed(
+                Executed{"a", 1, ports::ActionOutcome{.output = json::Value(std::string(3 << 20, 'x')), .post_image = nullptr, .calls = {}}, true});
         }
     };
     EXPECT_EQ(q.play(), succeeded);
@@ -413,7 +417,8 @@ finally:
             p.before_answer = [&](const Call& call) {
                 const bool kill = !killed && ++calls == kill_at;
                 if (call.kind == CallKind::execute && (!kill || applied)) ++effects[call.path];
-                if (call.kind == CallKind::read_back) p.read_backs[call.path] = {effects[call.path] > 0 ? ports::AppliedCheck::applied : ports::AppliedCheck::not_applied};
+                if (call.kind == CallKind::read_back)
+                    p.read_backs[call.path] = {effects[call.path] > 0 ? ports::AppliedCheck::applied : ports::AppliedCheck::not_applied};
                 if (kill) {
                     killed = true;
                     p.crash();

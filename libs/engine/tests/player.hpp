@@ -47,7 +47,8 @@ inline Execution make_execution(std::string_view steps_yaml, std::string id = {}
     execution.plan.workflow = "w";
     execution.plan.fault_class = "crashloop.bad_rollout";
     execution.plan.target = {.key = {.cluster = execution.cluster, .ns = "shop", .kind = "Deployment", .group = "apps", .name = "cart"}, .uid = "u1"};
-    execution.context = json::parse(R"({"facts": {"yes": true, "no": false, "list": ["a", "b", "c"]}, "incident": {"fault_class": "x"}})")->as_object();
+    execution.context =
+        json::parse(R"({"facts": {"yes": true, "no": false, "list": ["a", "b", "c"]}, "incident": {"fault_class": "x"}})")->as_object();
     execution.state = ExecutionState::queued;
     execution.created_at = t0;
     return execution;
@@ -137,13 +138,14 @@ private:
         if (!made) throw std::runtime_error(made.error().describe());
         machine_.emplace(std::move(*made));
     }
-    template <class T>
-    static std::optional<T> next(std::map<std::string, std::deque<T>>& script, const std::string& name) {
+    template <class T> static std::optional<T> next(std::map<std::string, std::deque<T>>& script, const std::string& name) {
         const auto found = script.find(name);
         if (found == script.end() || found->second.empty()) return std::nullopt;
         T value = found->second.front();
-        if (found->second.size() > 1) found->second.pop_front();
-        else if constexpr (std::is_same_v<T, Error>) found->second.pop_front();
+        if (found->second.size() > 1)
+            found->second.pop_front();
+        else if constexpr (std::is_same_v<T, Error>)
+            found->second.pop_front();
         return value;
     }
     Event answer(const Call& call) {
@@ -152,10 +154,12 @@ private:
         switch (call.kind) {
             case CallKind::prepare:
                 if (error) return Prepared{call.path, call.attempt, fail(*error)};
-                return Prepared{call.path, call.attempt, ports::Prepared{.pre_image = json::Object{{"was", 1}}, .writes = {}, .request_digest = "d", .summary = "s"}};
+                return Prepared{call.path, call.attempt,
+                                ports::Prepared{.pre_image = json::Object{{"was", 1}}, .writes = {}, .request_digest = "d", .summary = "s"}};
             case CallKind::execute:
                 if (error) return Executed{call.path, call.attempt, fail(*error), sent};
-                return Executed{call.path, call.attempt, ports::ActionOutcome{.output = json::Object{{"done", call.path}}, .post_image = 2, .calls = {"PATCH"}}, true};
+                return Executed{call.path, call.attempt,
+                                ports::ActionOutcome{.output = json::Object{{"done", call.path}}, .post_image = 2, .calls = {"PATCH"}}, true};
             case CallKind::read_back:
                 if (error) return ReadBack{call.path, call.attempt, fail(*error)};
                 return ReadBack{call.path, call.attempt, next(read_backs, call.path).value_or(ports::AppliedCheck::applied)};

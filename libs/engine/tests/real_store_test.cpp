@@ -35,22 +35,32 @@ public:
         co_return co_await r_.lock(std::move(cluster), std::move(id), epoch, std::move(keys), until, d);
     }
     Task<Result<ExecutionWithSteps>> get(ExecutionId id, Deadline d) override { co_return co_await r_.get(std::move(id), d); }
-    Task<Result<ports::PageOf<Execution>>> list(ports::ExecutionFilter f, ports::Page page, Deadline d) override { co_return co_await r_.list(std::move(f), std::move(page), d); }
+    Task<Result<ports::PageOf<Execution>>> list(ports::ExecutionFilter f, ports::Page page, Deadline d) override {
+        co_return co_await r_.list(std::move(f), std::move(page), d);
+    }
     Task<Result<std::optional<Instant>>> next_wake(Deadline d) override {
         co_await p_.point();
         co_return co_await r_.next_wake(d);
     }
-    Task<Result<>> request_cancel(ExecutionId id, std::string by, Instant now, Deadline d) override { co_return co_await r_.request_cancel(std::move(id), std::move(by), now, d); }
+    Task<Result<>> request_cancel(ExecutionId id, std::string by, Instant now, Deadline d) override {
+        co_return co_await r_.request_cancel(std::move(id), std::move(by), now, d);
+    }
     Task<Result<>> send_signal(ExecutionId id, std::string name, json::Value payload, Instant now, Deadline d) override {
         co_return co_await r_.send_signal(std::move(id), std::move(name), std::move(payload), now, d);
     }
-    Task<Result<std::vector<std::pair<std::string, json::Value>>>> signals(ExecutionId id, Deadline d) override { co_return co_await r_.signals(std::move(id), d); }
+    Task<Result<std::vector<std::pair<std::string, json::Value>>>> signals(ExecutionId id, Deadline d) override {
+        co_return co_await r_.signals(std::move(id), d);
+    }
     Task<Result<std::vector<Execution>>> dead_letters(Deadline d) override {
         co_await p_.point();
         co_return co_await r_.dead_letters(d);
     }
-    Task<Result<ports::PageOf<ActionRecord>>> actions(ports::ActionFilter f, ports::Page page, Deadline d) override { co_return co_await r_.actions(std::move(f), std::move(page), d); }
-    Task<Result<std::vector<std::pair<std::string, ExecutionId>>>> locks(ClusterId cluster, Deadline d) override { co_return co_await r_.locks(std::move(cluster), d); }
+    Task<Result<ports::PageOf<ActionRecord>>> actions(ports::ActionFilter f, ports::Page page, Deadline d) override {
+        co_return co_await r_.actions(std::move(f), std::move(page), d);
+    }
+    Task<Result<std::vector<std::pair<std::string, ExecutionId>>>> locks(ClusterId cluster, Deadline d) override {
+        co_return co_await r_.locks(std::move(cluster), d);
+    }
     std::string refused;
 
 private:
@@ -65,7 +75,8 @@ struct MortalWorker {
         EngineOptions options;
         options.owner = std::move(name);
         options.look_every = Duration{5'000};
-        driver = std::make_unique<EngineDriver>(store, registry, gateway, guard, notifier, wakeups, feed, loop.clock(), random, loop.executor(), options);
+        driver =
+            std::make_unique<EngineDriver>(store, registry, gateway, guard, notifier, wakeups, feed, loop.clock(), random, loop.executor(), options);
     }
     Process process;
     SeededRandom random;
@@ -107,7 +118,8 @@ TEST(EngineOverSql, EveryEffectHappensExactlyOnceWhereverItIsKilled) {
         FakeCluster cluster;
         cluster.lose_answer = seed % 3 == 0 ? 0.2 : 0;
         const Execution execution = make_execution(workflow);
-        ASSERT_TRUE(loop->block_on(real.start({.execution = execution, .locks = {"eu1/shop/Deployment.apps/cart"}, .locks_until = t0 + 30s}, Deadline::never())));
+        ASSERT_TRUE(loop->block_on(
+            real.start({.execution = execution, .locks = {"eu1/shop/Deployment.apps/cart"}, .locks_until = t0 + 30s}, Deadline::never())));
         std::vector<std::unique_ptr<MortalWorker>> workers;
         Execution last = execution;
         for (int number = 0; number < 30 && !is_terminal(last.state); ++number) {

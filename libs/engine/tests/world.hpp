@@ -36,15 +36,15 @@ struct Tables {
     std::vector<Assessment> assessments;
     std::set<std::string> dead;
     std::map<std::string, int> locks_released;
-    std::set<std::string> held_by_others; ///< objects that another execution has locked
-    std::vector<std::string> broken;      ///< rules that the engine broke
+    std::set<std::string> held_by_others;  ///< objects that another execution has locked
+    std::vector<std::string> broken;       ///< rules that the engine broke
     std::int64_t commits = 0;
 };
 
 class FakeStore final : public ports::ExecutionStore {
 public:
     FakeStore(Tables& tables, Process& process) : t_(tables), p_(process) {}
-    int failures = 0;                      ///< commits that are refused as unavailable first
+    int failures = 0;  ///< commits that are refused as unavailable first
 
     Task<Result<>> start(ports::StartRequest request, Deadline) override {
         t_.executions[request.execution.id.str()] = {.execution = request.execution, .steps = {}};
@@ -108,7 +108,8 @@ public:
         co_await p_.point();
         if (t_.executions[id.str()].execution.epoch != epoch) co_return fail(ErrorCode::aborted, "another epoch");
         for (const auto& key : keys) {
-            if (t_.held_by_others.contains(key)) co_return fail(Error{.code = ErrorCode::failed_precondition, .message = key + " is held", .reason = "busy"});
+            if (t_.held_by_others.contains(key))
+                co_return fail(Error{.code = ErrorCode::failed_precondition, .message = key + " is held", .reason = "busy"});
         }
         co_return Result<>{};
     }
@@ -145,20 +146,28 @@ public:
         for (const auto& id : t_.dead) out.push_back(t_.executions[id].execution);
         co_return out;
     }
-    Task<Result<ports::PageOf<ActionRecord>>> actions(ports::ActionFilter, ports::Page, Deadline) override { co_return ports::PageOf<ActionRecord>{}; }
-    Task<Result<std::vector<std::pair<std::string, ExecutionId>>>> locks(ClusterId, Deadline) override { co_return std::vector<std::pair<std::string, ExecutionId>>{}; }
+    Task<Result<ports::PageOf<ActionRecord>>> actions(ports::ActionFilter, ports::Page, Deadline) override {
+        co_return ports::PageOf<ActionRecord>{};
+    }
+    Task<Result<std::vector<std::pair<std::string, ExecutionId>>>> locks(ClusterId, Deadline) override {
+        co_return std::vector<std::pair<std::string, ExecutionId>>{};
+    }
 
 private:
     void put(std::vector<Step>& steps, const Step& step) {
         const auto at = std::ranges::find_if(steps, [&](const Step& old) { return old.path == step.path && old.attempt == step.attempt; });
         const auto from = at == steps.end() ? StepState::pending : at->state;
-        const bool effect = step.mutating && (step.state == StepState::in_flight || step.state == StepState::ambiguous || step.state == StepState::succeeded);
-        if (effect && (from == StepState::pending || from == StepState::ready)) t_.broken.push_back(step.path + " has an effect without a stored intent");
+        const bool effect =
+            step.mutating && (step.state == StepState::in_flight || step.state == StepState::ambiguous || step.state == StepState::succeeded);
+        if (effect && (from == StepState::pending || from == StepState::ready))
+            t_.broken.push_back(step.path + " has an effect without a stored intent");
         if (from != step.state && !may_reach(from, step.state)) {
             t_.broken.push_back(step.path + ": " + std::string(to_string(from)) + " → " + std::string(to_string(step.state)));
         }
-        if (at == steps.end()) steps.push_back(step);
-        else *at = step;
+        if (at == steps.end())
+            steps.push_back(step);
+        else
+            *at = step;
     }
     Tables& t_;
     Process& p_;
@@ -166,13 +175,13 @@ private:
 
 /// What the cluster has seen.
 struct FakeCluster {
-    std::map<std::string, int> effects;    ///< by "value" parameter of the step
-    std::set<std::string> applied;         ///< action ids
+    std::map<std::string, int> effects;  ///< by "value" parameter of the step
+    std::set<std::string> applied;       ///< action ids
     std::map<std::string, int> undone;
     int prepares = 0, dry_runs = 0, verifies = 0;
-    std::vector<std::string> writes;       ///< beyond the target, of every action
-    double lose_answer = 0, refuse = 0;    ///< shares of calls
-    int not_yet = 0;                       ///< looks of verify() that say so first
+    std::vector<std::string> writes;     ///< beyond the target, of every action
+    double lose_answer = 0, refuse = 0;  ///< shares of calls
+    int not_yet = 0;                     ///< looks of verify() that say so first
 };
 
 class FakeAction final : public ports::Action {
@@ -243,7 +252,9 @@ class FakeGateway final : public ports::ClusterGateway {
 public:
     explicit FakeGateway(async::Clock& clock) : client_(std::make_shared<kube::Client>(nullptr, clock)) {}
     [[nodiscard]] std::vector<ClusterRecord> clusters() const override { return {}; }
-    [[nodiscard]] std::optional<ClusterRecord> cluster(const ClusterId& id) const override { return ClusterRecord{.id = id, .environment = Environment::dev}; }
+    [[nodiscard]] std::optional<ClusterRecord> cluster(const ClusterId& id) const override {
+        return ClusterRecord{.id = id, .environment = Environment::dev};
+    }
     std::shared_ptr<kube::Client> client(const ClusterId&) override { return client_; }
     std::shared_ptr<const kube::ObjectCache> cache(const ClusterId&, const kube::Resource&) override { return nullptr; }
     std::optional<ObjectRef> tombstone(const ClusterId&, std::string_view, std::string_view, std::string_view) override { return std::nullopt; }
@@ -289,7 +300,8 @@ struct Worker {
         process.clock = &loop.clock();
         options.owner = name;
         process.owner = std::move(name);
-        driver = std::make_unique<EngineDriver>(store, registry, gateway, guard, notifier, wakeups, feed, loop.clock(), random, loop.executor(), std::move(options));
+        driver = std::make_unique<EngineDriver>(store, registry, gateway, guard, notifier, wakeups, feed, loop.clock(), random, loop.executor(),
+                                                std::move(options));
     }
     Process process;
     SeededRandom random;

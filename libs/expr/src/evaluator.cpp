@@ -54,16 +54,26 @@ Result<Held> Evaluator::run(NodeId id) {
             if (!value) return is_unknown(condition) ? condition : Held(Unknown{node.kids[0]});
             return run(*value ? node.kids[1] : node.kids[2]);
         }
-        case Op::equal: case Op::differs: return equality(id);
-        case Op::less: case Op::less_equal: case Op::greater: case Op::greater_equal: return compare(id);
+        case Op::equal:
+        case Op::differs: return equality(id);
+        case Op::less:
+        case Op::less_equal:
+        case Op::greater:
+        case Op::greater_equal: return compare(id);
         case Op::in: {
             KN_TRY(const Held item, run(node.kids[0]));
             KN_TRY(const Held container, run(node.kids[1]));
             return contained(id, item, container);
         }
         case Op::matches: return matches(id);
-        case Op::add: case Op::subtract: case Op::multiply: case Op::divide: return arithmetic(id);
-        case Op::all: case Op::exists: case Op::transform: case Op::filter: return macro(id);
+        case Op::add:
+        case Op::subtract:
+        case Op::multiply:
+        case Op::divide: return arithmetic(id);
+        case Op::all:
+        case Op::exists:
+        case Op::transform:
+        case Op::filter: return macro(id);
         case Op::call: return call(id);
     }
     return wrong(id, "unknown operation");
@@ -330,7 +340,8 @@ Result<Held> Evaluator::arithmetic(NodeId id) {
                 if (const auto from = time_of(a)) return or_unknown(checked_add(from->time_since_epoch(), -tb->time_since_epoch()));
             }
         } else if (da != nullptr || db != nullptr) {
-            if (const auto left = duration_of(a), right = duration_of(b); left && right) return or_unknown(checked_add(*left, plus ? *right : -*right));
+            if (const auto left = duration_of(a), right = duration_of(b); left && right)
+                return or_unknown(checked_add(*left, plus ? *right : -*right));
         } else if (plus) {
             return add(id, a, b);
         }

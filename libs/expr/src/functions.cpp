@@ -99,7 +99,8 @@ Result<Held> Evaluator::call(NodeId id) {
     const Node& node = at(id);
     switch (node.function) {
         case Function::coalesce: return coalesce(id);
-        case Function::min: case Function::max: return extreme(id);
+        case Function::min:
+        case Function::max: return extreme(id);
         case Function::known: {
             KN_TRY(const Held value, run(node.kids[0]));
             return Held(json::Value(!is_unknown(value) && !is_null(value)));

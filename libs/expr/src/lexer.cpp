@@ -77,7 +77,10 @@ Result<Token> Lexer::quoted(char quote) {
             case 'n': token.text += '\n'; break;
             case 't': token.text += '\t'; break;
             case 'r': token.text += '\r'; break;
-            case '\\': case '"': case '\'': case '/': token.text += escaped; break;
+            case '\\':
+            case '"':
+            case '\'':
+            case '/': token.text += escaped; break;
             case 'u': {
                 std::uint32_t code = 0;
                 const char* first = text_.data() + at_;
@@ -104,8 +107,8 @@ Result<Token> Lexer::number() {
     while (at_ < text_.size()) {
         const char c = text_[at_];
         const bool fraction = c == '.' && at_ + 1 < text_.size() && is_digit(text_[at_ + 1]);
-        const bool exponent_sign = (c == '+' || c == '-') && (text_[at_ - 1] == 'e' || text_[at_ - 1] == 'E') && at_ + 1 < text_.size() &&
-                                   is_digit(text_[at_ + 1]);
+        const bool exponent_sign =
+            (c == '+' || c == '-') && (text_[at_ - 1] == 'e' || text_[at_ - 1] == 'E') && at_ + 1 < text_.size() && is_digit(text_[at_ + 1]);
         if (!is_digit(c) && !is_letter(c) && !fraction && !exponent_sign) break;
         ++at_;
     }
@@ -129,8 +132,10 @@ Result<Token> Lexer::number() {
     if (!percent && (digits.ends_with("Ki") || digits.ends_with("Mi") || digits.ends_with("Gi") || digits.ends_with("Ti"))) {
         if (const auto quantity = parse_quantity(digits)) {
             const double value = *quantity;
-            if (std::trunc(value) == value && std::abs(value) < 9e15) token.number = static_cast<std::int64_t>(value);
-            else token.number = value;
+            if (std::trunc(value) == value && std::abs(value) < 9e15)
+                token.number = static_cast<std::int64_t>(value);
+            else
+                token.number = value;
             return token;
         }
     }

@@ -12,8 +12,8 @@ namespace kn::expr {
 
 struct Token {
     enum class Kind : std::uint8_t { end, name, text, number, duration, sign } kind = Kind::end;
-    std::string_view source;                ///< as written
-    std::string text;                       ///< of a string, escapes resolved
+    std::string_view source;  ///< as written
+    std::string text;         ///< of a string, escapes resolved
     json::Value number;
     Duration duration{0};
     std::size_t at = 0;

@@ -34,7 +34,7 @@ struct Signature {
     std::string_view name;
     Function function;
     std::size_t least, most;
-    std::array<Type, 2> wants;     ///< of the first two arguments; any = not told before evaluation
+    std::array<Type, 2> wants;  ///< of the first two arguments; any = not told before evaluation
     Type gives;
 };
 constexpr std::array<Signature, 18> signatures{{
@@ -88,8 +88,9 @@ private:
     Result<> expect(std::string_view sign) {
         KN_TRY(const bool taken, take(sign));
         if (!taken) {
-            return error_at(token_.at, "expected `" + std::string(sign) + "`" +
-                                           (token_.kind == Token::Kind::end ? " before the end" : " instead of `" + std::string(token_.source) + "`"));
+            return error_at(token_.at,
+                            "expected `" + std::string(sign) + "`" +
+                                (token_.kind == Token::Kind::end ? " before the end" : " instead of `" + std::string(token_.source) + "`"));
         }
         return {};
     }
@@ -167,8 +168,8 @@ private:
             std::string_view sign;
             Op op;
         };
-        constexpr std::array<Row, 6> rows{{{"==", Op::equal}, {"!=", Op::differs}, {"<=", Op::less_equal}, {">=", Op::greater_equal},
-                                           {"<", Op::less}, {">", Op::greater}}};
+        constexpr std::array<Row, 6> rows{
+            {{"==", Op::equal}, {"!=", Op::differs}, {"<=", Op::less_equal}, {">=", Op::greater_equal}, {"<", Op::less}, {">", Op::greater}}};
         for (const Row& row : rows) {
             KN_TRY(const bool taken, take(row.sign));
             if (!taken) continue;
@@ -269,7 +270,8 @@ private:
                 if (!is_amount(at(side).type)) return error_at(at(side).begin, "cannot calculate with a " + std::string(name_of(at(side).type)));
             }
             if (op == Op::multiply && a == Type::duration && b == Type::duration) return error_at(at(right).begin, "cannot multiply durations");
-            if (op == Op::divide && a == Type::number && b == Type::duration) return error_at(at(right).begin, "cannot divide a number by a duration");
+            if (op == Op::divide && a == Type::number && b == Type::duration)
+                return error_at(at(right).begin, "cannot divide a number by a duration");
             KN_TRY(left, make(op, a == Type::number && b == Type::number ? Type::number : Type::any, begin, {left, right}));
         }
         return left;
@@ -340,8 +342,10 @@ private:
             Op op;
             Type gives;
         };
-        constexpr std::array<Row, 4> macros{{{"all", Op::all, Type::boolean}, {"exists", Op::exists, Type::boolean},
-                                             {"map", Op::transform, Type::list}, {"filter", Op::filter, Type::list}}};
+        constexpr std::array<Row, 4> macros{{{"all", Op::all, Type::boolean},
+                                             {"exists", Op::exists, Type::boolean},
+                                             {"map", Op::transform, Type::list},
+                                             {"filter", Op::filter, Type::list}}};
         for (const Row& row : macros) {
             if (row.name != name) continue;
             const Type over = at(self).type;
@@ -380,7 +384,8 @@ private:
                                                                 : std::to_string(row.least - self) + " to " + std::to_string(row.most - self);
                 return error_at(name_at, std::string(name) + "() wants " + count + " argument" + (count == "1" ? "" : "s"));
             }
-            for (std::size_t i = 0; i < arguments.size() && i < row.wants.size(); ++i) KN_CHECK(want(arguments[i], row.wants[i], std::string(name) + "()"));
+            for (std::size_t i = 0; i < arguments.size() && i < row.wants.size(); ++i)
+                KN_CHECK(want(arguments[i], row.wants[i], std::string(name) + "()"));
             Type gives = row.gives;
             if (row.function == Function::abs) gives = at(arguments[0]).type;
             KN_TRY(const NodeId id, make(Op::call, gives, begin, std::move(arguments)));

@@ -13,8 +13,10 @@ std::size_t closing_brace(std::string_view text, std::size_t from) {
     for (std::size_t i = from; i < text.size(); ++i) {
         const char c = text[i];
         if (quote != 0) {
-            if (c == '\\') ++i;
-            else if (c == quote) quote = 0;
+            if (c == '\\')
+                ++i;
+            else if (c == quote)
+                quote = 0;
         } else if (c == '"' || c == '\'') {
             quote = c;
         } else if (c == '{') {
@@ -65,7 +67,8 @@ Result<json::Value> expand_at(const json::Value& value, const Environment& envir
         const auto answer = evaluate(*compiled, environment, limits);
         if (!answer) return named(answer.error());
         if (!answer->known()) {
-            return fail(Error{.code = ErrorCode::failed_precondition, .message = "`" + answer->unknown + "` is not known", .field = path, .reason = "unknown"});
+            return fail(Error{
+                .code = ErrorCode::failed_precondition, .message = "`" + answer->unknown + "` is not known", .field = path, .reason = "unknown"});
         }
         return *answer->value;
     }

@@ -13,14 +13,38 @@ class Maker {
 public:
     explicit Maker(std::uint64_t seed) : random_(seed) {}
     std::string expression(int depth) {
-        if (depth <= 0) return pick({"1", "0", "2.5", "true", "false", "null", "'a'", "facts.x", "facts.missing", "facts.list", "facts.list[1]", "5m", "now", "[]",
-                                     "facts.map", "10%", "64Mi", "v", "9223372036854775807", "-9223372036854775807", "'5m'", "facts.text"});
+        if (depth <= 0)
+            return pick({"1",
+                         "0",
+                         "2.5",
+                         "true",
+                         "false",
+                         "null",
+                         "'a'",
+                         "facts.x",
+                         "facts.missing",
+                         "facts.list",
+                         "facts.list[1]",
+                         "5m",
+                         "now",
+                         "[]",
+                         "facts.map",
+                         "10%",
+                         "64Mi",
+                         "v",
+                         "9223372036854775807",
+                         "-9223372036854775807",
+                         "'5m'",
+                         "facts.text"});
         const auto inner = [this, depth] { return expression(depth - 1 - static_cast<int>(random_.next() % 2)); };
         switch (random_.next() % 9) {
             case 0: return "!" + inner();
             case 1: return "-" + inner();
-            case 2: case 3: case 4:
-                return "(" + inner() + " " + pick({"+", "-", "*", "/", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in", "matches"}) + " " + inner() + ")";
+            case 2:
+            case 3:
+            case 4:
+                return "(" + inner() + " " + pick({"+", "-", "*", "/", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in", "matches"}) + " " +
+                       inner() + ")";
             case 5: return "(" + inner() + " ? " + inner() + " : " + inner() + ")";
             case 6: return pick({"size", "abs", "known", "age", "duration", "quantity", "timestamp", "min", "coalesce"}) + "(" + inner() + ")";
             case 7: return "(" + inner() + ")." + pick({"all", "exists", "map", "filter"}) + "(v, " + inner() + ")";
@@ -41,7 +65,8 @@ private:
 
 TEST(ExprProperties, NothingThrowsOrRunsAwayWhateverTheText) {
     Environment env;
-    env.roots = json::parse(R"({"facts": {"x": 3, "list": [1, "a", null, [2]], "map": {"k": 1, "v": {"w": 2}}, "text": "some text 5m"}})")->as_object();
+    env.roots =
+        json::parse(R"({"facts": {"x": 3, "list": [1, "a", null, [2]], "map": {"k": 1, "v": {"w": 2}}, "text": "some text 5m"}})")->as_object();
     const std::uint64_t seed = 20260301;
     std::size_t answered = 0, refused = 0;
     for (std::uint64_t i = 0; i < 30'000; ++i) {

@@ -18,7 +18,8 @@ Environment environment() {
         "params": {"factor": 1.5, "wait": "10m", "count": 3, "optional": null},
         "target": {"kind": "Deployment", "name": "cart"},
         "steps": {"roll-back": {"state": "succeeded", "output": {"revision": 4}}}
-    })")->as_object();
+    })")
+                    ->as_object();
     return env;
 }
 
@@ -42,47 +43,110 @@ void check(std::initializer_list<Row> rows) {
 }  // namespace
 
 TEST(Expr, CalculatesWithPrecedenceAndExactIntegers) {
-    check({{"1 + 2 * 3", "7"}, {"(1 + 2) * 3", "9"}, {"7 / 2", "3.5E0"}, {"6 / 2", "3"}, {"-3 + 1", "-2"}, {"- -3", "3"}, {"2 - 3 - 4", "-5"},
-           {"1.5 * 2 == 3", "true"}, {"9223372036854775807 + 0", "9223372036854775807"}, {"9223372036854775807 == 9223372036854775806", "false"},
-           {"1 < 2 && 2 < 3", "true"}, {"!true || true", "true"}, {"1 == 1.0", "true"}, {"true ? 1 : 2", "1"}, {"false ? 1 : true ? 2 : 3", "2"}});
+    check({{"1 + 2 * 3", "7"},
+           {"(1 + 2) * 3", "9"},
+           {"7 / 2", "3.5E0"},
+           {"6 / 2", "3"},
+           {"-3 + 1", "-2"},
+           {"- -3", "3"},
+           {"2 - 3 - 4", "-5"},
+           {"1.5 * 2 == 3", "true"},
+           {"9223372036854775807 + 0", "9223372036854775807"},
+           {"9223372036854775807 == 9223372036854775806", "false"},
+           {"1 < 2 && 2 < 3", "true"},
+           {"!true || true", "true"},
+           {"1 == 1.0", "true"},
+           {"true ? 1 : 2", "1"},
+           {"false ? 1 : true ? 2 : 3", "2"}});
 }
 
 TEST(Expr, UnitsAreNumbersAndDurations) {
-    check({{"1Ki", "1024"}, {"1.5Mi", "1572864"}, {"2Gi == quantity('2Gi')", "true"}, {"50% == 0.5", "true"}, {"5m", "\"5m\""}, {"90s", "\"1m30s\""},
-           {"1h30m - 30m", "\"1h\""}, {"5m * 2", "\"10m\""}, {"1h / 20m == 3", "true"}, {"5m > 299s", "true"}, {"quantity('500m')", "5E-1"},
-           {"params.wait > 5m", "true"}, {"params.wait == 600s", "true"}, {"params.count < 5s", "true"}, {"duration('2h') == 120m", "true"},
-           {"1d == 24h", "true"}, {"500ms < 1s", "true"}});
+    check({{"1Ki", "1024"},
+           {"1.5Mi", "1572864"},
+           {"2Gi == quantity('2Gi')", "true"},
+           {"50% == 0.5", "true"},
+           {"5m", "\"5m\""},
+           {"90s", "\"1m30s\""},
+           {"1h30m - 30m", "\"1h\""},
+           {"5m * 2", "\"10m\""},
+           {"1h / 20m == 3", "true"},
+           {"5m > 299s", "true"},
+           {"quantity('500m')", "5E-1"},
+           {"params.wait > 5m", "true"},
+           {"params.wait == 600s", "true"},
+           {"params.count < 5s", "true"},
+           {"duration('2h') == 120m", "true"},
+           {"1d == 24h", "true"},
+           {"500ms < 1s", "true"}});
 }
 
 TEST(Expr, TimesHaveAges) {
-    check({{"age(facts.rollout.started) == 15m", "true"}, {"now - facts.rollout.started <= 15m", "true"}, {"now - timestamp(facts.rollout.started)", "\"15m\""},
-           {"now + 1h", "\"2026-03-01T13:00:00Z\""}, {"now > facts.rollout.started", "true"}, {"age('nonsense')", "error: invalid_argument"}});
+    check({{"age(facts.rollout.started) == 15m", "true"},
+           {"now - facts.rollout.started <= 15m", "true"},
+           {"now - timestamp(facts.rollout.started)", "\"15m\""},
+           {"now + 1h", "\"2026-03-01T13:00:00Z\""},
+           {"now > facts.rollout.started", "true"},
+           {"age('nonsense')", "error: invalid_argument"}});
 }
 
 TEST(Expr, UnknownSpreadsAndNeverDecidesByItself) {
-    check({{"facts.pod.oom", "unknown: facts.pod.oom"}, {"facts.node.ready == true", "unknown: facts.node.ready"}, {"nothing.at.all > 3", "unknown: nothing.at.all"},
-           {"facts.pod.gone == true", "false"}, {"facts.pod.gone > 3", "unknown: facts.pod.gone"}, {"!facts.pod.oom", "unknown: facts.pod.oom"},
-           {"facts.pod.oom && false", "false"}, {"facts.pod.oom && true", "unknown: facts.pod.oom"}, {"facts.pod.oom || true", "true"},
-           {"facts.pod.oom || false", "unknown: facts.pod.oom"}, {"facts.pod.oom ? 1 : 2", "unknown: facts.pod.oom"}, {"1 / 0", "unknown: 1 / 0"},
-           {"known(facts.pod.oom)", "false"}, {"has(facts.pod.gone)", "false"}, {"known(facts.pod.restarts)", "true"},
-           {"coalesce(facts.pod.oom, params.optional, 3)", "3"}, {"coalesce(facts.pod.oom, null)", "null"}, {"facts.pods[7].name", "unknown: facts.pods[7].name"},
-           {"min(facts.pod.oom, 3)", "unknown: facts.pod.oom"}, {"[1, facts.pod.oom]", "unknown: facts.pod.oom"}, {"max([])", "unknown: max([])"}});
+    check({{"facts.pod.oom", "unknown: facts.pod.oom"},
+           {"facts.node.ready == true", "unknown: facts.node.ready"},
+           {"nothing.at.all > 3", "unknown: nothing.at.all"},
+           {"facts.pod.gone == true", "false"},
+           {"facts.pod.gone > 3", "unknown: facts.pod.gone"},
+           {"!facts.pod.oom", "unknown: facts.pod.oom"},
+           {"facts.pod.oom && false", "false"},
+           {"facts.pod.oom && true", "unknown: facts.pod.oom"},
+           {"facts.pod.oom || true", "true"},
+           {"facts.pod.oom || false", "unknown: facts.pod.oom"},
+           {"facts.pod.oom ? 1 : 2", "unknown: facts.pod.oom"},
+           {"1 / 0", "unknown: 1 / 0"},
+           {"known(facts.pod.oom)", "false"},
+           {"has(facts.pod.gone)", "false"},
+           {"known(facts.pod.restarts)", "true"},
+           {"coalesce(facts.pod.oom, params.optional, 3)", "3"},
+           {"coalesce(facts.pod.oom, null)", "null"},
+           {"facts.pods[7].name", "unknown: facts.pods[7].name"},
+           {"min(facts.pod.oom, 3)", "unknown: facts.pod.oom"},
+           {"[1, facts.pod.oom]", "unknown: facts.pod.oom"},
+           {"max([])", "unknown: max([])"}});
 }
 
 TEST(Expr, StringsListsAndMaps) {
-    check({{"'a' + \"b\"", "\"ab\""}, {"facts.pod.reason matches '^Crash.*Off$'", "true"}, {"matches(target.name, 'art')", "true"}, {"target.name.matches('^x')", "false"},
-           {"'CrashLoopBackOff'.startsWith('Crash') && endsWith(facts.pod.reason, 'Off')", "true"}, {"target.kind in ['Deployment', 'StatefulSet']", "true"},
-           {"'b:2' in facts.rollout.images", "true"}, {"contains(facts.rollout.images, 'c')", "false"}, {"'art' in target", "false"}, {"contains(target.name, 'art')", "true"},
-           {"size(facts.rollout.images) + len('abc') + {'a': 1}.size()", "6"}, {"steps['roll-back'].output.revision - 1", "3"}, {"facts.rollout.images[-1]", "\"b:2\""},
-           {"{'a': [1, 2], b: 'x'}", R"({"a":[1,2],"b":"x"})"}, {"[1, 2] + [3]", "[1,2,3]"}, {"min(3, 1, 2)", "1"}, {"max([2, 9, 4])", "9"}, {"abs(-4)", "4"},
-           {"[1] == [1.0]", "true"}, {"'1' == 1", "false"}, {"'\\u00e9' == 'é'", "true"}});
+    check({{"'a' + \"b\"", "\"ab\""},
+           {"facts.pod.reason matches '^Crash.*Off$'", "true"},
+           {"matches(target.name, 'art')", "true"},
+           {"target.name.matches('^x')", "false"},
+           {"'CrashLoopBackOff'.startsWith('Crash') && endsWith(facts.pod.reason, 'Off')", "true"},
+           {"target.kind in ['Deployment', 'StatefulSet']", "true"},
+           {"'b:2' in facts.rollout.images", "true"},
+           {"contains(facts.rollout.images, 'c')", "false"},
+           {"'art' in target", "false"},
+           {"contains(target.name, 'art')", "true"},
+           {"size(facts.rollout.images) + len('abc') + {'a': 1}.size()", "6"},
+           {"steps['roll-back'].output.revision - 1", "3"},
+           {"facts.rollout.images[-1]", "\"b:2\""},
+           {"{'a': [1, 2], b: 'x'}", R"({"a":[1,2],"b":"x"})"},
+           {"[1, 2] + [3]", "[1,2,3]"},
+           {"min(3, 1, 2)", "1"},
+           {"max([2, 9, 4])", "9"},
+           {"abs(-4)", "4"},
+           {"[1] == [1.0]", "true"},
+           {"'1' == 1", "false"},
+           {"'\\u00e9' == 'é'", "true"}});
 }
 
 TEST(Expr, MacrosAreKleeneToo) {
-    check({{"facts.pods.exists(p, p.ready == false)", "true"}, {"facts.pods.all(p, p.ready)", "false"}, {"facts.pods.all(p, p.name != 'q')", "true"},
-           {"facts.pods.exists(p, p.ready && p.name == 'z')", "unknown: p.ready"}, {"facts.pods.map(p, p.name)", R"(["x","y","z"])"},
-           {"[1,2,3,4].filter(n, n > 2).map(m, m * 10)", "[30,40]"}, {"[[1,2],[3]].map(a, a.map(b, a.size() + b))", "[[3,4],[4]]"},
-           {"target.exists(k, target[k] == 'cart')", "true"}, {"size(facts.pods.filter(p, coalesce(p.ready, false)))", "1"}});
+    check({{"facts.pods.exists(p, p.ready == false)", "true"},
+           {"facts.pods.all(p, p.ready)", "false"},
+           {"facts.pods.all(p, p.name != 'q')", "true"},
+           {"facts.pods.exists(p, p.ready && p.name == 'z')", "unknown: p.ready"},
+           {"facts.pods.map(p, p.name)", R"(["x","y","z"])"},
+           {"[1,2,3,4].filter(n, n > 2).map(m, m * 10)", "[30,40]"},
+           {"[[1,2],[3]].map(a, a.map(b, a.size() + b))", "[[3,4],[4]]"},
+           {"target.exists(k, target[k] == 'cart')", "true"},
+           {"size(facts.pods.filter(p, coalesce(p.ready, false)))", "1"}});
 }
 
 TEST(Expr, NonsenseIsRefusedWithItsByte) {
@@ -105,8 +169,11 @@ TEST(Expr, NonsenseIsRefusedWithItsByte) {
 }
 
 TEST(Expr, WrongValuesAreErrorsNotAnswers) {
-    check({{"facts.pod.reason && true", "error: invalid_argument"}, {"facts.pod.reason > 3", "error: invalid_argument"}, {"target + 1", "error: invalid_argument"},
-           {"size(params.count)", "error: invalid_argument"}, {"facts.pod.ready + 1", "error: invalid_argument"}});
+    check({{"facts.pod.reason && true", "error: invalid_argument"},
+           {"facts.pod.reason > 3", "error: invalid_argument"},
+           {"target + 1", "error: invalid_argument"},
+           {"size(params.count)", "error: invalid_argument"},
+           {"facts.pod.ready + 1", "error: invalid_argument"}});
 }
 
 TEST(Expr, ConditionsAreYesNoOrUnknown) {
@@ -118,7 +185,8 @@ TEST(Expr, ConditionsAreYesNoOrUnknown) {
 }
 
 TEST(Expr, KnowsWhatItReads) {
-    const auto program = compile("facts.a.b > params['x'] && steps['roll-back'].state == 'ok' && facts.list[facts.i] == now && [1].all(v, v > facts.c)");
+    const auto program =
+        compile("facts.a.b > params['x'] && steps['roll-back'].state == 'ok' && facts.list[facts.i] == now && [1].all(v, v > facts.c)");
     ASSERT_TRUE(program) << program.error().describe();
     EXPECT_EQ(program->reads(), (std::vector<std::string>{"facts.a.b", "facts.c", "facts.i", "facts.list", "params.x", "steps.roll-back.state"}));
 }

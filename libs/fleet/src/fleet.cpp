@@ -20,10 +20,12 @@ std::optional<Instant> parse_http_date(std::string_view text) {
     static constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
     char month[4] = {};
     int day = 0, year = 0, hour = 0, minute = 0, second = 0;
-    if (std::sscanf(std::string(text).c_str(), "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, month, &year, &hour, &minute, &second) != 6) return std::nullopt;
+    if (std::sscanf(std::string(text).c_str(), "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, month, &year, &hour, &minute, &second) != 6)
+        return std::nullopt;
     const auto at = months.find(month);
     if (at == std::string_view::npos || at % 3 != 0) return std::nullopt;
-    const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(at / 3 + 1)}, std::chrono::day{static_cast<unsigned>(day)}};
+    const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(at / 3 + 1)},
+                                           std::chrono::day{static_cast<unsigned>(day)}};
     if (!date.ok()) return std::nullopt;
     return std::chrono::sys_days{date} + std::chrono::hours{hour} + std::chrono::minutes{minute} + std::chrono::seconds{second};
 }
@@ -44,8 +46,8 @@ struct Fleet::Member {
     HealthMachine health;
     std::unique_ptr<OwnerLease> owner;
     std::optional<SteadyTime> uid_read_at;
-    std::chrono::seconds clock_skew{0};   ///< the cluster's clock minus ours, as far as its answers tell
-    std::string probe_error;              ///< why the last probe failed: "" after one that did not
+    std::chrono::seconds clock_skew{0};  ///< the cluster's clock minus ours, as far as its answers tell
+    std::string probe_error;             ///< why the last probe failed: "" after one that did not
     bool wrong_cluster = false;
     bool healthy_a_minute_ago = false;
     std::deque<std::pair<SteadyTime, ClusterVerdict>> verdicts;
@@ -58,10 +60,27 @@ struct Fleet::Member {
 
 const std::vector<const kube::Resource*>& Fleet::watched() {
     namespace r = kube::resources;
-    static const std::vector<const kube::Resource*> all{
-        &r::pods, &r::nodes, &r::events, &r::deployments, &r::replica_sets, &r::stateful_sets, &r::daemon_sets, &r::jobs, &r::config_maps, &r::services,
-        &r::endpoint_slices, &r::persistent_volume_claims, &r::storage_classes, &r::horizontal_pod_autoscalers, &r::pod_disruption_budgets,
-        &r::resource_quotas, &r::roles, &r::role_bindings, &r::cluster_roles, &r::cluster_role_bindings, &r::network_policies};
+    static const std::vector<const kube::Resource*> all{&r::pods,
+                                                        &r::nodes,
+                                                        &r::events,
+                                                        &r::deployments,
+                                                        &r::replica_sets,
+                                                        &r::stateful_sets,
+                                                        &r::daemon_sets,
+                                                        &r::jobs,
+                                                        &r::config_maps,
+                                                        &r::services,
+                                                        &r::endpoint_slices,
+                                                        &r::persistent_volume_claims,
+                                                        &r::storage_classes,
+                                                        &r::horizontal_pod_autoscalers,
+                                                        &r::pod_disruption_budgets,
+                                                        &r::resource_quotas,
+                                                        &r::roles,
+                                                        &r::role_bindings,
+                                                        &r::cluster_roles,
+                                                        &r::cluster_role_bindings,
+                                                        &r::network_policies};
     return all;
 }
 
@@ -105,8 +124,8 @@ Result<> Fleet::add(ClusterSource source) {
                           slash == std::string::npos ? std::string{} : owner->api_version.substr(0, slash), owner->name};
             const SteadyTime now = loop_.clock().steady();
             std::erase_if(added.tombstones, [&](const auto& entry) { return entry.second.at + options_.tombstone_age < now; });
-            added.tombstones[kind + "/" + std::string(kube::namespace_of(*object)) + "/" + std::string(kube::name_of(*object))] =
-                {now, ObjectRef{.key = std::move(key), .uid = owner->uid, .observed_at = loop_.clock().now()}};
+            added.tombstones[kind + "/" + std::string(kube::namespace_of(*object)) + "/" + std::string(kube::name_of(*object))] = {
+                now, ObjectRef{.key = std::move(key), .uid = owner->uid, .observed_at = loop_.clock().now()}};
         });
     }
     for (const auto& hook : hooks_) hook(id);
@@ -180,9 +199,12 @@ Task<> Fleet::probe(Member& member) {
             .observe(std::chrono::duration<double>(clock.steady() - began).count());
         if (const auto theirs = answer ? parse_http_date(answer->header("date")) : std::nullopt) {
             member.clock_skew = std::chrono::floor<std::chrono::seconds>(*theirs - clock.now());
-            metrics_.gauge("kubernaut_clock_skew_seconds", "the cluster's clock minus ours", {{"cluster", member.record.id.str()}}).set(static_cast<double>(member.clock_skew.count()));
+            metrics_.gauge("kubernaut_clock_skew_seconds", "the cluster's clock minus ours", {{"cluster", member.record.id.str()}})
+                .set(static_cast<double>(member.clock_skew.count()));
         }
-        member.probe_error = !answer ? answer.error().message : answer->status == 200 ? std::string() : "/readyz answers " + std::to_string(answer->status);
+        member.probe_error = !answer                 ? answer.error().message
+                             : answer->status == 200 ? std::string()
+                                                     : "/readyz answers " + std::to_string(answer->status);
         if (answer && answer->status == 200) {
             // Who answers matters as much as that somebody answers.
             auto uid = co_await prober.cluster_uid(deadline.earlier(clock.deadline_in(options_.probe_timeout)));
@@ -213,9 +235,9 @@ Task<> Fleet::probe(Member& member) {
 }
 
 void Fleet::set_verdict(Member& member) {
-    const ClusterVerdict verdict = member.wrong_cluster      ? ClusterVerdict::wrong_cluster
-                                   : suspicion_.isolated()   ? ClusterVerdict::isolated_hub
-                                                             : member.health.verdict();
+    const ClusterVerdict verdict = member.wrong_cluster    ? ClusterVerdict::wrong_cluster
+                                   : suspicion_.isolated() ? ClusterVerdict::isolated_hub
+                                                           : member.health.verdict();
     const std::string reason = member.wrong_cluster    ? "another cluster answers at this address"
                                : suspicion_.isolated() ? "this hub is cut off from most clusters"
                                : member.probe_error.empty() || member.health.verdict() == ClusterVerdict::healthy
@@ -225,10 +247,15 @@ void Fleet::set_verdict(Member& member) {
         member.record.verdict_reason = reason;
         return;
     }
-    log::info("cluster verdict", {{"cluster", member.record.id.str()}, {"verdict", to_string(verdict)}, {"was", to_string(member.record.verdict)}, {"reason", reason}});
+    log::info("cluster verdict",
+              {{"cluster", member.record.id.str()}, {"verdict", to_string(verdict)}, {"was", to_string(member.record.verdict)}, {"reason", reason}});
     metrics_.counter("kubernaut_cluster_verdict_changes_total", "changes of verdict", {{"cluster", member.record.id.str()}}).add();
-    metrics_.gauge("kubernaut_cluster_verdict", "1 for the current verdict", {{"cluster", member.record.id.str()}, {"verdict", to_string(member.record.verdict)}}).set(0);
-    metrics_.gauge("kubernaut_cluster_verdict", "1 for the current verdict", {{"cluster", member.record.id.str()}, {"verdict", to_string(verdict)}}).set(1);
+    metrics_
+        .gauge("kubernaut_cluster_verdict", "1 for the current verdict",
+               {{"cluster", member.record.id.str()}, {"verdict", to_string(member.record.verdict)}})
+        .set(0);
+    metrics_.gauge("kubernaut_cluster_verdict", "1 for the current verdict", {{"cluster", member.record.id.str()}, {"verdict", to_string(verdict)}})
+        .set(1);
     member.record.verdict = verdict;
     member.record.verdict_reason = reason;
     member.record.verdict_since = loop_.clock().now();
@@ -259,9 +286,8 @@ Task<> Fleet::look_at_fleet() {
             }
             const bool bad = member->health.verdict() == ClusterVerdict::suspect || member->health.verdict() == ClusterVerdict::lost;
             const bool was_healthy = before == ClusterVerdict::healthy || before == ClusterVerdict::isolated_hub ||
-                                     std::any_of(member->verdicts.begin(), member->verdicts.end(), [&](const auto& v) {
-                                         return v.second == ClusterVerdict::healthy && v.first >= now - 60s;
-                                     });
+                                     std::any_of(member->verdicts.begin(), member->verdicts.end(),
+                                                 [&](const auto& v) { return v.second == ClusterVerdict::healthy && v.first >= now - 60s; });
             if (was_healthy) ++healthy_before;
             if (was_healthy && bad && last_change && *last_change >= now - SuspicionMachine::window) ++turned_bad;
             metrics_.gauge("kubernaut_cluster_verdict_age_seconds", "age of the verdict", {{"cluster", id.str()}})
@@ -271,7 +297,8 @@ Task<> Fleet::look_at_fleet() {
         suspicion_.on_look(healthy_before, turned_bad, now);
         metrics_.gauge("kubernaut_hub_isolated", "1 while this hub distrusts itself").set(suspicion_.isolated() ? 1 : 0);
         if (before != suspicion_.isolated()) {
-            log::warning(suspicion_.isolated() ? "most clusters vanished at once: this hub is cut off, nothing will be changed" : "the hub is connected again");
+            log::warning(suspicion_.isolated() ? "most clusters vanished at once: this hub is cut off, nothing will be changed"
+                                               : "the hub is connected again");
             for (auto& [id, member] : members_) set_verdict(*member);
         }
     }
@@ -334,10 +361,12 @@ Task<Result<>> Fleet::check_fence(const ClusterId& id, Deadline deadline) {
     if (suspicion_.isolated()) co_return refused("hub_isolated", "this hub is cut off from most clusters: nothing is changed anywhere");
     if (member.wrong_cluster) co_return refused("wrong_cluster", "another cluster answers at the address of " + id.str());
     if (member.record.verdict != ClusterVerdict::healthy) {
-        co_return refused("cluster_not_healthy", "cluster " + id.str() + " is " + std::string(to_string(member.record.verdict)) + ": " + member.record.verdict_reason);
+        co_return refused("cluster_not_healthy",
+                          "cluster " + id.str() + " is " + std::string(to_string(member.record.verdict)) + ": " + member.record.verdict_reason);
     }
     if (member.clock_skew > options_.clock_skew || member.clock_skew < -options_.clock_skew) {
-        co_return refused("clock_suspect", "the clock of cluster " + id.str() + " and ours are " + std::to_string(member.clock_skew.count()) + " s apart");
+        co_return refused("clock_suspect",
+                          "the clock of cluster " + id.str() + " and ours are " + std::to_string(member.clock_skew.count()) + " s apart");
     }
     if (options_.owner_lease) KN_CO_CHECK(co_await member.owner->check(deadline));
     if (member.uid_read_at && *member.uid_read_at + options_.fence_age > loop_.clock().steady()) co_return Result<>{};

@@ -7,8 +7,14 @@ namespace kn::fleet {
 
 LaneTransport::LaneTransport(std::shared_ptr<kube::Transport> inner, async::Clock& clock, LaneOptions options, metrics::Registry& metrics,
                              std::string cluster)
-    : inner_(std::move(inner)), clock_(&clock), options_(options), metrics_(metrics), cluster_(std::move(cluster)), slots_(options.concurrency),
-      tokens_(options.burst), filled_at_(clock.steady()) {}
+    : inner_(std::move(inner)),
+      clock_(&clock),
+      options_(options),
+      metrics_(metrics),
+      cluster_(std::move(cluster)),
+      slots_(options.concurrency),
+      tokens_(options.burst),
+      filled_at_(clock.steady()) {}
 
 bool LaneTransport::breaker_open() const { return clock_->steady() < open_until_; }
 
@@ -27,11 +33,16 @@ void LaneTransport::record(bool failed) {
 
 Task<Result<kube::Response>> LaneTransport::send(kube::Request request, Deadline deadline) {
     if (breaker_open()) {
-        co_return fail(Error{.code = ErrorCode::unavailable, .message = "the lane of cluster " + cluster_ + " is resting after many failures",
-                             .reason = "breaker_open", .retry_after = std::chrono::ceil<Duration>(open_until_ - clock_->steady())});
+        co_return fail(Error{.code = ErrorCode::unavailable,
+                             .message = "the lane of cluster " + cluster_ + " is resting after many failures",
+                             .reason = "breaker_open",
+                             .retry_after = std::chrono::ceil<Duration>(open_until_ - clock_->steady())});
     }
     if (waiting_ >= options_.queue) {
-        co_return fail(Error{.code = ErrorCode::resource_exhausted, .message = "the lane of cluster " + cluster_ + " is full", .reason = "lane_full", .retry_after = 1s});
+        co_return fail(Error{.code = ErrorCode::resource_exhausted,
+                             .message = "the lane of cluster " + cluster_ + " is full",
+                             .reason = "lane_full",
+                             .retry_after = 1s});
     }
     ++waiting_;
     const SteadyTime asked = clock_->steady();

@@ -13,18 +13,23 @@ std::unexpected<Error> no_fence(const Error& why) {
     return fail(Error{.code = ErrorCode::failed_precondition,
                       .message = "the Lease kubernaut-system/kubernaut-owner cannot be held (" + why.message +
                                  "): grant get, create and patch of leases in that namespace, and create it, or set fleet.owner_lease: false",
-                      .reason = "no_fence", .retry_after = 10s});
+                      .reason = "no_fence",
+                      .retry_after = 10s});
 }
 
 std::unexpected<Error> other_owner(std::string_view holder) {
-    return fail(Error{.code = ErrorCode::failed_precondition,
-                      .message = "another installation (" + std::string(holder) + ") holds the Lease kubernaut-system/kubernaut-owner of this cluster",
-                      .reason = "other_owner", .retry_after = 5s});
+    return fail(
+        Error{.code = ErrorCode::failed_precondition,
+              .message = "another installation (" + std::string(holder) + ") holds the Lease kubernaut-system/kubernaut-owner of this cluster",
+              .reason = "other_owner",
+              .retry_after = 5s});
 }
 
 json::Object spec_of(const std::string& owner, std::int64_t epoch, Instant now) {
-    return {{"holderIdentity", owner}, {"leaseDurationSeconds", std::chrono::duration_cast<std::chrono::seconds>(OwnerLease::duration).count()},
-            {"renewTime", format_micro_time(now)}, {"leaseTransitions", epoch}};
+    return {{"holderIdentity", owner},
+            {"leaseDurationSeconds", std::chrono::duration_cast<std::chrono::seconds>(OwnerLease::duration).count()},
+            {"renewTime", format_micro_time(now)},
+            {"leaseTransitions", epoch}};
 }
 
 }  // namespace
@@ -38,8 +43,10 @@ void OwnerLease::learn(const json::Value& lease) {
 Task<Result<>> OwnerLease::create(Deadline deadline) {
     json::Object spec = spec_of(owner_, 1, clock_.now());
     spec["acquireTime"] = spec["renewTime"];
-    const json::Value lease = json::Object{{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"},
-                                           {"metadata", json::Object{{"name", lease_name}, {"namespace", lease_namespace}}}, {"spec", std::move(spec)}};
+    const json::Value lease = json::Object{{"apiVersion", "coordination.k8s.io/v1"},
+                                           {"kind", "Lease"},
+                                           {"metadata", json::Object{{"name", lease_name}, {"namespace", lease_namespace}}},
+                                           {"spec", std::move(spec)}};
     auto made = co_await client_->create(kube::resources::leases, lease_namespace, lease, {}, deadline);
     if (!made && made.error().code == ErrorCode::not_found) {
         json::Value ns = json::Object{{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", json::Object{{"name", lease_namespace}}}};
@@ -66,7 +73,8 @@ Task<Result<>> OwnerLease::write(const json::Value& lease, bool take_over, Deadl
     json::Object spec = spec_of(owner_, take_over ? before + 1 : before, clock_.now());
     if (take_over) spec["acquireTime"] = spec["renewTime"];
     json::Value patch = json::Object{{"metadata", json::Object{{"resourceVersion", kube::resource_version_of(lease)}}}, {"spec", std::move(spec)}};
-    auto written = co_await client_->patch(kube::resources::leases, lease_namespace, lease_name, kube::PatchType::merge, std::move(patch), {}, deadline);
+    auto written =
+        co_await client_->patch(kube::resources::leases, lease_namespace, lease_name, kube::PatchType::merge, std::move(patch), {}, deadline);
     if (!written && written.error().code == ErrorCode::aborted) {
         // Somebody wrote it meanwhile: a rival, or our own last life whose renewal was still on its way.
         const auto now = co_await client_->get(kube::resources::leases, lease_namespace, lease_name, deadline);

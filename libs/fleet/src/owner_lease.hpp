@@ -41,9 +41,9 @@ private:
     async::Clock& clock_;
     std::string owner_;
     std::int64_t epoch_ = 0;
-    std::optional<SteadyTime> read_at_;          ///< when it was last seen to be ours
-    std::string others_version_;                 ///< resourceVersion of another holder's Lease ...
-    SteadyTime others_seen_at_{};                ///< ... and since when it has not changed
+    std::optional<SteadyTime> read_at_;  ///< when it was last seen to be ours
+    std::string others_version_;         ///< resourceVersion of another holder's Lease ...
+    SteadyTime others_seen_at_{};        ///< ... and since when it has not changed
 };
 
 }  // namespace kn::fleet

@@ -68,7 +68,8 @@ TEST_F(TwoOwners, TheSameInstallationGoesOnAfterARestart) {
 
 TEST_F(TwoOwners, ALeaseThatSomebodyDeletedIsMadeAnew) {
     ASSERT_TRUE(keep(ours));
-    ASSERT_TRUE(loop->block_on(cluster.client()->remove(kube::resources::leases, "kubernaut-system", "kubernaut-owner", {}, loop->clock().deadline_in(5s))));
+    ASSERT_TRUE(
+        loop->block_on(cluster.client()->remove(kube::resources::leases, "kubernaut-system", "kubernaut-owner", {}, loop->clock().deadline_in(5s))));
     loop->run_for(3s);
     EXPECT_TRUE(check(ours));
 }

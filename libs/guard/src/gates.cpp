@@ -32,9 +32,8 @@ bool is_disruptive(const GateInput& in) {
 
 bool acts_on_node(const GateInput& in) {
     if (in.plan.target.key.kind == "Node") return true;
-    return std::any_of(in.actions.begin(), in.actions.end(), [](const auto* spec) {
-        return spec->name == "cordon_node" || spec->name == "drain_node";
-    });
+    return std::any_of(in.actions.begin(), in.actions.end(),
+                       [](const auto* spec) { return spec->name == "cordon_node" || spec->name == "drain_node"; });
 }
 
 }  // namespace
@@ -53,7 +52,8 @@ Risk effective_risk(const GateInput& in) {
     if (in.plan.target.key.ns == "kube-system") ++levels;
     if (in.plan.p < in.policy.auto_p) ++levels;
     // In production only: elsewhere the first use is how a workflow earns its record.
-    if (in.first_use_in_cluster && in.plan.risk >= Risk::medium && (in.environment == Environment::prod || in.environment == Environment::unknown)) ++levels;
+    if (in.first_use_in_cluster && in.plan.risk >= Risk::medium && (in.environment == Environment::prod || in.environment == Environment::unknown))
+        ++levels;
     return raised(in.plan.risk, levels);
 }
 
@@ -64,17 +64,22 @@ GateVerdict gate_pause(const GateInput& in) {
         const bool fleet = pause.cluster.str() == "_fleet";
         if (!fleet && pause.cluster != in.incident.cluster) continue;
         if (!pause.ns.empty() && pause.ns != in.plan.target.key.ns) continue;
-        const std::string scope = fleet ? "the fleet" : pause.ns.empty() ? "cluster " + pause.cluster.str() : "namespace " + pause.cluster.str() + "/" + pause.ns;
+        const std::string scope = fleet              ? "the fleet"
+                                  : pause.ns.empty() ? "cluster " + pause.cluster.str()
+                                                     : "namespace " + pause.cluster.str() + "/" + pause.ns;
         return hold("pause", "paused", scope + " was paused by " + pause.by + (pause.reason.empty() ? "" : " (" + pause.reason + ")"),
                     std::min(pause.until.value_or(in.now + 30s), in.now + 30s));
     }
     if (in.target_paused_until && *in.target_paused_until > in.now) {
         return hold("pause", "paused", "the object is paused until " + format_rfc3339(*in.target_paused_until), *in.target_paused_until);
     }
-    if (in.cluster.verdict == ClusterVerdict::isolated_hub) return hold("pause", "hub_isolated", "this hub is cut off from most clusters", in.now + 10s);
-    if (in.cluster.verdict == ClusterVerdict::wrong_cluster) return deny("pause", "wrong_cluster", "another cluster answers at this address: " + in.cluster.verdict_reason);
+    if (in.cluster.verdict == ClusterVerdict::isolated_hub)
+        return hold("pause", "hub_isolated", "this hub is cut off from most clusters", in.now + 10s);
+    if (in.cluster.verdict == ClusterVerdict::wrong_cluster)
+        return deny("pause", "wrong_cluster", "another cluster answers at this address: " + in.cluster.verdict_reason);
     if (in.cluster.verdict != ClusterVerdict::healthy) {
-        return hold("pause", "cluster_not_healthy", "the cluster is " + std::string(to_string(in.cluster.verdict)) + ": " + in.cluster.verdict_reason, in.now + 5s);
+        return hold("pause", "cluster_not_healthy", "the cluster is " + std::string(to_string(in.cluster.verdict)) + ": " + in.cluster.verdict_reason,
+                    in.now + 5s);
     }
     return allow("pause");
 }
@@ -120,7 +125,8 @@ GateVerdict gate_unchanged(const GateInput& in) {
     if (!in.target_uid_same) return deny("unchanged", "target_changed", "the target was deleted and made anew since the diagnosis");
     if (in.target_deleting) return deny("unchanged", "target_changed", "the target is being deleted");
     if (in.now - in.evidence_at > in.evidence_limit) {
-        return deny("unchanged", "stale_facts", "the evidence is " + format_duration(std::chrono::floor<std::chrono::seconds>(in.now - in.evidence_at)) + " old");
+        return deny("unchanged", "stale_facts",
+                    "the evidence is " + format_duration(std::chrono::floor<std::chrono::seconds>(in.now - in.evidence_at)) + " old");
     }
     const bool safe = std::all_of(in.actions.begin(), in.actions.end(), [](const auto* spec) { return !spec->mutating || spec->gitops_safe; });
     if (!in.gitops_owner.empty() && !safe) {
@@ -206,10 +212,14 @@ GateVerdict gate_risk(const GateInput& in) {
 GateVerdict gate_budgets(const GateInput& in) {
     if (!is_mutating(in)) return allow("budgets");
     if (in.plan.risk > Risk::none && in.storm) {
-        return hold("budgets", "storm", "a storm is on (" + std::to_string(in.incidents_last_minute) + " new incidents in the last minute): nothing above risk none starts", in.now + 1min);
+        return hold(
+            "budgets", "storm",
+            "a storm is on (" + std::to_string(in.incidents_last_minute) + " new incidents in the last minute): nothing above risk none starts",
+            in.now + 1min);
     }
     if (acts_on_node(in) && in.ready_nodes_ratio < in.policy.min_ready_nodes) {
-        return deny("budgets", "budget_cluster", "only " + std::to_string(static_cast<int>(in.ready_nodes_ratio * 100)) + " % of the nodes are Ready");
+        return deny("budgets", "budget_cluster",
+                    "only " + std::to_string(static_cast<int>(in.ready_nodes_ratio * 100)) + " % of the nodes are Ready");
     }
     const int most = std::max(1, static_cast<int>(std::floor(in.policy.clusters_ratio * in.clusters_total)));
     if (is_disruptive(in) && acts_on_node(in) && in.clusters_busy_now >= most && in.clusters_total > 1) {

@@ -45,7 +45,8 @@ std::vector<const ports::ActionSpec*> actions_of(const WorkflowDefinition& workf
 }
 
 std::string gitops_owner_of(const json::Value& object) {
-    for (const auto key : {"argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id", "kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name"}) {
+    for (const auto key :
+         {"argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id", "kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name"}) {
         if (!kube::label_of(object, key).empty() || !kube::annotation_of(object, key).empty()) return key;
     }
     return {};
@@ -61,14 +62,20 @@ Task<Result<ports::GateReport>> Keeper::before_start(const Incident& incident, c
     if (!input) co_return fail(input.error().with_context("reading what the guardrails need"));
     auto report = ask_gates(*input);
     for (const auto& verdict : report.verdicts) {
-        const char* answer = verdict.answer == GateAnswer::allow ? "allow" : verdict.answer == GateAnswer::deny ? "deny" : verdict.answer == GateAnswer::hold ? "hold" : "ask";
-        metrics_.counter("kubernaut_guard_verdicts_total", "answers of the guardrails",
-                         {{"cluster", incident.cluster.str()}, {"gate", verdict.gate}, {"verdict", answer}, {"reason", verdict.reason}}).add();
+        const char* answer = verdict.answer == GateAnswer::allow  ? "allow"
+                             : verdict.answer == GateAnswer::deny ? "deny"
+                             : verdict.answer == GateAnswer::hold ? "hold"
+                                                                  : "ask";
+        metrics_
+            .counter("kubernaut_guard_verdicts_total", "answers of the guardrails",
+                     {{"cluster", incident.cluster.str()}, {"gate", verdict.gate}, {"verdict", answer}, {"reason", verdict.reason}})
+            .add();
     }
     co_return report;
 }
 
-Task<Result<GateInput>> Keeper::gather(const Incident& incident, const Plan& plan, const WorkflowDefinition& workflow, bool approved, Deadline deadline) {
+Task<Result<GateInput>> Keeper::gather(const Incident& incident, const Plan& plan, const WorkflowDefinition& workflow, bool approved,
+                                       Deadline deadline) {
     GateInput in;
     in.now = clock_.now();
     in.policy = policy_;
@@ -110,7 +117,7 @@ Task<Result<>> Keeper::gather_target(GateInput& in, Deadline deadline) {
     if (in.cluster.verdict != ClusterVerdict::healthy) co_return Result<>{};
     auto target = co_await client->get(*resource, in.plan.target.key.ns, in.plan.target.key.name, deadline);
     if (!target && target.error().code == ErrorCode::not_found) {
-        in.target_exists = in.plan.target.uid.empty();   // a plan for a missing object (restore) has no uid
+        in.target_exists = in.plan.target.uid.empty();  // a plan for a missing object (restore) has no uid
     } else if (!target) {
         co_return fail(target.error());
     } else {
@@ -146,14 +153,16 @@ Task<Result<>> Keeper::gather_permissions(GateInput& in, Deadline deadline) {
             const auto* resource = kube::find_resource(permission.resource);
             if (resource == nullptr) continue;
             const std::string ns = resource->namespaced ? in.plan.target.key.ns : "";
-            const std::string key = in.incident.cluster.str() + " " + permission.verb + " " + permission.resource + "/" + permission.subresource + " " + ns;
+            const std::string key =
+                in.incident.cluster.str() + " " + permission.verb + " " + permission.resource + "/" + permission.subresource + " " + ns;
             auto known = permissions_.find(key);
             if (known == permissions_.end() || known->second.first + permission_age < clock_.steady()) {
                 KN_CO_TRY(const bool allowed, co_await client->can_i(permission.verb, *resource, permission.subresource, ns, "", deadline));
                 known = permissions_.insert_or_assign(key, std::pair(clock_.steady(), allowed)).first;
             }
             if (known->second.second) continue;
-            const std::string text = permission.verb + " " + permission.resource + (permission.subresource.empty() ? "" : "/" + permission.subresource);
+            const std::string text =
+                permission.verb + " " + permission.resource + (permission.subresource.empty() ? "" : "/" + permission.subresource);
             if (std::find(in.forbidden.begin(), in.forbidden.end(), text) == in.forbidden.end()) in.forbidden.push_back(text);
         }
     }
@@ -204,14 +213,17 @@ Task<Result<>> Keeper::gather_history(GateInput& in, Deadline deadline) {
     KN_CO_TRY(const auto earlier, co_await stores_.executions.list(used, {.limit = 1}, deadline));
     in.first_use_in_cluster = earlier.items.empty();
 
-    ports::ExecutionFilter running{.states = {ExecutionState::queued, ExecutionState::running, ExecutionState::verifying, ExecutionState::compensating}};
+    ports::ExecutionFilter running{
+        .states = {ExecutionState::queued, ExecutionState::running, ExecutionState::verifying, ExecutionState::compensating}};
     KN_CO_TRY(const auto open, co_await stores_.executions.list(running, {.limit = 200}, deadline));
     std::vector<std::string> node_clusters;
     for (const Execution& execution : open.items) {
         if (execution.dry_run || execution.plan.risk == Risk::none) continue;
         ++in.mutating_in_flight_fleet;
-        if (execution.cluster == in.incident.cluster) ++in.mutating_in_flight_cluster;
-        else if (execution.plan.target.key.kind == "Node") node_clusters.push_back(execution.cluster.str());
+        if (execution.cluster == in.incident.cluster)
+            ++in.mutating_in_flight_cluster;
+        else if (execution.plan.target.key.kind == "Node")
+            node_clusters.push_back(execution.cluster.str());
     }
     std::sort(node_clusters.begin(), node_clusters.end());
     in.clusters_busy_now = static_cast<int>(std::unique(node_clusters.begin(), node_clusters.end()) - node_clusters.begin());
@@ -223,7 +235,8 @@ void Keeper::gather_disruption_budgets(GateInput& in, const json::Value& target)
     if (budgets == nullptr) return;
     const json::Object& labels = json::object_at(target, "spec", "template", "metadata", "labels");
     for (const auto& budget : budgets->list()) {
-        if (kube::namespace_of(*budget) != in.plan.target.key.ns || !kube::label_selector_matches(json::at(*budget, "spec", "selector"), labels)) continue;
+        if (kube::namespace_of(*budget) != in.plan.target.key.ns || !kube::label_selector_matches(json::at(*budget, "spec", "selector"), labels))
+            continue;
         // Not said yet (a new budget, a controller that lags) is no permission.
         if (json::int_at(*budget, "status", "disruptionsAllowed").value_or(0) <= 0) in.budget_at_limit = true;
     }
@@ -236,7 +249,8 @@ bool Keeper::storm_on(const ClusterId& cluster, std::int64_t incidents_last_minu
     const std::int64_t limit = was_on ? policy_.storm_incidents_per_minute / 2 : policy_.storm_incidents_per_minute;
     if (incidents_last_minute > limit) storms_[cluster] = now;
     const bool on = was_on || incidents_last_minute > limit;
-    metrics_.gauge("kubernaut_storm_active", "1 while so many incidents open that nothing above risk none starts", {{"cluster", cluster.str()}}).set(on ? 1 : 0);
+    metrics_.gauge("kubernaut_storm_active", "1 while so many incidents open that nothing above risk none starts", {{"cluster", cluster.str()}})
+        .set(on ? 1 : 0);
     return on;
 }
 
@@ -251,7 +265,8 @@ void Keeper::gather_nodes(GateInput& in) {
     in.ready_nodes_ratio = static_cast<double>(ready) / static_cast<double>(nodes->size());
 }
 
-Task<Result<>> Keeper::before_write(const Execution& execution, const ClusterId& where, const ports::ActionSpec& spec, bool compensating, Deadline deadline) {
+Task<Result<>> Keeper::before_write(const Execution& execution, const ClusterId& where, const ports::ActionSpec& spec, bool compensating,
+                                    Deadline deadline) {
     if (!spec.mutating || execution.dry_run) co_return Result<>{};
     GateInput in;
     in.now = clock_.now();
@@ -264,8 +279,10 @@ Task<Result<>> Keeper::before_write(const Execution& execution, const ClusterId&
     in.actions = {&spec};
     KN_CO_TRY(in.pauses, co_await stores_.registry.pauses(deadline));
     const auto refuse = [&](const GateVerdict& verdict) {
-        metrics_.counter("kubernaut_guard_verdicts_total", "answers of the guardrails",
-                         {{"cluster", where.str()}, {"gate", verdict.gate}, {"verdict", "deny"}, {"reason", verdict.reason}}).add();
+        metrics_
+            .counter("kubernaut_guard_verdicts_total", "answers of the guardrails",
+                     {{"cluster", where.str()}, {"gate", verdict.gate}, {"verdict", "deny"}, {"reason", verdict.reason}})
+            .add();
         Error error{.code = ErrorCode::failed_precondition, .message = verdict.text, .reason = verdict.reason};
         if (verdict.answer == GateAnswer::hold) error.retry_after = std::max(Duration{1000}, verdict.until - in.now);
         return fail(std::move(error));
@@ -276,7 +293,11 @@ Task<Result<>> Keeper::before_write(const Execution& execution, const ClusterId&
     }
     if (!compensating) {
         if (const auto until = breaker_open_until(where, spec.name)) {
-            co_return refuse({.gate = "breaker", .answer = GateAnswer::hold, .reason = "breaker_open", .text = spec.name + " failed too often lately", .until = *until});
+            co_return refuse({.gate = "breaker",
+                              .answer = GateAnswer::hold,
+                              .reason = "breaker_open",
+                              .text = spec.name + " failed too often lately",
+                              .until = *until});
         }
     }
     auto fence = co_await fleet_.check_fence(where, deadline);

@@ -55,9 +55,12 @@ OscillationReport scale_flip(const std::vector<PastAction>& all, Instant now, Du
         return count;
     };
     const Effect effect = effect_of(scales);
-    if (flips(window / 2) >= 4 && below(effect, 0.5)) return report(Finding::critical, "scale_flip", "replicas changed direction 4 times in " + format_duration(window / 2));
-    if (flips(window) >= 3 && below(effect, 0.7)) return report(Finding::high, "scale_flip", "replicas changed direction 3 times in " + format_duration(window));
-    if (flips(window * 3 / 2) >= 2) return report(Finding::medium, "scale_flip", "replicas changed direction twice in " + format_duration(window * 3 / 2));
+    if (flips(window / 2) >= 4 && below(effect, 0.5))
+        return report(Finding::critical, "scale_flip", "replicas changed direction 4 times in " + format_duration(window / 2));
+    if (flips(window) >= 3 && below(effect, 0.7))
+        return report(Finding::high, "scale_flip", "replicas changed direction 3 times in " + format_duration(window));
+    if (flips(window * 3 / 2) >= 2)
+        return report(Finding::medium, "scale_flip", "replicas changed direction twice in " + format_duration(window * 3 / 2));
     return {};
 }
 
@@ -110,7 +113,8 @@ OscillationReport restart_loop(const std::vector<PastAction>& all, const std::st
 OscillationReport detect_oscillation(std::vector<PastAction> history, const std::string& next, Instant now, Duration window) {
     std::sort(history.begin(), history.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
     OscillationReport worst;
-    for (auto found : {scale_flip(history, now, window), thrash(history, now, window), ineffective_loop(history, next, now, window), restart_loop(history, next, now, window)}) {
+    for (auto found : {scale_flip(history, now, window), thrash(history, now, window), ineffective_loop(history, next, now, window),
+                       restart_loop(history, next, now, window)}) {
         if (found.finding > worst.finding) worst = std::move(found);
     }
     if (worst.finding == Finding::critical && worst.detector != "restart_loop" && effect_of(history).assessed < 2) worst.finding = Finding::high;

@@ -156,7 +156,8 @@ TEST(OscillationGate, CountsAloneNeverGiveCriticalButAssessedOnesDo) {
 
 TEST(OscillationGate, SeesScaleFlipsAndRestartLoops) {
     std::vector<PastAction> flips;
-    for (int i = 0; i < 5; ++i) flips.push_back({.action = "scale_workload", .at = now - (50 - 10 * i) * 1min, .effectiveness = 0.2, .direction = i % 2 == 0 ? 1 : -1});
+    for (int i = 0; i < 5; ++i)
+        flips.push_back({.action = "scale_workload", .at = now - (50 - 10 * i) * 1min, .effectiveness = 0.2, .direction = i % 2 == 0 ? 1 : -1});
     EXPECT_EQ(detect_oscillation(flips, "scale_workload", now).finding, Finding::critical);
     std::vector<PastAction> restarts;
     for (int i = 0; i < 5; ++i) restarts.push_back({.action = i % 2 == 0 ? "restart_pod" : "restart_workload", .at = now - (i + 1) * 10min});
@@ -166,7 +167,11 @@ TEST(OscillationGate, SeesScaleFlipsAndRestartLoops) {
 }
 
 TEST(RiskGate, FollowsTheMatrix) {
-    struct Row { Environment environment; Risk risk; int people; };
+    struct Row {
+        Environment environment;
+        Risk risk;
+        int people;
+    };
     const Row rows[] = {{Environment::dev, Risk::medium, 0},     {Environment::dev, Risk::high, 0},      {Environment::dev, Risk::critical, 1},
                         {Environment::staging, Risk::medium, 0}, {Environment::staging, Risk::high, 1},  {Environment::staging, Risk::critical, 2},
                         {Environment::prod, Risk::low, 0},       {Environment::prod, Risk::medium, 1},   {Environment::prod, Risk::high, 1},

@@ -31,21 +31,26 @@ Severity severity_of(const std::map<std::string, std::string>& labels) {
 }
 
 /// A map of texts; the error names the entry.
-Result<std::map<std::string, std::string>> text_map(const json::Value* value, std::string_view what, std::size_t max_entries, std::size_t max_value, bool cut) {
+Result<std::map<std::string, std::string>> text_map(const json::Value* value, std::string_view what, std::size_t max_entries, std::size_t max_value,
+                                                    bool cut) {
     std::map<std::string, std::string> out;
     if (value == nullptr || value->is_null()) return out;
     const auto* object = value->if_object();
     if (object == nullptr) return fail(ErrorCode::invalid_argument, "must be a map", std::string(what));
-    if (object->size() > max_entries && !cut) return fail(ErrorCode::invalid_argument, "has more than " + std::to_string(max_entries) + " entries", std::string(what));
+    if (object->size() > max_entries && !cut)
+        return fail(ErrorCode::invalid_argument, "has more than " + std::to_string(max_entries) + " entries", std::string(what));
     for (const auto& [key, member] : *object) {
         if (out.size() >= max_entries) break;
         std::string name(key.data(), key.size());
         const auto* text = member.if_string();
         if (text == nullptr) return fail(ErrorCode::invalid_argument, "must be text", std::string(what) + "." + name.substr(0, max_label_name));
-        if (name.empty() || name.size() > max_label_name) return fail(ErrorCode::invalid_argument, "has a name that is empty or longer than " + std::to_string(max_label_name) + " bytes", std::string(what));
+        if (name.empty() || name.size() > max_label_name)
+            return fail(ErrorCode::invalid_argument, "has a name that is empty or longer than " + std::to_string(max_label_name) + " bytes",
+                        std::string(what));
         std::string content(json::view(*text));
         if (content.size() > max_value) {
-            if (!cut) return fail(ErrorCode::invalid_argument, "is longer than " + std::to_string(max_value) + " bytes", std::string(what) + "." + name);
+            if (!cut)
+                return fail(ErrorCode::invalid_argument, "is longer than " + std::to_string(max_value) + " bytes", std::string(what) + "." + name);
             content.resize(max_value);
             content += " [cut]";
         }
@@ -58,9 +63,9 @@ Result<std::map<std::string, std::string>> text_map(const json::Value* value, st
 /// Kubernetes names go into paths: anything else names no object.
 bool is_object_name(std::string_view name) {
     if (name.empty() || name.size() > 253) return false;
-    return std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':' || c == '_';
-    }) && name != "." && name != "..";
+    return std::all_of(name.begin(), name.end(),
+                       [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':' || c == '_'; }) &&
+           name != "." && name != "..";
 }
 
 Result<Signal> normalise_alert(const json::Value& alert, const ClusterNaming& naming, Instant now) {
@@ -76,9 +81,12 @@ Result<Signal> normalise_alert(const json::Value& alert, const ClusterNaming& na
     if (name == signal.labels.end() || name->second.empty()) return fail(ErrorCode::invalid_argument, "is missing", "labels.alertname");
     signal.name = name->second;
     const auto status = json::string_at(alert, "status");
-    if (status == "firing" || status.empty()) signal.status = SignalStatus::firing;
-    else if (status == "resolved") signal.status = SignalStatus::resolved;
-    else return fail(ErrorCode::invalid_argument, "firing or resolved expected", "status");
+    if (status == "firing" || status.empty())
+        signal.status = SignalStatus::firing;
+    else if (status == "resolved")
+        signal.status = SignalStatus::resolved;
+    else
+        return fail(ErrorCode::invalid_argument, "firing or resolved expected", "status");
     signal.starts_at = now;
     if (const auto* starts = json::at(alert, "startsAt"); starts != nullptr && !starts->is_null()) {
         const auto* text = starts->if_string();
@@ -89,7 +97,7 @@ Result<Signal> normalise_alert(const json::Value& alert, const ClusterNaming& na
     if (const auto ends = json::string_at(alert, "endsAt"); !ends.empty()) {
         const auto time = parse_rfc3339(ends);
         if (!time) return fail(ErrorCode::invalid_argument, time.error().message, "endsAt");
-        if (*time > Instant{}) signal.ends_at = *time;   // 0001-01-01 = none
+        if (*time > Instant{}) signal.ends_at = *time;  // 0001-01-01 = none
     }
     signal.clock_suspect = signal.starts_at > now + max_future;
     signal.alert_fp = std::string(json::string_at(alert, "fingerprint"));
@@ -163,11 +171,13 @@ std::optional<ObjectKey> object_of_labels(const ClusterId& cluster, const std::m
 Result<ParsedBatch> parse_alertmanager(std::string_view body, const ClusterNaming& naming, Instant now, RandomSource& random) {
     KN_TRY(const auto document, json::parse(body, {.max_bytes = max_batch_bytes, .max_depth = max_depth}));
     const auto* alerts = json::at(document, "alerts");
-    if (alerts == nullptr || !alerts->is_array()) return fail(ErrorCode::invalid_argument, "an \"alerts\" list is expected (Alertmanager webhook version 4)", "alerts");
+    if (alerts == nullptr || !alerts->is_array())
+        return fail(ErrorCode::invalid_argument, "an \"alerts\" list is expected (Alertmanager webhook version 4)", "alerts");
     if (const auto* version = json::at(document, "version"); version != nullptr && (!version->is_string() || version->get_string() != "4")) {
         return fail(ErrorCode::invalid_argument, "only webhook version \"4\" is understood", "version");
     }
-    if (alerts->get_array().size() > max_alerts) return fail(ErrorCode::invalid_argument, "more than " + std::to_string(max_alerts) + " alerts in one batch", "alerts");
+    if (alerts->get_array().size() > max_alerts)
+        return fail(ErrorCode::invalid_argument, "more than " + std::to_string(max_alerts) + " alerts in one batch", "alerts");
     ParsedBatch batch;
     batch.truncated = json::int_at(document, "truncatedAlerts").value_or(0);
     std::size_t index = 0;
@@ -188,10 +198,26 @@ Result<ParsedBatch> parse_alertmanager(std::string_view body, const ClusterNamin
 }
 
 bool is_signal_reason(std::string_view reason) {
-    static constexpr std::array<std::string_view, 20> reasons{
-        "BackOff", "Failed", "FailedMount", "FailedAttachVolume", "FailedScheduling", "FailedCreate", "Unhealthy", "Evicted", "OOMKilling", "SystemOOM",
-        "NodeNotReady", "ProvisioningFailed", "VolumeResizeFailed", "MissSchedule", "TooManyMissedTimes", "FailedGetResourceMetric", "FailedKillPod",
-        "FailedCreatePodSandBox", "FailedGetScale", "BackoffLimitExceeded"};
+    static constexpr std::array<std::string_view, 20> reasons{"BackOff",
+                                                              "Failed",
+                                                              "FailedMount",
+                                                              "FailedAttachVolume",
+                                                              "FailedScheduling",
+                                                              "FailedCreate",
+                                                              "Unhealthy",
+                                                              "Evicted",
+                                                              "OOMKilling",
+                                                              "SystemOOM",
+                                                              "NodeNotReady",
+                                                              "ProvisioningFailed",
+                                                              "VolumeResizeFailed",
+                                                              "MissSchedule",
+                                                              "TooManyMissedTimes",
+                                                              "FailedGetResourceMetric",
+                                                              "FailedKillPod",
+                                                              "FailedCreatePodSandBox",
+                                                              "FailedGetScale",
+                                                              "BackoffLimitExceeded"};
     return std::find(reasons.begin(), reasons.end(), reason) != reasons.end();
 }
 
@@ -215,7 +241,9 @@ Result<ParsedBatch> parse_events(std::string_view body, const ClusterNaming& nam
         Signal signal;
         const std::string reason(json::string_at(event, "reason"));
         if (regarding == nullptr || reason.empty()) {
-            signal = quarantined(event, Error{.message = "regarding (or involvedObject) and reason are needed", .field = "events[" + std::to_string(i) + "]"}, SignalSource::event, now);
+            signal = quarantined(
+                event, Error{.message = "regarding (or involvedObject) and reason are needed", .field = "events[" + std::to_string(i) + "]"},
+                SignalSource::event, now);
         } else {
             signal.source = SignalSource::event;
             signal.name = reason;
@@ -231,9 +259,11 @@ Result<ParsedBatch> parse_events(std::string_view body, const ClusterNaming& nam
             }
             const std::string api(json::string_at(*regarding, "apiVersion"));
             const auto slash = api.find('/');
-            const std::string name(json::string_at(*regarding, "name")), ns(json::string_at(*regarding, "namespace")), kind(json::string_at(*regarding, "kind"));
+            const std::string name(json::string_at(*regarding, "name")), ns(json::string_at(*regarding, "namespace")),
+                kind(json::string_at(*regarding, "kind"));
             if (is_object_name(name) && !kind.empty() && (ns.empty() || is_object_name(ns))) {
-                signal.object = ObjectKey{signal.cluster, kind == "Node" ? std::string{} : ns, kind, slash == std::string::npos ? std::string{} : api.substr(0, slash), name};
+                signal.object = ObjectKey{signal.cluster, kind == "Node" ? std::string{} : ns, kind,
+                                          slash == std::string::npos ? std::string{} : api.substr(0, slash), name};
             }
             signal.labels["uid"] = std::string(json::string_at(*regarding, "uid"));
             signal.alert_fp = to_hex(sha256_parts({signal.cluster.str(), signal.object ? signal.object->str() : "", reason}));

@@ -10,7 +10,13 @@ namespace kn::intake {
 
 IntakeService::IntakeService(IntakeOptions options, ports::SignalStore& store, ports::Wakeups& wakeups, async::Clock& clock, RandomSource& random,
                              metrics::Registry& metrics, std::function<std::set<std::string>()> registered_clusters)
-    : options_(std::move(options)), store_(store), wakeups_(wakeups), clock_(clock), random_(random), metrics_(metrics), registered_(std::move(registered_clusters)) {}
+    : options_(std::move(options)),
+      store_(store),
+      wakeups_(wakeups),
+      clock_(clock),
+      random_(random),
+      metrics_(metrics),
+      registered_(std::move(registered_clusters)) {}
 
 IntakeAnswer IntakeService::refuse(int status, std::string message, const std::string& source, std::optional<int> retry) {
     metrics_.counter("kubernaut_intake_requests_total", "requests to the intake", {{"source", source}, {"code", std::to_string(status)}}).add();
@@ -33,26 +39,36 @@ async::Task<IntakeAnswer> IntakeService::handle(IntakeRequest request) {
         co_return refuse(401, "a bearer token or client certificate of a configured source is needed", "unknown");
     }
     if (request.method != "POST") co_return refuse(405, "POST expected", name);
-    if (!request.content_type.empty() && !request.content_type.starts_with("application/json")) co_return refuse(415, "application/json expected", name);
+    if (!request.content_type.empty() && !request.content_type.starts_with("application/json"))
+        co_return refuse(415, "application/json expected", name);
     if (request.body.size() > max_batch_bytes) co_return refuse(413, "the body is larger than 10 MiB", name);
     // Load and trouble of ours are always 503: senders repeat 5xx, and drop on 429 and 408.
     if (draining_) co_return refuse(503, "this instance is stopping", name, 5);
 
-    ClusterNaming naming{.from_path = request.path_cluster, .from_header = request.header_cluster, .labels = options_.cluster_labels, .aliases = options_.aliases, .registered = registered_()};
+    ClusterNaming naming{.from_path = request.path_cluster,
+                         .from_header = request.header_cluster,
+                         .labels = options_.cluster_labels,
+                         .aliases = options_.aliases,
+                         .registered = registered_()};
     const Instant now = clock_.now();
     auto batch = request.kind == "events" ? parse_events(request.body, naming, now, random_) : parse_alertmanager(request.body, naming, now, random_);
     if (!batch) co_return refuse(400, batch.error().field.empty() ? batch.error().message : batch.error().field + ": " + batch.error().message, name);
     if (source != nullptr && !source->clusters.empty()) {
         for (const auto& cluster : batch->clusters) {
-            if (cluster != "unknown" && !source->clusters.contains(cluster)) co_return refuse(403, "source " + name + " may not speak for cluster " + cluster, name);
+            if (cluster != "unknown" && !source->clusters.contains(cluster))
+                co_return refuse(403, "source " + name + " may not speak for cluster " + cluster, name);
         }
     }
     Bucket& bucket = rates_[name];
-    if (bucket.filled == SteadyTime{}) bucket.tokens = options_.alerts_per_second * 2;
-    else bucket.tokens = std::min(options_.alerts_per_second * 2, bucket.tokens + std::chrono::duration<double>(began - bucket.filled).count() * options_.alerts_per_second);
+    if (bucket.filled == SteadyTime{})
+        bucket.tokens = options_.alerts_per_second * 2;
+    else
+        bucket.tokens = std::min(options_.alerts_per_second * 2,
+                                 bucket.tokens + std::chrono::duration<double>(began - bucket.filled).count() * options_.alerts_per_second);
     bucket.filled = began;
     const auto count = static_cast<double>(batch->signals.size());
-    if (bucket.tokens < count && bucket.tokens < options_.alerts_per_second * 2) co_return refuse(503, "more alerts a second than one source may send", name, 5);
+    if (bucket.tokens < count && bucket.tokens < options_.alerts_per_second * 2)
+        co_return refuse(503, "more alerts a second than one source may send", name, 5);
     bucket.tokens -= count;
 
     std::map<std::pair<std::string, std::string>, int> results;
@@ -67,12 +83,19 @@ async::Task<IntakeAnswer> IntakeService::handle(IntakeRequest request) {
     }
     wakeups_.signals.notify();
     for (const auto& [key, n] : results) {
-        metrics_.counter("kubernaut_intake_alerts_total", "alerts by result", {{"source", name}, {"cluster", key.first}, {"result", key.second}}).add(n);
+        metrics_.counter("kubernaut_intake_alerts_total", "alerts by result", {{"source", name}, {"cluster", key.first}, {"result", key.second}})
+            .add(n);
     }
-    if (truncated > 0) metrics_.gauge("kubernaut_intake_truncated_alerts", "alerts that a sender left out of its last batch", {{"source", name}}).set(static_cast<double>(truncated));
+    if (truncated > 0)
+        metrics_.gauge("kubernaut_intake_truncated_alerts", "alerts that a sender left out of its last batch", {{"source", name}})
+            .set(static_cast<double>(truncated));
     metrics_.counter("kubernaut_intake_requests_total", "requests to the intake", {{"source", name}, {"code", "200"}}).add();
-    metrics_.histogram("kubernaut_intake_request_duration_seconds", "time to the durable answer").observe(std::chrono::duration<double>(clock_.steady() - began).count());
-    json::Object body{{"accepted", accepted->accepted}, {"duplicates", accepted->duplicates}, {"quarantined", accepted->quarantined}, {"receipt", accepted->receipt}};
+    metrics_.histogram("kubernaut_intake_request_duration_seconds", "time to the durable answer")
+        .observe(std::chrono::duration<double>(clock_.steady() - began).count());
+    json::Object body{{"accepted", accepted->accepted},
+                      {"duplicates", accepted->duplicates},
+                      {"quarantined", accepted->quarantined},
+                      {"receipt", accepted->receipt}};
     co_return IntakeAnswer{.status = 200, .body = json::dump(body)};
 }
 

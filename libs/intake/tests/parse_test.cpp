@@ -16,7 +16,8 @@ ParsedBatch parse(const std::string& body, const ClusterNaming& naming = two_clu
 }
 
 std::string alert(const std::string& labels, const std::string& more = "") {
-    return R"({"version":"4","alerts":[{"status":"firing","labels":{"alertname":"X",)" + labels + R"(},"startsAt":"2026-03-04T09:59:00Z")" + more + "}]}";
+    return R"({"version":"4","alerts":[{"status":"firing","labels":{"alertname":"X",)" + labels + R"(},"startsAt":"2026-03-04T09:59:00Z")" + more +
+           "}]}";
 }
 
 TEST(ParseAlertmanager, NamesTheClusterByPathHeaderLabelAliasOrTheOnlyOne) {
@@ -64,7 +65,8 @@ TEST(ParseAlertmanager, OneBadAlertIsQuarantinedAndNotItsBatch) {
 
 TEST(ParseAlertmanager, RefusesWhatIsNoBatch) {
     SeededRandom random(7);
-    for (const char* bad : {"", "{", "[]", "{}", R"({"alerts":{}})", R"({"version":"3","alerts":[]})"}) EXPECT_FALSE(parse_alertmanager(bad, {}, now, random)) << bad;
+    for (const char* bad : {"", "{", "[]", "{}", R"({"alerts":{}})", R"({"version":"3","alerts":[]})"})
+        EXPECT_FALSE(parse_alertmanager(bad, {}, now, random)) << bad;
     EXPECT_FALSE(parse_alertmanager(std::string(100, '['), {}, now, random));
 }
 
@@ -85,9 +87,13 @@ TEST(ParseAlertmanager, KnowsTheZeroEndAndFutureStarts) {
 
 TEST(ParseEvents, TakesWarningsOfTheTableFromBothApis) {
     SeededRandom random(7);
-    const auto batch = parse_events(R"([{"kind":"Event","type":"Warning","reason":"BackOff","involvedObject":{"kind":"Pod","name":"p","namespace":"n","uid":"u"},"lastTimestamp":"2026-03-04T09:59:50Z"},
+    const auto batch =
+        parse_events(
+            R"([{"kind":"Event","type":"Warning","reason":"BackOff","involvedObject":{"kind":"Pod","name":"p","namespace":"n","uid":"u"},"lastTimestamp":"2026-03-04T09:59:50Z"},
         {"kind":"Event","type":"Warning","reason":"FailedScheduling","regarding":{"kind":"Pod","name":"q","namespace":"n"},"eventTime":"2026-03-04T09:59:55.000000Z"},
-        {"kind":"Event","type":"Normal","reason":"Pulled","regarding":{"kind":"Pod","name":"q","namespace":"n"}}, {"reason":"x"}])", {.registered = {"one"}}, now, random).value();
+        {"kind":"Event","type":"Normal","reason":"Pulled","regarding":{"kind":"Pod","name":"q","namespace":"n"}}, {"reason":"x"}])",
+            {.registered = {"one"}}, now, random)
+            .value();
     ASSERT_EQ(batch.signals.size(), 4U);
     EXPECT_EQ(batch.signals[0].object->str(), "one/n/Pod/p");
     EXPECT_EQ(batch.signals[1].state, SignalState::pending);

@@ -1,8 +1,8 @@
 #include "kubernaut/json/json.hpp"
 
 #include <algorithm>
-#include <boost/json/stream_parser.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/stream_parser.hpp>
 #include <cmath>
 #include <limits>
 
@@ -92,8 +92,8 @@ const Object& empty_object() {
 
 Result<Value> parse(std::string_view text, ParseLimits limits) {
     if (text.size() > limits.max_bytes) {
-        return fail(ErrorCode::invalid_argument, "JSON text of " + std::to_string(text.size()) + " bytes is over the limit of " +
-                                                     std::to_string(limits.max_bytes));
+        return fail(ErrorCode::invalid_argument,
+                    "JSON text of " + std::to_string(text.size()) + " bytes is over the limit of " + std::to_string(limits.max_bytes));
     }
     boost::json::parse_options options;
     options.max_depth = limits.max_depth;
@@ -168,9 +168,12 @@ Result<std::vector<std::string>> split_pointer(std::string_view pointer) {
 std::string escape_pointer_token(std::string_view token) {
     std::string out;
     for (const char c : token) {
-        if (c == '~') out += "~0";
-        else if (c == '/') out += "~1";
-        else out += c;
+        if (c == '~')
+            out += "~0";
+        else if (c == '/')
+            out += "~1";
+        else
+            out += c;
     }
     return out;
 }

@@ -9,9 +9,7 @@
 namespace kn::json {
 namespace {
 
-std::string mark_text(const yaml_mark_t& mark) {
-    return "line " + std::to_string(mark.line + 1) + ", column " + std::to_string(mark.column + 1);
-}
+std::string mark_text(const yaml_mark_t& mark) { return "line " + std::to_string(mark.line + 1) + ", column " + std::to_string(mark.column + 1); }
 
 bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
     for (const auto word : words) {
@@ -37,10 +35,14 @@ std::optional<Value> yaml_number(std::string_view text) {
     if (body.empty()) return std::nullopt;
     int base = 10;
     std::string_view digits = body;
-    if (body.starts_with("0x")) base = 16, digits = body.substr(2);
-    else if (body.starts_with("0o")) base = 8, digits = body.substr(2);
-    else if (body.starts_with("0b")) base = 2, digits = body.substr(2);
-    else if (body.size() > 1 && body.front() == '0' && body.find_first_not_of("01234567") == std::string_view::npos) base = 8, digits = body.substr(1);
+    if (body.starts_with("0x"))
+        base = 16, digits = body.substr(2);
+    else if (body.starts_with("0o"))
+        base = 8, digits = body.substr(2);
+    else if (body.starts_with("0b"))
+        base = 2, digits = body.substr(2);
+    else if (body.size() > 1 && body.front() == '0' && body.find_first_not_of("01234567") == std::string_view::npos)
+        base = 8, digits = body.substr(1);
     std::uint64_t magnitude = 0;
     const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), magnitude, base);
     if (ec == std::errc{} && end == digits.data() + digits.size() && !digits.empty()) {
@@ -184,11 +186,14 @@ private:
             KN_CHECK(next());
             KN_TRY(Value value, node(document, pointer + "/" + escape_pointer_token(key), depth + 1));
             KN_CHECK(next());
-            if (merge) merges.push_back(std::move(value));
-            else if (!object.emplace(key, std::move(value)).second) return fail(ErrorCode::invalid_argument, "the key \"" + key + "\" appears twice", where);
+            if (merge)
+                merges.push_back(std::move(value));
+            else if (!object.emplace(key, std::move(value)).second)
+                return fail(ErrorCode::invalid_argument, "the key \"" + key + "\" appears twice", where);
         }
         for (const Value& merge : merges) {
-            if (const auto* one = merge.if_object()) merge_into(object, *one);
+            if (const auto* one = merge.if_object())
+                merge_into(object, *one);
             else if (const auto* many = merge.if_array()) {
                 for (const Value& each : *many) {
                     if (const auto* part = each.if_object()) merge_into(object, *part);

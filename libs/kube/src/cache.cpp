@@ -8,15 +8,13 @@ namespace kn::kube {
 namespace {
 
 /// Indexes an object under every owner that it names.
-template <class Index, class Key>
-void index_owners(Index& index, const json::Value& object, const Key& key) {
+template <class Index, class Key> void index_owners(Index& index, const json::Value& object, const Key& key) {
     for (const auto& owner : json::array_at(object, "metadata", "ownerReferences")) {
         index.emplace(std::string(json::string_at(owner, "uid")), key);
     }
 }
 
-template <class Index, class Key>
-void unindex_owners(Index& index, const json::Value& object, const Key& key) {
+template <class Index, class Key> void unindex_owners(Index& index, const json::Value& object, const Key& key) {
     for (const auto& owner : json::array_at(object, "metadata", "ownerReferences")) {
         auto [at, end] = index.equal_range(json::string_at(owner, "uid"));
         while (at != end) at = at->second == key ? index.erase(at) : std::next(at);

@@ -159,8 +159,10 @@ Task<Result<ObjectList>> Client::list_pages(Resource resource, std::string ns, L
         add_selectors(request, options);
         if (options.page_size > 0) request.query.emplace_back("limit", std::to_string(options.page_size));
         // A continue token carries its own version; both together are refused.
-        if (!token.empty()) request.query.emplace_back("continue", token);
-        else if (!options.resource_version.empty()) request.query.emplace_back("resourceVersion", options.resource_version);
+        if (!token.empty())
+            request.query.emplace_back("continue", token);
+        else if (!options.resource_version.empty())
+            request.query.emplace_back("resourceVersion", options.resource_version);
         KN_CO_TRY(json::Value page, co_await read(std::move(request), deadline));
         auto* items = page.is_object() ? page.get_object().if_contains("items") : nullptr;
         if (items != nullptr && items->is_array()) {
@@ -247,8 +249,9 @@ Task<Result<bool>> Client::ask_access(Request request, Deadline deadline) {
 Task<Result<bool>> Client::can_i(std::string verb, const Resource& resource, std::string subresource, std::string ns, std::string name,
                                  Deadline deadline) {
     json::Object spec{{"resourceAttributes", resource_attributes(verb, resource, subresource, ns, name)}};
-    return ask_access(with_body(Method::post, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-                                review("SelfSubjectAccessReview", std::move(spec))), deadline);
+    return ask_access(
+        with_body(Method::post, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review("SelfSubjectAccessReview", std::move(spec))),
+        deadline);
 }
 
 Task<Result<bool>> Client::can_user(std::string user, std::vector<std::string> groups, std::string verb, const Resource& resource, std::string ns,
@@ -273,7 +276,8 @@ Task<Result<ServiceAccountToken>> Client::request_token(std::string ns, std::str
     }
     const json::Object body{{"kind", "TokenRequest"}, {"apiVersion", "authentication.k8s.io/v1"}, {"spec", std::move(spec)}};
     // Another token does no harm: it may be repeated like a read.
-    KN_CO_TRY(const json::Value answer, co_await read(with_body(Method::post, resources::service_accounts.path(ns, service_account, "token"), body), deadline));
+    KN_CO_TRY(const json::Value answer,
+              co_await read(with_body(Method::post, resources::service_accounts.path(ns, service_account, "token"), body), deadline));
     const auto expires = time_at(answer, "status", "expirationTimestamp");
     const auto token = json::string_at(answer, "status", "token");
     if (token.empty() || !expires) co_return fail(ErrorCode::internal, "a TokenRequest without a token or its end");

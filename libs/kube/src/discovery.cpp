@@ -19,7 +19,9 @@ std::vector<std::string> texts(const json::Array& list) {
     return out;
 }
 
-std::string joined(std::string_view group, std::string_view version) { return group.empty() ? std::string(version) : std::string(group) + "/" + std::string(version); }
+std::string joined(std::string_view group, std::string_view version) {
+    return group.empty() ? std::string(version) : std::string(group) + "/" + std::string(version);
+}
 
 /// One exchange without repetition: what a dead group answers today it answers a second later as well, and there may be many of them.
 Task<Result<json::Value>> ask_once(std::shared_ptr<Client> client, std::string path, std::string_view accept, Deadline deadline) {
@@ -32,7 +34,7 @@ Task<Result<json::Value>> ask_once(std::shared_ptr<Client> client, std::string p
 
 struct GroupVersions {
     std::string group;
-    std::vector<std::string> versions;   ///< the preferred one first
+    std::vector<std::string> versions;  ///< the preferred one first
 };
 
 GroupVersions versions_of(const json::Value& group) {
@@ -82,8 +84,8 @@ bool read_aggregated_discovery(const json::Value& answer, Discovery& out) {
             if (json::string_at(version, "freshness") == "Stale") out.broken.push_back(joined(group, name));
             for (const auto& entry : json::array_at(version, "resources")) {
                 ServedResource served;
-                served.resource = {group, name, std::string(json::string_at(entry, "resource")), std::string(json::string_at(entry, "responseKind", "kind")),
-                                   json::string_at(entry, "scope") != "Cluster"};
+                served.resource = {group, name, std::string(json::string_at(entry, "resource")),
+                                   std::string(json::string_at(entry, "responseKind", "kind")), json::string_at(entry, "scope") != "Cluster"};
                 served.verbs = texts(json::array_at(entry, "verbs"));
                 served.short_names = texts(json::array_at(entry, "shortNames"));
                 for (const auto& sub : json::array_at(entry, "subresources")) served.subresources.emplace_back(json::string_at(sub, "subresource"));
@@ -101,7 +103,8 @@ bool read_resource_list(const json::Value& answer, std::string_view group, std::
         const std::string plural(json::string_at(entry, "name"));
         if (plural.empty() || plural.contains('/')) continue;
         ServedResource served;
-        served.resource = {std::string(group), std::string(version), plural, std::string(json::string_at(entry, "kind")), json::bool_at(entry, "namespaced").value_or(true)};
+        served.resource = {std::string(group), std::string(version), plural, std::string(json::string_at(entry, "kind")),
+                           json::bool_at(entry, "namespaced").value_or(true)};
         served.verbs = texts(json::array_at(entry, "verbs"));
         served.short_names = texts(json::array_at(entry, "shortNames"));
         out.resources.push_back(std::move(served));

@@ -14,7 +14,9 @@ namespace {
 constexpr char stdin_channel = 0, stdout_channel = 1, stderr_channel = 2, status_channel = 3, close_channel = static_cast<char>(255);
 constexpr std::size_t input_piece = 32U << 10U;
 
-std::unexpected<Error> lost(std::string message) { return std::unexpected(Error{.code = ErrorCode::unavailable, .message = std::move(message), .applied = Applied::maybe}); }
+std::unexpected<Error> lost(std::string message) {
+    return std::unexpected(Error{.code = ErrorCode::unavailable, .message = std::move(message), .applied = Applied::maybe});
+}
 
 Result<Upgrader*> upgrader_of(Transport& transport) {
     auto* upgrader = dynamic_cast<Upgrader*>(&transport);
@@ -64,7 +66,8 @@ Result<bool> ExecChannels::on(const WsMessage& message) {
     return std::unexpected(std::move(error).with_context("exec"));
 }
 
-Task<Result<ExecResult>> exec(std::shared_ptr<Transport> transport, async::Clock& clock, RandomSource& random, ExecPolicy policy, ExecRequest wanted, Deadline deadline) {
+Task<Result<ExecResult>> exec(std::shared_ptr<Transport> transport, async::Clock& clock, RandomSource& random, ExecPolicy policy, ExecRequest wanted,
+                              Deadline deadline) {
     if (wanted.command.empty() || !policy.programs.contains(wanted.command.front())) {
         co_return fail(ErrorCode::permission_denied, "the program is not among those that may be run in containers");
     }
@@ -102,8 +105,8 @@ Task<Result<ExecResult>> exec(std::shared_ptr<Transport> transport, async::Clock
     }
 }
 
-Task<Result<std::unique_ptr<PortForward>>> PortForward::open(std::shared_ptr<Transport> transport, RandomSource& random, std::string ns, std::string pod, int port,
-                                                             Deadline deadline) {
+Task<Result<std::unique_ptr<PortForward>>> PortForward::open(std::shared_ptr<Transport> transport, RandomSource& random, std::string ns,
+                                                             std::string pod, int port, Deadline deadline) {
     KN_CO_TRY(Upgrader* const upgrader, upgrader_of(*transport));
     Request request;
     request.path = resources::pods.path(ns, pod, "portforward");

@@ -159,8 +159,10 @@ private:
         const json::Value null;
         const json::Value& have = found ? **found : null;
         if (json_equal(have, wanted == nullptr ? null : *wanted)) return {};
-        return fail(Error{.code = ErrorCode::failed_precondition, .message = "the value is not what the patch tests for",
-                          .field = std::string(path_text), .reason = "test"});
+        return fail(Error{.code = ErrorCode::failed_precondition,
+                          .message = "the value is not what the patch tests for",
+                          .field = std::string(path_text),
+                          .reason = "test"});
     }
     Result<> move_or_copy(std::string_view op, const json::Value& operation, const Tokens& path, std::string_view path_text) {
         KN_TRY(const auto from_text, member(operation, "from"));

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr std::uintmax_t max_file_bytes = 16U << 20U;
 
 struct File {
-    std::string name;       ///< for messages; "" when read from text
+    std::string name;  ///< for messages; "" when read from text
     std::string base_dir;
     json::YamlDocument document;
 };
@@ -236,7 +236,8 @@ Result<ConnectionConfig> resolve(const std::vector<File>& files, std::string_vie
         KN_TRY(name, text_at(Place{&file, "/current-context"}));
     }
     const auto names = names_in(files, "contexts");
-    if (name.empty()) return fail(ErrorCode::invalid_argument, "kubeconfig: no context was named and current-context is not set; there are: " + joined(names));
+    if (name.empty())
+        return fail(ErrorCode::invalid_argument, "kubeconfig: no context was named and current-context is not set; there are: " + joined(names));
     KN_TRY(const auto context, find_named(files, "contexts", name));
     if (!context) return fail(ErrorCode::not_found, "kubeconfig: there is no context '" + name + "'; there are: " + joined(names), "contexts");
 
@@ -329,7 +330,8 @@ Result<std::vector<std::string>> kubeconfig_contexts(std::string_view path_list)
 }
 
 Result<ConnectionConfig> in_cluster_config(std::string_view host, std::string_view port, const std::string& folder) {
-    if (host.empty() || port.empty()) return fail(ErrorCode::failed_precondition, "not inside a cluster: KUBERNETES_SERVICE_HOST and _PORT are not set");
+    if (host.empty() || port.empty())
+        return fail(ErrorCode::failed_precondition, "not inside a cluster: KUBERNETES_SERVICE_HOST and _PORT are not set");
     ConnectionConfig config;
     config.context = "in-cluster";
     config.server = "https://" + (host.contains(':') ? "[" + std::string(host) + "]" : std::string(host)) + ":" + std::string(port);

@@ -25,7 +25,8 @@ Reflector::Reflector(std::shared_ptr<Client> client, std::shared_ptr<ObjectCache
 
 Duration Reflector::backoff() {
     const auto doublings = std::min(failures_ > 0 ? failures_ - 1 : 0, 20);
-    const double full = std::min(static_cast<double>(options_.backoff_cap.count()), static_cast<double>(options_.backoff_base.count()) * (1 << doublings));
+    const double full =
+        std::min(static_cast<double>(options_.backoff_cap.count()), static_cast<double>(options_.backoff_base.count()) * (1 << doublings));
     return Duration(static_cast<std::int64_t>(full * (0.5 + random_.unit() / 2)));
 }
 
@@ -53,8 +54,10 @@ Task<Result<>> Reflector::list_and_watch() {
     const bool streaming = options_.streaming_list && !streaming_refused_;
     if (streaming) {
         auto ended = co_await stream_list(version);
-        if (!ended && !cache_->synced() && ended.error().code == ErrorCode::invalid_argument) streaming_refused_ = true;
-        else if (!ended && (version.empty() || !is_passing(ended.error()))) co_return ended;
+        if (!ended && !cache_->synced() && ended.error().code == ErrorCode::invalid_argument)
+            streaming_refused_ = true;
+        else if (!ended && (version.empty() || !is_passing(ended.error())))
+            co_return ended;
     }
     if (version.empty()) KN_CO_CHECK(co_await list_once(version));
     co_return co_await watch_on(version);
@@ -94,9 +97,8 @@ Task<Result<>> Reflector::watch_from(std::string& resource_version) {
     auto& clock = client_->clock();
     // Spread by a tenth, so that many watches that began together do not all end together.
     const int timeout = static_cast<int>(options_.watch_timeout_seconds * (0.9 + random_.unit() / 10));
-    KN_CO_TRY(const std::unique_ptr<Stream> stream,
-              co_await client_->watch(cache_->resource(), options_.ns, options_.list, resource_version, timeout,
-                                      clock.deadline_in(options_.request_timeout)));
+    KN_CO_TRY(const std::unique_ptr<Stream> stream, co_await client_->watch(cache_->resource(), options_.ns, options_.list, resource_version, timeout,
+                                                                            clock.deadline_in(options_.request_timeout)));
     co_return co_await consume(*stream, resource_version, std::nullopt);
 }
 
@@ -104,8 +106,8 @@ Task<Result<>> Reflector::watch_from(std::string& resource_version) {
 Task<Result<>> Reflector::stream_list(std::string& resource_version) {
     auto& clock = client_->clock();
     const int timeout = static_cast<int>(options_.watch_timeout_seconds * (0.9 + random_.unit() / 10));
-    KN_CO_TRY(const std::unique_ptr<Stream> stream,
-              co_await client_->watch_from_list(cache_->resource(), options_.ns, options_.list, timeout, clock.deadline_in(options_.request_timeout)));
+    KN_CO_TRY(const std::unique_ptr<Stream> stream, co_await client_->watch_from_list(cache_->resource(), options_.ns, options_.list, timeout,
+                                                                                      clock.deadline_in(options_.request_timeout)));
     auto ended = co_await consume(*stream, resource_version, Initial{});
     if (ended && resource_version.empty()) co_return fail(ErrorCode::unavailable, "a streaming list ended before it was complete");
     co_return ended;
@@ -120,7 +122,9 @@ Task<Result<>> Reflector::consume(Stream& stream, std::string& resource_version,
         if (!bytes) {
             Error error = std::move(bytes).error();
             if (error.code == ErrorCode::deadline_exceeded) {
-                error = {.code = ErrorCode::unavailable, .message = "no event and no bookmark in " + format_duration(options_.idle_limit), .reason = "Silent"};
+                error = {.code = ErrorCode::unavailable,
+                         .message = "no event and no bookmark in " + format_duration(options_.idle_limit),
+                         .reason = "Silent"};
             }
             co_return std::unexpected(std::move(error));
         }
@@ -158,11 +162,14 @@ void Reflector::note(WatchEvent event, std::string& resource_version, std::optio
         return;
     }
     std::pair key(std::string(namespace_of(event.object)), std::string(name_of(event.object)));
-    if (event.type == WatchEventType::deleted) initial->erase(key);
-    else initial->insert_or_assign(std::move(key), std::move(event.object));
+    if (event.type == WatchEventType::deleted)
+        initial->erase(key);
+    else
+        initial->insert_or_assign(std::move(key), std::move(event.object));
 }
 
-Task<Result<std::vector<std::string>>> differences(std::shared_ptr<Client> client, const ObjectCache& cache, ReflectorOptions scope, Deadline deadline) {
+Task<Result<std::vector<std::string>>> differences(std::shared_ptr<Client> client, const ObjectCache& cache, ReflectorOptions scope,
+                                                   Deadline deadline) {
     KN_CO_TRY(const ObjectList list, co_await client->list(cache.resource(), scope.ns, scope.list, deadline));
     std::vector<std::string> out;
     std::size_t found = 0;
@@ -180,7 +187,8 @@ Task<Result<std::vector<std::string>>> differences(std::shared_ptr<Client> clien
         std::map<std::pair<std::string_view, std::string_view>, bool> listed;
         for (const auto& object : list.items) listed[{namespace_of(object), name_of(object)}] = true;
         for (const auto& object : cache.list()) {
-            if (!listed.contains({namespace_of(*object), name_of(*object)})) out.push_back("unexpected " + std::string(namespace_of(*object)) + "/" + std::string(name_of(*object)));
+            if (!listed.contains({namespace_of(*object), name_of(*object)}))
+                out.push_back("unexpected " + std::string(namespace_of(*object)) + "/" + std::string(name_of(*object)));
         }
     }
     co_return out;

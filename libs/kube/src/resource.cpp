@@ -61,8 +61,8 @@ const std::vector<Resource>& table() {
     static const std::vector<Resource> resources = [] {
         std::vector<Resource> out;
         for (const auto& known : known_table) {
-            out.push_back({std::string(known.group), std::string(known.version), std::string(known.plural), std::string(known.kind),
-                           known.namespaced});
+            out.push_back(
+                {std::string(known.group), std::string(known.version), std::string(known.plural), std::string(known.kind), known.namespaced});
         }
         return out;
     }();

@@ -168,12 +168,17 @@ std::string to_query(const json::Value& selector) {
             if (!values.empty()) values += ',';
             if (value.is_string()) values += json::view(value.get_string());
         }
-        if (op == "In") add(key + " in (" + values + ")");
-        else if (op == "NotIn") add(key + " notin (" + values + ")");
-        else if (op == "Exists") add(key);
-        else if (op == "DoesNotExist") add("!" + key);
+        if (op == "In")
+            add(key + " in (" + values + ")");
+        else if (op == "NotIn")
+            add(key + " notin (" + values + ")");
+        else if (op == "Exists")
+            add(key);
+        else if (op == "DoesNotExist")
+            add("!" + key);
         // An operator that we do not know must not widen the selection: this asks for a key present and absent.
-        else add(key + ",!" + key);
+        else
+            add(key + ",!" + key);
     }
     return out;
 }

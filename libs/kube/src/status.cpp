@@ -36,11 +36,14 @@ ErrorCode code_for(int http, std::string_view reason) {
         case 401: return ErrorCode::unauthenticated;
         case 403: return ErrorCode::permission_denied;
         case 404: return ErrorCode::not_found;
-        case 405: case 406: case 415: return ErrorCode::unimplemented;
+        case 405:
+        case 406:
+        case 415: return ErrorCode::unimplemented;
         case 408: return ErrorCode::unavailable;
         case 409: return reason == "AlreadyExists" ? ErrorCode::already_exists : ErrorCode::aborted;
         case 410: return ErrorCode::failed_precondition;
-        case 413: case 422: return ErrorCode::invalid_argument;
+        case 413:
+        case 422: return ErrorCode::invalid_argument;
         case 429: return ErrorCode::resource_exhausted;
         case 501: return ErrorCode::unimplemented;
         case 504: return ErrorCode::deadline_exceeded;

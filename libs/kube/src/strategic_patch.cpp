@@ -18,7 +18,7 @@ constexpr std::string_view delete_prefix = "$deleteFromPrimitiveList/";
 struct MergeRule {
     std::string_view parent;
     std::string_view field;
-    std::string_view key;     ///< "" = a set of primitives
+    std::string_view key;  ///< "" = a set of primitives
 };
 
 // The x-kubernetes-patch-merge-key of the built-in types. Lists that are not here are atomic (tolerations, taints, args, rules, ...).
@@ -96,8 +96,7 @@ std::optional<json::Value> settled(const json::Value& value) {
     return value;
 }
 
-template <class Predicate>
-void remove_where(json::Array& list, Predicate predicate) {
+template <class Predicate> void remove_where(json::Array& list, Predicate predicate) {
     const auto kept = std::remove_if(list.begin(), list.end(), predicate);
     list.erase(kept, list.end());
 }
@@ -250,8 +249,10 @@ public:
         }
         for (const auto& [key, change] : patch_) {
             const std::string_view name{key.data(), key.size()};
-            if (!name.starts_with('$')) KN_CHECK(member(name, change));
-            else if (!is_directive(name)) return malformed("unknown directive", name);
+            if (!name.starts_with('$'))
+                KN_CHECK(member(name, change));
+            else if (!is_directive(name))
+                return malformed("unknown directive", name);
         }
         for (const auto& [key, order] : patch_) {
             const std::string_view name{key.data(), key.size()};
@@ -318,8 +319,10 @@ private:
             return {};
         }
         if (change.is_array() && rule != nullptr && !rule->key.empty()) KN_CHECK(check_new_list(change.get_array(), ListMerge(name, rule->key)));
-        if (auto kept = settled(change)) target_[name] = *std::move(kept);
-        else target_.erase(name);
+        if (auto kept = settled(change))
+            target_[name] = *std::move(kept);
+        else
+            target_.erase(name);
         return {};
     }
 

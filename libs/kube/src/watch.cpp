@@ -9,12 +9,18 @@ Result<WatchEvent> decode(std::string_view line) {
     json::Value document = *std::move(parsed);
     const auto type = json::string_at(document, "type");
     WatchEvent event;
-    if (type == "ADDED") event.type = WatchEventType::added;
-    else if (type == "MODIFIED") event.type = WatchEventType::modified;
-    else if (type == "DELETED") event.type = WatchEventType::deleted;
-    else if (type == "BOOKMARK") event.type = WatchEventType::bookmark;
-    else if (type == "ERROR") event.type = WatchEventType::error;
-    else return fail(ErrorCode::internal, "watch event of unknown type '" + std::string(type.substr(0, 40)) + "'");
+    if (type == "ADDED")
+        event.type = WatchEventType::added;
+    else if (type == "MODIFIED")
+        event.type = WatchEventType::modified;
+    else if (type == "DELETED")
+        event.type = WatchEventType::deleted;
+    else if (type == "BOOKMARK")
+        event.type = WatchEventType::bookmark;
+    else if (type == "ERROR")
+        event.type = WatchEventType::error;
+    else
+        return fail(ErrorCode::internal, "watch event of unknown type '" + std::string(type.substr(0, 40)) + "'");
     auto* object = document.is_object() ? document.get_object().if_contains("object") : nullptr;
     if (object == nullptr || !object->is_object()) return fail(ErrorCode::internal, "watch event without an object");
     event.object = std::move(*object);

@@ -21,7 +21,8 @@ protected:
 
 TEST_F(ClientTest, GetsAnObjectAndReportsAMissingOne) {
     transport->answer = [](const Request& r) {
-        return r.path.ends_with("web-1") ? json_response(200, pod_object("shop", "web-1", "u", "1")) : json_response(404, make_status(404, "NotFound", "no"));
+        return r.path.ends_with("web-1") ? json_response(200, pod_object("shop", "web-1", "u", "1"))
+                                         : json_response(404, make_status(404, "NotFound", "no"));
     };
     EXPECT_EQ(name_of(loop->block_on(client.get(resources::pods, "shop", "web-1", soon())).value()), "web-1");
     EXPECT_EQ(loop->block_on(client.get(resources::pods, "shop", "web-2", soon())).error().code, ErrorCode::not_found);
@@ -92,7 +93,8 @@ TEST_F(ClientTest, ListsAllPagesAndFillsKindAndVersion) {
 
 TEST_F(ClientTest, ListBeginsAgainOnceWhenAContinueTokenExpires) {
     transport->answer = [this](const Request& r) {
-        if (query_of(r, "continue").empty()) return json_response(200, pod_list("1" + std::to_string(++calls), {pod_object("a", "p1", "1", "1")}, "next"));
+        if (query_of(r, "continue").empty())
+            return json_response(200, pod_list("1" + std::to_string(++calls), {pod_object("a", "p1", "1", "1")}, "next"));
         if (calls == 1) return json_response(410, make_status(410, "Expired", "compacted"));
         return json_response(200, pod_list("12", {pod_object("a", "p2", "2", "2")}));
     };
@@ -108,17 +110,18 @@ TEST_F(ClientTest, WriteOptionsBecomeQueryParameters) {
     const auto& request = transport->requests[0];
     EXPECT_EQ(request.method, Method::patch);
     EXPECT_EQ(request.content_type, "application/apply-patch+yaml");
-    EXPECT_EQ(request.target(),
-              "/api/v1/namespaces/a/pods/p/status?dryRun=All&fieldManager=kubernaut&fieldValidation=Strict&force=true");
+    EXPECT_EQ(request.target(), "/api/v1/namespaces/a/pods/p/status?dryRun=All&fieldManager=kubernaut&fieldValidation=Strict&force=true");
     ASSERT_TRUE(loop->block_on(client.patch(resources::pods, "a", "p", PatchType::json, json::Array{}, {}, soon())));
     EXPECT_EQ(transport->requests[1].target(), "/api/v1/namespaces/a/pods/p?fieldManager=kubernaut&fieldValidation=Strict");
 }
 
 TEST_F(ClientTest, DeletesWithPreconditionsAndEvictsThroughTheSubresource) {
     transport->answer = [](const Request&) { return json_response(200, make_status(200, "", "")); };
-    ASSERT_TRUE(loop->block_on(client.remove(resources::pods, "a", "p", {.uid = "u1", .resource_version = "5", .grace_seconds = 0, .propagation = "Orphan", .dry_run = true}, soon())));
-    EXPECT_EQ(json::canonical(body_of(0)),
-              R"({"apiVersion":"v1","dryRun":["All"],"gracePeriodSeconds":0,"kind":"DeleteOptions","preconditions":{"resourceVersion":"5","uid":"u1"},"propagationPolicy":"Orphan"})");
+    ASSERT_TRUE(loop->block_on(client.remove(
+        resources::pods, "a", "p", {.uid = "u1", .resource_version = "5", .grace_seconds = 0, .propagation = "Orphan", .dry_run = true}, soon())));
+    EXPECT_EQ(
+        json::canonical(body_of(0)),
+        R"({"apiVersion":"v1","dryRun":["All"],"gracePeriodSeconds":0,"kind":"DeleteOptions","preconditions":{"resourceVersion":"5","uid":"u1"},"propagationPolicy":"Orphan"})");
     ASSERT_TRUE(loop->block_on(client.evict("a", "p", {.uid = "u1"}, soon())));
     EXPECT_EQ(transport->requests[1].path, "/api/v1/namespaces/a/pods/p/eviction");
     EXPECT_EQ(json::string_at(body_of(1), "deleteOptions", "preconditions", "uid"), "u1");
@@ -146,7 +149,8 @@ TEST_F(ClientTest, ReadsLogsAsText) {
 TEST_F(ClientTest, AsksWhatItMayDo) {
     transport->answer = [](const Request& r) {
         const auto body = json::parse(r.body).value();
-        return json_response(201, json::Object{{"status", json::Object{{"allowed", json::string_at(body, "spec", "resourceAttributes", "verb") == "get"}}}});
+        return json_response(
+            201, json::Object{{"status", json::Object{{"allowed", json::string_at(body, "spec", "resourceAttributes", "verb") == "get"}}}});
     };
     EXPECT_TRUE(loop->block_on(client.can_i("get", resources::deployments, "scale", "a", "n", soon())).value());
     EXPECT_FALSE(loop->block_on(client.can_i("delete", resources::deployments, "", "a", "", soon())).value());
@@ -159,10 +163,14 @@ TEST_F(ClientTest, AsksWhatItMayDo) {
 TEST_F(ClientTest, DiscoversKindsThatAreNotBuiltIn) {
     transport->answer = [](const Request& r) -> Result<Response> {
         if (r.path == "/apis/example.com") {
-            return json_response(200, json::parse(R"({"kind":"APIGroup","versions":[{"version":"v1"},{"version":"v1beta1"}],"preferredVersion":{"version":"v1"}})").value());
+            return json_response(
+                200, json::parse(R"({"kind":"APIGroup","versions":[{"version":"v1"},{"version":"v1beta1"}],"preferredVersion":{"version":"v1"}})")
+                         .value());
         }
-        if (r.path == "/apis/example.com/v1") return json_response(200, json::parse(R"({"resources":[{"name":"widgets/status","kind":"Widget","namespaced":true}]})").value());
-        if (r.path == "/apis/example.com/v1beta1") return json_response(200, json::parse(R"({"resources":[{"name":"widgets","kind":"Widget","namespaced":false}]})").value());
+        if (r.path == "/apis/example.com/v1")
+            return json_response(200, json::parse(R"({"resources":[{"name":"widgets/status","kind":"Widget","namespaced":true}]})").value());
+        if (r.path == "/apis/example.com/v1beta1")
+            return json_response(200, json::parse(R"({"resources":[{"name":"widgets","kind":"Widget","namespaced":false}]})").value());
         Response response;
         response.status = 404;
         response.body = "404 page not found";

@@ -14,14 +14,17 @@ const std::string pem = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE
 
 std::string config_with(std::string_view cluster, std::string_view user) {
     return "apiVersion: v1\nkind: Config\ncurrent-context: main\ncontexts:\n- name: main\n  context: {cluster: c, user: u, namespace: shop}\n"
-           "clusters:\n- name: c\n  cluster:\n    server: https://host:6443/\n" + std::string(cluster) + "users:\n- name: u\n  user:\n    token: t0\n" +
-           std::string(user);
+           "clusters:\n- name: c\n  cluster:\n    server: https://host:6443/\n" +
+           std::string(cluster) + "users:\n- name: u\n  user:\n    token: t0\n" + std::string(user);
 }
 
 TEST(Kubeconfig, ResolvesAContextWithDataAndFileFields) {
-    const auto config = read_kubeconfig(config_with("    certificate-authority-data: " + base64_encode(pem) + "\n    tls-server-name: api\n    proxy-url: http://p:1\n",
-                                                    "    client-certificate: certs/u.crt\n    client-key: /abs/u.key\n    tokenFile: ../tok\n    as: root\n"),
-                                        "/etc/kn/kube", "").value();
+    const auto config =
+        read_kubeconfig(
+            config_with("    certificate-authority-data: " + base64_encode(pem) + "\n    tls-server-name: api\n    proxy-url: http://p:1\n",
+                        "    client-certificate: certs/u.crt\n    client-key: /abs/u.key\n    tokenFile: ../tok\n    as: root\n"),
+            "/etc/kn/kube", "")
+            .value();
     EXPECT_EQ(config.context, "main");
     EXPECT_EQ(config.server, "https://host:6443");
     EXPECT_EQ(config.ns, "shop");
@@ -36,8 +39,9 @@ TEST(Kubeconfig, ResolvesAContextWithDataAndFileFields) {
 }
 
 TEST(Kubeconfig, ReadsExecPlugIns) {
-    const std::string exec = "    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: ./bin/login\n      args: [get, token]\n"
-                             "      env: [{name: REGION, value: \"1\"}]\n      provideClusterInfo: true\n";
+    const std::string exec =
+        "    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: ./bin/login\n      args: [get, token]\n"
+        "      env: [{name: REGION, value: \"1\"}]\n      provideClusterInfo: true\n";
     const auto config = read_kubeconfig(config_with("", exec), "/k", "main").value();
     ASSERT_TRUE(config.exec);
     EXPECT_EQ(config.exec->command, "/k/bin/login");
@@ -93,8 +97,10 @@ protected:
 
 TEST_F(KubeconfigFiles, ListsMergeTheFirstDefinitionWinsAndPathsBelongToTheirFile) {
     const auto first = write("a", "current-context: x\ncontexts:\n- name: x\n  context: {cluster: c, user: u}\n");
-    const auto second = write("sub/b", "current-context: z\ncontexts:\n- name: x\n  context: {cluster: other}\n- name: z\n  context: {cluster: c}\n"
-                                       "clusters:\n- name: c\n  cluster: {server: 'host:1', certificate-authority: ca.crt}\nusers:\n- name: u\n  user: {token: t}\n");
+    const auto second =
+        write("sub/b",
+              "current-context: z\ncontexts:\n- name: x\n  context: {cluster: other}\n- name: z\n  context: {cluster: c}\n"
+              "clusters:\n- name: c\n  cluster: {server: 'host:1', certificate-authority: ca.crt}\nusers:\n- name: u\n  user: {token: t}\n");
     const auto config = load_kubeconfig(first + ":" + dir + "/missing:" + second, "").value();
     EXPECT_EQ(config.context, "x");
     EXPECT_EQ(config.server, "https://host:1");

@@ -38,11 +38,11 @@ TEST(JsonPatch, SaysWhatIsWrong) {
     EXPECT_EQ(test.code, ErrorCode::failed_precondition);
     EXPECT_EQ(test.reason, "test");
     EXPECT_EQ(error(R"([{"op":"test","path":"/zz","value":2}])").code, ErrorCode::failed_precondition);
-    for (const auto* patch : {R"({})", R"([1])", R"([{"op":"remove","path":"/x"}])", R"([{"op":"add","path":"/x/y","value":1}])",
-                              R"([{"op":"add","path":"/a/b/2","value":1}])", R"([{"op":"remove","path":"/a/b/01"}])",
-                              R"([{"op":"remove","path":"/a/b/-"}])", R"([{"op":"add","path":"/a"}])", R"([{"op":"hop","path":"/a"}])",
-                              R"([{"op":"add","path":"a","value":1}])", R"([{"op":"move","from":"/a","path":"/a/b"}])",
-                              R"([{"op":"replace","path":"/a/x","value":1}])", R"([{"op":"copy","path":"/a"}])"}) {
+    for (const auto* patch :
+         {R"({})", R"([1])", R"([{"op":"remove","path":"/x"}])", R"([{"op":"add","path":"/x/y","value":1}])",
+          R"([{"op":"add","path":"/a/b/2","value":1}])", R"([{"op":"remove","path":"/a/b/01"}])", R"([{"op":"remove","path":"/a/b/-"}])",
+          R"([{"op":"add","path":"/a"}])", R"([{"op":"hop","path":"/a"}])", R"([{"op":"add","path":"a","value":1}])",
+          R"([{"op":"move","from":"/a","path":"/a/b"}])", R"([{"op":"replace","path":"/a/x","value":1}])", R"([{"op":"copy","path":"/a"}])"}) {
         EXPECT_EQ(error(patch).code, ErrorCode::invalid_argument) << patch;
     }
 }
@@ -55,13 +55,17 @@ TEST(JsonPatch, CannotGrowWithoutBound) {
 }
 
 TEST(MergePatch, DoesTheExamplesOfRfc7386) {
-    const std::vector<std::array<const char*, 3>> cases = {
-        {R"({"a":"b"})", R"({"a":"c"})", R"({"a":"c"})"},       {R"({"a":"b"})", R"({"b":"c"})", R"({"a":"b","b":"c"})"},
-        {R"({"a":"b","b":"c"})", R"({"a":null})", R"({"b":"c"})"}, {R"({"a":["b"]})", R"({"a":"c"})", R"({"a":"c"})"},
-        {R"({"a":{"b":"c"}})", R"({"a":{"b":"d","c":null}})", R"({"a":{"b":"d"}})"}, {R"({"a":[{"b":"c"}]})", R"({"a":[1]})", R"({"a":[1]})"},
-        {R"(["a","b"])", R"(["c"])", R"(["c"])"},               {R"({"a":"foo"})", R"(null)", R"(null)"},
-        {R"({"e":null})", R"({"a":1})", R"({"e":null,"a":1})"}, {R"([1,2])", R"({"a":"b","c":null})", R"({"a":"b"})"},
-        {R"({})", R"({"a":{"bb":{"ccc":null}}})", R"({"a":{"bb":{}}})"}};
+    const std::vector<std::array<const char*, 3>> cases = {{R"({"a":"b"})", R"({"a":"c"})", R"({"a":"c"})"},
+                                                           {R"({"a":"b"})", R"({"b":"c"})", R"({"a":"b","b":"c"})"},
+                                                           {R"({"a":"b","b":"c"})", R"({"a":null})", R"({"b":"c"})"},
+                                                           {R"({"a":["b"]})", R"({"a":"c"})", R"({"a":"c"})"},
+                                                           {R"({"a":{"b":"c"}})", R"({"a":{"b":"d","c":null}})", R"({"a":{"b":"d"}})"},
+                                                           {R"({"a":[{"b":"c"}]})", R"({"a":[1]})", R"({"a":[1]})"},
+                                                           {R"(["a","b"])", R"(["c"])", R"(["c"])"},
+                                                           {R"({"a":"foo"})", R"(null)", R"(null)"},
+                                                           {R"({"e":null})", R"({"a":1})", R"({"e":null,"a":1})"},
+                                                           {R"([1,2])", R"({"a":"b","c":null})", R"({"a":"b"})"},
+                                                           {R"({})", R"({"a":{"bb":{"ccc":null}}})", R"({"a":{"bb":{}}})"}};
     for (const auto& c : cases) EXPECT_EQ(text_of(apply_merge_patch(J(c[0]), J(c[1]))), text_of(J(c[2]))) << c[1];
 }
 
@@ -93,9 +97,11 @@ TEST(MergePatch, DiffLeadsFromOneObjectToTheOther) {
 std::string strategic(std::string_view target, std::string_view patch) { return text_of(apply_strategic_merge_patch(J(target), J(patch))); }
 
 TEST(StrategicMergePatch, MergesContainersEnvAndPortsByTheirKeys) {
-    EXPECT_EQ(strategic(R"({"spec":{"template":{"spec":{"containers":[{"name":"one","image":"one:1","env":[{"name":"A","value":"1"}]},{"name":"two","image":"two:1"}]}}}})",
-                        R"({"spec":{"template":{"spec":{"containers":[{"name":"one","image":"one:2","env":[{"name":"B","value":"2"}]}]}}}})"),
-              R"({"spec":{"template":{"spec":{"containers":[{"env":[{"name":"B","value":"2"},{"name":"A","value":"1"}],"image":"one:2","name":"one"},{"image":"two:1","name":"two"}]}}}})");
+    EXPECT_EQ(
+        strategic(
+            R"({"spec":{"template":{"spec":{"containers":[{"name":"one","image":"one:1","env":[{"name":"A","value":"1"}]},{"name":"two","image":"two:1"}]}}}})",
+            R"({"spec":{"template":{"spec":{"containers":[{"name":"one","image":"one:2","env":[{"name":"B","value":"2"}]}]}}}})"),
+        R"({"spec":{"template":{"spec":{"containers":[{"env":[{"name":"B","value":"2"},{"name":"A","value":"1"}],"image":"one:2","name":"one"},{"image":"two:1","name":"two"}]}}}})");
     EXPECT_EQ(strategic(R"({"spec":{"ports":[{"port":80,"nodePort":1}]}})", R"({"spec":{"ports":[{"port":80,"name":"http"}]}})"),
               R"({"spec":{"ports":[{"name":"http","nodePort":1,"port":80}]}})");
 }
@@ -126,8 +132,10 @@ TEST(StrategicMergePatch, ObeysItsDirectives) {
 }
 
 TEST(StrategicMergePatch, SetsMergeAtomicListsReplaceAndNullRemoves) {
-    EXPECT_EQ(strategic(R"({"metadata":{"finalizers":["a"]}})", R"({"metadata":{"finalizers":["b","a"]}})"), R"({"metadata":{"finalizers":["b","a"]}})");
-    EXPECT_EQ(strategic(R"({"spec":{"tolerations":[{"key":"a"}]}})", R"({"spec":{"tolerations":[{"key":"b"}]}})"), R"({"spec":{"tolerations":[{"key":"b"}]}})");
+    EXPECT_EQ(strategic(R"({"metadata":{"finalizers":["a"]}})", R"({"metadata":{"finalizers":["b","a"]}})"),
+              R"({"metadata":{"finalizers":["b","a"]}})");
+    EXPECT_EQ(strategic(R"({"spec":{"tolerations":[{"key":"a"}]}})", R"({"spec":{"tolerations":[{"key":"b"}]}})"),
+              R"({"spec":{"tolerations":[{"key":"b"}]}})");
     EXPECT_EQ(strategic(R"({"spec":{"containers":[{"name":"a","args":["1","2"]}]}})", R"({"spec":{"containers":[{"name":"a","args":["3"]}]}})"),
               R"({"spec":{"containers":[{"args":["3"],"name":"a"}]}})");
     EXPECT_EQ(strategic(R"({"metadata":{"labels":{"a":"1"}}})", R"({"metadata":{"labels":{"a":null,"b":"2"},"annotations":{"x":null}}})"),
@@ -136,10 +144,10 @@ TEST(StrategicMergePatch, SetsMergeAtomicListsReplaceAndNullRemoves) {
 }
 
 TEST(StrategicMergePatch, RefusesMalformedDirectives) {
-    for (const auto* patch : {R"([])", R"({"spec":{"$patch":"burn"}})", R"({"spec":{"containers":[{"image":"x"}]}})", R"({"spec":{"containers":["x"]}})",
-                              R"({"spec":{"containers":[{"$patch":"merge","name":"a"}]}})", R"({"spec":{"$retainKeys":["b"],"a":1}})",
-                              R"({"spec":{"$setElementOrder/tolerations":[]}})", R"({"spec":{"$nonsense":1}})",
-                              R"({"spec":{"$setElementOrder/containers":[{"name":"a"}],"containers":[{"name":"b"}]}})",
+    for (const auto* patch : {R"([])", R"({"spec":{"$patch":"burn"}})", R"({"spec":{"containers":[{"image":"x"}]}})",
+                              R"({"spec":{"containers":["x"]}})", R"({"spec":{"containers":[{"$patch":"merge","name":"a"}]}})",
+                              R"({"spec":{"$retainKeys":["b"],"a":1}})", R"({"spec":{"$setElementOrder/tolerations":[]}})",
+                              R"({"spec":{"$nonsense":1}})", R"({"spec":{"$setElementOrder/containers":[{"name":"a"}],"containers":[{"name":"b"}]}})",
                               R"({"metadata":{"$deleteFromPrimitiveList/finalizers":"x"}})"}) {
         const auto result = apply_strategic_merge_patch(J(R"({"spec":{"containers":[{"name":"a"}]},"metadata":{"finalizers":["a"]}})"), J(patch));
         ASSERT_FALSE(result) << patch;

@@ -40,7 +40,8 @@ TEST(Resource, KnowsWhereTheApiServesEachKind) {
 }
 
 TEST(Resource, IsFoundByEveryNameThatPeopleUse) {
-    for (const auto* name : {"deploy", "Deployment", "deployments", "Deployment.apps", "deployments.apps", "DEPLOYMENTS.apps", "deployments.v1.apps"}) {
+    for (const auto* name :
+         {"deploy", "Deployment", "deployments", "Deployment.apps", "deployments.apps", "DEPLOYMENTS.apps", "deployments.v1.apps"}) {
         ASSERT_NE(find_resource(name), nullptr) << name;
         EXPECT_EQ(*find_resource(name), resources::deployments) << name;
     }
@@ -55,14 +56,19 @@ TEST(Resource, IsFoundByEveryNameThatPeopleUse) {
 }
 
 TEST(Quantity, ReadsWhatTheApiWrites) {
-    const std::vector<std::pair<const char*, double>> cases = {
-        {"500m", 0.5}, {"1.5Gi", 1.5 * 1024 * 1024 * 1024}, {"2e3", 2000}, {"1E-2", 0.01}, {"1E", 1e18}, {"1Ei", 0x1p60}, {"100k", 1e5},
-        {"12", 12},    {".5", 0.5},                        {"-1Ki", -1024}, {"+3", 3},     {"250n", 250e-9}, {"7u", 7e-6}, {"5.", 5}};
+    const std::vector<std::pair<const char*, double>> cases = {{"500m", 0.5}, {"1.5Gi", 1.5 * 1024 * 1024 * 1024},
+                                                               {"2e3", 2000}, {"1E-2", 0.01},
+                                                               {"1E", 1e18},  {"1Ei", 0x1p60},
+                                                               {"100k", 1e5}, {"12", 12},
+                                                               {".5", 0.5},   {"-1Ki", -1024},
+                                                               {"+3", 3},     {"250n", 250e-9},
+                                                               {"7u", 7e-6},  {"5.", 5}};
     for (const auto& [text, value] : cases) {
         ASSERT_TRUE(parse_quantity(text)) << text;
         EXPECT_DOUBLE_EQ(*parse_quantity(text), value) << text;
     }
-    for (const auto* text : {"", "m", "1.2.3", "1K", "1 Gi", "--1", "0x10", "1e", "Gi", "1e999", ".", "NaN"}) EXPECT_FALSE(parse_quantity(text)) << text;
+    for (const auto* text : {"", "m", "1.2.3", "1K", "1 Gi", "--1", "0x10", "1e", "Gi", "1e999", ".", "NaN"})
+        EXPECT_FALSE(parse_quantity(text)) << text;
 }
 
 TEST(Quantity, IsWrittenCanonically) {
@@ -79,7 +85,8 @@ TEST(Quantity, IsWrittenCanonically) {
 }
 
 TEST(Object, ReadsMetadataOwnersConditionsAndContainers) {
-    const auto pod = J(R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"web-1","namespace":"shop","uid":"u1","resourceVersion":"7","generation":3,
+    const auto pod =
+        J(R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"web-1","namespace":"shop","uid":"u1","resourceVersion":"7","generation":3,
         "labels":{"app":"web"},"annotations":{"a":"b"},"creationTimestamp":"2026-11-24T16:00:00Z","deletionTimestamp":"2026-11-24T17:00:00Z",
         "ownerReferences":[{"kind":"X","name":"x","uid":"u0"},{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"rs","uid":"u2","controller":true}]},
         "status":{"conditions":[{"type":"Ready","status":"False","reason":"R","message":"m","lastTransitionTime":"2026-11-24T16:00:01Z"}],
@@ -110,7 +117,8 @@ TEST(LabelSelector, ObjectFormHasTheServersMeaning) {
     EXPECT_FALSE(label_selector_matches(nullptr, labels));
     EXPECT_TRUE(matches(R"({"matchLabels":{"app":"web"}})"));
     EXPECT_FALSE(matches(R"({"matchLabels":{"app":"web","x":"y"}})"));
-    EXPECT_TRUE(matches(R"({"matchExpressions":[{"key":"app","operator":"In","values":["a","web"]},{"key":"z","operator":"NotIn","values":["q"]}]})"));
+    EXPECT_TRUE(
+        matches(R"({"matchExpressions":[{"key":"app","operator":"In","values":["a","web"]},{"key":"z","operator":"NotIn","values":["q"]}]})"));
     EXPECT_FALSE(matches(R"({"matchExpressions":[{"key":"app","operator":"DoesNotExist"}]})"));
     EXPECT_FALSE(matches(R"({"matchExpressions":[{"key":"app","operator":"Newer"}]})"));
 }
@@ -201,9 +209,7 @@ TEST(Status, MapsCodesReasonsAndCauses) {
 }
 
 TEST(Status, SaysWhetherAFailedWriteMayHaveHappened) {
-    const auto applied = [](int http, Headers headers = {}) {
-        return error_from(answer(http, "text", std::move(headers)), Method::patch).applied;
-    };
+    const auto applied = [](int http, Headers headers = {}) { return error_from(answer(http, "text", std::move(headers)), Method::patch).applied; };
     EXPECT_EQ(applied(500), Applied::maybe);
     EXPECT_EQ(applied(502), Applied::maybe);
     EXPECT_EQ(applied(503), Applied::maybe);
@@ -226,9 +232,13 @@ TEST(Status, UnderstandsAnswersThatAreNotStatuses) {
 }
 
 TEST(WatchDecoder, GivesTheSameEventsHoweverTheBytesAreCut) {
-    const std::string text = R"({"type":"ADDED","object":{"metadata":{"name":"ä"}}})" "\n\r\n"
-                             R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}})" "\n"
-                             R"({"type":"ERROR","object":{"kind":"Status","code":410}})" "\n" R"({"type":"DEL)";
+    const std::string text = R"({"type":"ADDED","object":{"metadata":{"name":"ä"}}})"
+                             "\n\r\n"
+                             R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}})"
+                             "\n"
+                             R"({"type":"ERROR","object":{"kind":"Status","code":410}})"
+                             "\n"
+                             R"({"type":"DEL)";
     for (std::size_t step = 1; step <= text.size(); ++step) {
         WatchDecoder decoder;
         std::vector<WatchEvent> events;

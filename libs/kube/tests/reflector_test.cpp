@@ -78,7 +78,8 @@ protected:
 };
 
 TEST_F(ReflectorTest, FollowsEventsAndGoesOnFromTheLastVersionAfterACleanEnd) {
-    stream({bytes(1s, event_line("ADDED", pod_object("a", "p2", "2", "11"))), bytes(1s, event_line("BOOKMARK", json::parse(R"({"metadata":{"resourceVersion":"50"}})").value())), end(1s)});
+    stream({bytes(1s, event_line("ADDED", pod_object("a", "p2", "2", "11"))),
+            bytes(1s, event_line("BOOKMARK", json::parse(R"({"metadata":{"resourceVersion":"50"}})").value())), end(1s)});
     start();
     loop->run_for(5s);
     EXPECT_EQ(cache->size(), 2U);

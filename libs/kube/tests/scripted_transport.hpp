@@ -91,7 +91,8 @@ inline std::string query_of(const Request& request, std::string_view name) {
     return {};
 }
 
-inline json::Value pod_object(std::string_view ns, std::string_view name, std::string_view uid, std::string_view version, std::string_view owner = {}) {
+inline json::Value pod_object(std::string_view ns, std::string_view name, std::string_view uid, std::string_view version,
+                              std::string_view owner = {}) {
     json::Object metadata{{"name", name}, {"namespace", ns}, {"uid", uid}, {"resourceVersion", version}};
     if (!owner.empty()) metadata["ownerReferences"] = json::Array{json::Object{{"uid", owner}, {"controller", true}}};
     return json::Object{{"kind", "Pod"}, {"apiVersion", "v1"}, {"metadata", std::move(metadata)}};

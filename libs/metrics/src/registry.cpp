@@ -19,10 +19,14 @@ std::string number(double value) {
 std::string escaped(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        if (c == '\\') out += "\\\\";
-        else if (c == '"') out += "\\\"";
-        else if (c == '\n') out += "\\n";
-        else out += c;
+        if (c == '\\')
+            out += "\\\\";
+        else if (c == '"')
+            out += "\\\"";
+        else if (c == '\n')
+            out += "\\n";
+        else
+            out += c;
     }
     return out;
 }
@@ -94,9 +98,7 @@ Registry::Series& Registry::series(Kind kind, std::string_view name, std::string
     return entry;
 }
 
-Counter& Registry::counter(std::string_view name, std::string_view help, Labels labels) {
-    return *series(Kind::counter, name, help, labels).counter;
-}
+Counter& Registry::counter(std::string_view name, std::string_view help, Labels labels) { return *series(Kind::counter, name, help, labels).counter; }
 Gauge& Registry::gauge(std::string_view name, std::string_view help, Labels labels) { return *series(Kind::gauge, name, help, labels).gauge; }
 Histogram& Registry::histogram(std::string_view name, std::string_view help, Labels labels) {
     return *series(Kind::histogram, name, help, labels).histogram;

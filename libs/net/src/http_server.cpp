@@ -2,16 +2,16 @@
 
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-#include <algorithm>
 #include <charconv>
 
 #include "kubernaut/async/scope.hpp"
@@ -26,10 +26,12 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using tcp = asio::ip::tcp;
 
-constexpr std::uint32_t header_limit = 64 * 1024;   // tokens and cookies are small; more is an attack
+constexpr std::uint32_t header_limit = 64 * 1024;  // tokens and cookies are small; more is an attack
 
 std::string decode(std::string_view text, bool plus_is_space) {
-    const auto hex = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+    const auto hex = [](char c) {
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    };
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
@@ -60,8 +62,7 @@ void split_target(std::string_view target, HttpRequest& request) {
     }
 }
 
-template <class Stream>
-std::string client_name_of(Stream& stream) {
+template <class Stream> std::string client_name_of(Stream& stream) {
     if constexpr (requires { stream.native_handle(); }) {
         X509* certificate = SSL_get1_peer_certificate(stream.native_handle());
         if (certificate == nullptr) return {};
@@ -82,11 +83,17 @@ HttpResponse plain(int status, std::string text) {
 }
 
 /// One connection: requests one after another until either side has enough.
-template <class Stream>
-class Session {
+template <class Stream> class Session {
 public:
-    Session(Stream stream, const ServerOptions& options, const Handler& handler, std::string peer, bool loopback, const bool& draining, std::size_t& busy)
-        : stream_(std::move(stream)), options_(options), handler_(handler), peer_(std::move(peer)), loopback_(loopback), draining_(draining), busy_(busy) {}
+    Session(Stream stream, const ServerOptions& options, const Handler& handler, std::string peer, bool loopback, const bool& draining,
+            std::size_t& busy)
+        : stream_(std::move(stream)),
+          options_(options),
+          handler_(handler),
+          peer_(std::move(peer)),
+          loopback_(loopback),
+          draining_(draining),
+          busy_(busy) {}
 
     Task<> run() {
         try {
@@ -98,8 +105,10 @@ public:
             while (co_await one_request()) {
             }
             lowest().expires_after(2s);
-            if constexpr (requires { stream_.async_shutdown(asio::use_awaitable); }) co_await stream_.async_shutdown(asio::use_awaitable);
-            else lowest().socket().shutdown(tcp::socket::shutdown_send);
+            if constexpr (requires { stream_.async_shutdown(asio::use_awaitable); })
+                co_await stream_.async_shutdown(asio::use_awaitable);
+            else
+                lowest().socket().shutdown(tcp::socket::shutdown_send);
         } catch (const boost::system::system_error& error) {
             // A peer that goes away, is too slow or speaks nonsense is an ordinary day; cancellation of the server is passed on.
             if (async::is_cancellation(error) && draining_) throw;
@@ -230,7 +239,9 @@ Result<std::shared_ptr<asio::ssl::context>> make_context(const TlsFiles& tls) {
     context->use_certificate_chain(asio::buffer(tls.cert_pem), ec);
     if (ec) return fail(ErrorCode::invalid_argument, "the server certificate cannot be used: " + ec.message(), "http.tls.cert");
     context->use_private_key(asio::buffer(tls.key_pem), asio::ssl::context::pem, ec);
-    if (ec) return fail(ErrorCode::invalid_argument, "the server key cannot be used (does it belong to the certificate?): " + ec.message(), "http.tls.key");
+    if (ec)
+        return fail(ErrorCode::invalid_argument, "the server key cannot be used (does it belong to the certificate?): " + ec.message(),
+                    "http.tls.key");
     if (!tls.client_ca_pem.empty()) {
         context->add_certificate_authority(asio::buffer(tls.client_ca_pem), ec);
         if (ec) return fail(ErrorCode::invalid_argument, "the client CA cannot be used: " + ec.message(), "http.tls.client_ca");
@@ -239,10 +250,7 @@ Result<std::shared_ptr<asio::ssl::context>> make_context(const TlsFiles& tls) {
     return context;
 }
 
-template <class Stream>
-Task<> run_session(std::unique_ptr<Session<Stream>> session) {
-    co_await session->run();
-}
+template <class Stream> Task<> run_session(std::unique_ptr<Session<Stream>> session) { co_await session->run(); }
 
 }  // namespace
 
@@ -272,7 +280,8 @@ Result<std::pair<std::string, std::uint16_t>> split_address(std::string_view tex
             return std::pair(host.empty() ? std::string("0.0.0.0") : host, static_cast<std::uint16_t>(port));
         }
     }
-    return fail(ErrorCode::invalid_argument, "an address such as 0.0.0.0:8080 or [::1]:8080 expected, not \"" + std::string(text.substr(0, 64)) + "\"");
+    return fail(ErrorCode::invalid_argument,
+                "an address such as 0.0.0.0:8080 or [::1]:8080 expected, not \"" + std::string(text.substr(0, 64)) + "\"");
 }
 
 struct HttpServer::Impl {
@@ -307,10 +316,12 @@ struct HttpServer::Impl {
             const bool loopback = remote.address().is_loopback() || peer.starts_with("::ffff:127.");
             if (tls != nullptr) {
                 using Stream = beast::ssl_stream<beast::tcp_stream>;
-                scope.spawn("https", run_session(std::make_unique<Session<Stream>>(Stream(beast::tcp_stream(std::move(socket)), *tls), options, handler, peer, loopback, draining, busy)));
+                scope.spawn("https", run_session(std::make_unique<Session<Stream>>(Stream(beast::tcp_stream(std::move(socket)), *tls), options,
+                                                                                   handler, peer, loopback, draining, busy)));
             } else {
                 using Stream = beast::tcp_stream;
-                scope.spawn("http", run_session(std::make_unique<Session<Stream>>(Stream(std::move(socket)), options, handler, peer, loopback, draining, busy)));
+                scope.spawn("http", run_session(std::make_unique<Session<Stream>>(Stream(std::move(socket)), options, handler, peer, loopback,
+                                                                                  draining, busy)));
             }
         }
     }
@@ -334,8 +345,10 @@ Result<> HttpServer::start() {
     if (!ec) impl_->acceptor.bind(endpoint, ec);
     if (!ec) impl_->acceptor.listen(1024, ec);
     if (ec) {
-        return fail(ErrorCode::unavailable, "cannot listen on " + impl_->options.listen + ": " + ec.message() +
-                                                (ec == asio::error::address_in_use ? " (another process has the port; choose another with http.listen)" : ""), "http.listen");
+        return fail(ErrorCode::unavailable,
+                    "cannot listen on " + impl_->options.listen + ": " + ec.message() +
+                        (ec == asio::error::address_in_use ? " (another process has the port; choose another with http.listen)" : ""),
+                    "http.listen");
     }
     impl_->accepting.spawn("accept", impl_->accept());
     return {};

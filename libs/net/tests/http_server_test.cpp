@@ -64,7 +64,7 @@ protected:
                 if (ec) break;
                 text.append(buffer, n);
             }
-            boost::asio::post(loop->context(), [] {});   // the waiting loop looks again
+            boost::asio::post(loop->context(), [] {});  // the waiting loop looks again
             return text;
         });
         loop->run_until([&] { return reply.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }, 2s);
@@ -141,7 +141,8 @@ TEST_F(HttpServerTest, StopEndsOpenStreamsAndAnswersInFlight) {
 
 TEST_F(HttpServerTest, APortInUseIsAnErrorThatSaysSo) {
     serve({});
-    HttpServer second(*loop, {.listen = "127.0.0.1:" + std::to_string(server->port())}, [](HttpRequest) -> Task<HttpResponse> { co_return HttpResponse{}; });
+    HttpServer second(*loop, {.listen = "127.0.0.1:" + std::to_string(server->port())},
+                      [](HttpRequest) -> Task<HttpResponse> { co_return HttpResponse{}; });
     const auto started = second.start();
     ASSERT_FALSE(started);
     EXPECT_NE(started.error().message.find("another process has the port"), std::string::npos);

@@ -15,7 +15,12 @@ Instant after(double seconds) { return begin + Duration(static_cast<std::int64_t
 constexpr double hour = 3600, day = 86'400;
 
 void add_incident(History& history, double at, const std::string& fault, const std::string& subject, const std::string& cluster = "prod") {
-    history.incidents.push_back({.id = "i" + std::to_string(history.incidents.size()), .cluster = cluster, .environment = "production", .fault_class = fault, .subject = subject, .opened = after(at)});
+    history.incidents.push_back({.id = "i" + std::to_string(history.incidents.size()),
+                                 .cluster = cluster,
+                                 .environment = "production",
+                                 .fault_class = fault,
+                                 .subject = subject,
+                                 .opened = after(at)});
 }
 
 /// Eight weeks with a planted nightly failure, a weekly one, a burst, a chain, a family and a drift, among noise.
@@ -31,14 +36,24 @@ History planted(std::uint64_t seed) {
     for (int i = 0; i < 25; ++i) {
         const double at = 56 * day * random.uniform();
         add_incident(h, at, "node.notready", "node/n" + std::to_string(i));
-        if (random.uniform() < 0.8) add_incident(h, at + 120 + 400 * random.uniform(), "pod.unschedulable", "shop/Deployment/d" + std::to_string(i % 5));
+        if (random.uniform() < 0.8)
+            add_incident(h, at + 120 + 400 * random.uniform(), "pod.unschedulable", "shop/Deployment/d" + std::to_string(i % 5));
     }
     for (int i = 0; i < 300; ++i) {
         const bool spot = i % 3 == 0, restart = random.uniform() < 0.5;
         const double good = spot ? (restart ? 0.2 : 0.95) : (restart ? 0.9 : 0.6);
-        h.executions.push_back({.id = "e" + std::to_string(i), .cluster = "prod", .environment = "production", .workflow = restart ? "graceful-restart" : "move-to-on-demand", .fault_class = "oom.limit", .subject = "shop/Deployment/web",
-                                .started = after(56 * day * i / 300), .seconds = (restart ? 40 : 90) * (i > 220 && restart ? 2.0 : 1) * (1 + 0.1 * random.normal()), .succeeded = random.uniform() < good, .failed_step = {},
-                                .traits = {{"pool", spot ? "spot-a" : "standard"}}, .numbers = {{"memory share", (spot ? 0.95 : 0.4) + 0.03 * random.normal()}}});
+        h.executions.push_back({.id = "e" + std::to_string(i),
+                                .cluster = "prod",
+                                .environment = "production",
+                                .workflow = restart ? "graceful-restart" : "move-to-on-demand",
+                                .fault_class = "oom.limit",
+                                .subject = "shop/Deployment/web",
+                                .started = after(56 * day * i / 300),
+                                .seconds = (restart ? 40 : 90) * (i > 220 && restart ? 2.0 : 1) * (1 + 0.1 * random.normal()),
+                                .succeeded = random.uniform() < good,
+                                .failed_step = {},
+                                .traits = {{"pool", spot ? "spot-a" : "standard"}},
+                                .numbers = {{"memory share", (spot ? 0.95 : 0.4) + 0.03 * random.normal()}}});
     }
     SeriesRow disk{.name = "pvc/shop/data used %", .cluster = "prod", .environment = "production", .times = {}, .values = {}, .limit = 95};
     SeriesRow load{.name = "requests", .cluster = "prod", .environment = "production", .times = {}, .values = {}};
@@ -131,11 +146,21 @@ TEST(Discovery, FindsAlmostNothingInShuffledHistories) {
         analytics::Rng random(seed + round);
         History h;
         for (int i = 0; i < 400; ++i)
-            add_incident(h, 56 * day * random.uniform(), "class-" + std::to_string(random.below(6)), "shop/Deployment/d" + std::to_string(random.below(4)), random.below(2) == 0 ? "a" : "b");
+            add_incident(h, 56 * day * random.uniform(), "class-" + std::to_string(random.below(6)),
+                         "shop/Deployment/d" + std::to_string(random.below(4)), random.below(2) == 0 ? "a" : "b");
         for (int i = 0; i < 240; ++i)
-            h.executions.push_back({.id = "e" + std::to_string(i), .cluster = "a", .environment = "production", .workflow = "w" + std::to_string(random.below(4)), .fault_class = "class-" + std::to_string(random.below(3)), .subject = "s",
-                                    .started = after(56 * day * random.uniform()), .seconds = 60 * std::exp(0.4 * random.normal()), .succeeded = random.uniform() < 0.7, .failed_step = {},
-                                    .traits = {{"pool", "p" + std::to_string(random.below(3))}}, .numbers = {{"memory", random.normal()}, {"cpu", random.normal()}}});
+            h.executions.push_back({.id = "e" + std::to_string(i),
+                                    .cluster = "a",
+                                    .environment = "production",
+                                    .workflow = "w" + std::to_string(random.below(4)),
+                                    .fault_class = "class-" + std::to_string(random.below(3)),
+                                    .subject = "s",
+                                    .started = after(56 * day * random.uniform()),
+                                    .seconds = 60 * std::exp(0.4 * random.normal()),
+                                    .succeeded = random.uniform() < 0.7,
+                                    .failed_step = {},
+                                    .traits = {{"pool", "p" + std::to_string(random.below(3))}},
+                                    .numbers = {{"memory", random.normal()}, {"cpu", random.normal()}}});
         const Question question{.history = h, .now = after(56 * day)};
         asked += 48 * 3 + 48 + 60 + 4;  // subjects by cycles, bursts, pairs of classes, workflows
         for (const auto analyzer : {find_recurrences, find_bursts, find_chains, find_duration_drifts})

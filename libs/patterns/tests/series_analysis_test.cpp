@@ -23,7 +23,8 @@ Made hourly(std::size_t n, double per_day, double daily, double weekly, double n
     for (std::size_t i = 0; i < n; ++i) {
         const auto hour = static_cast<double>(i);
         made.times.push_back(1'767'571'200 + 3600 * hour);
-        made.values.push_back(100 + per_day * hour / 24 + daily * std::sin(2 * M_PI * hour / 24) + weekly * std::sin(2 * M_PI * hour / 168) + noise * random.normal());
+        made.values.push_back(100 + per_day * hour / 24 + daily * std::sin(2 * M_PI * hour / 24) + weekly * std::sin(2 * M_PI * hour / 168) +
+                              noise * random.normal());
     }
     return made;
 }
@@ -148,7 +149,8 @@ TEST(SeriesAnalysis, GivesADefinedAnswerForDegenerateInput) {
 TEST(SeriesAnalysis, PutsMonthsOnACalendarGrid) {
     Made made;
     for (int m = 0; m < 72; ++m) {
-        const std::chrono::year_month_day first{std::chrono::year(2015 + m / 12), std::chrono::month(static_cast<unsigned>(m % 12 + 1)), std::chrono::day(1)};
+        const std::chrono::year_month_day first{std::chrono::year(2015 + m / 12), std::chrono::month(static_cast<unsigned>(m % 12 + 1)),
+                                                std::chrono::day(1)};
         if (m == 30) continue;
         made.times.push_back(static_cast<double>(std::chrono::sys_days(first).time_since_epoch().count()) * 86'400);
         made.values.push_back(10 + 5 * std::sin(2 * M_PI * m / 12) + 0.1 * (m % 5));

@@ -26,7 +26,9 @@ svg{width:100%;height:auto;display:block}.small{display:grid;grid-template-colum
 nav a{color:var(--series);text-decoration:none;margin-right:12px}footer{color:var(--soft);font-size:13px;margin-top:26px}
 )";
 
-std::string key(std::string_view colour, std::string_view text) { return "<i style=\"background:var(--" + std::string(colour) + ")\"></i>" + std::string(text); }
+std::string key(std::string_view colour, std::string_view text) {
+    return "<i style=\"background:var(--" + std::string(colour) + ")\"></i>" + std::string(text);
+}
 
 std::string main_plot(const patterns::SeriesAnalysis& a, const Clock& clock) {
     Chart chart(clock, {.width = 960, .height = 280});
@@ -48,7 +50,8 @@ std::string main_plot(const patterns::SeriesAnalysis& a, const Clock& clock) {
     }
     for (const auto& one : a.changes) chart.rule(times[one.index], "change", "change at " + clock.moment(times[one.index]));
     if (!a.changes.empty()) keys += key("change", "change");
-    for (const auto& one : a.outliers) chart.dot(times[one.peak], one.value, "odd", clock.moment(times[one.peak]) + ": " + number(one.value) + ", expected " + number(one.expected));
+    for (const auto& one : a.outliers)
+        chart.dot(times[one.peak], one.value, "odd", clock.moment(times[one.peak]) + ": " + number(one.value) + ", expected " + number(one.expected));
     if (!a.outliers.empty()) keys += key("odd", "anomaly");
     if (a.exhaustion) chart.level(a.exhaustion->limit, "limit", "limit " + number(a.exhaustion->limit));
     return chart.svg("measured values of " + a.name) + "<p class=\"key\">" + keys + "</p>";
@@ -70,12 +73,14 @@ std::string season_plots(const patterns::SeriesAnalysis& a, const Clock& clock) 
         }
         chart.name_x(std::move(ticks));
         const std::string name = clock.rows() ? "every " + std::to_string(season.season.period) + " rows" : season.name;
-        out += "<div><h3>season: " + escaped(name) + " (" + percent(season.season.strength) + ")</h3>" + chart.svg("profile of the season " + name) + "</div>";
+        out += "<div><h3>season: " + escaped(name) + " (" + percent(season.season.strength) + ")</h3>" + chart.svg("profile of the season " + name) +
+               "</div>";
     }
     if (a.summary.known >= 24 && a.parts.remainder.size() == a.grid.times.size()) {
         Chart chart(clock, {.width = 460, .height = 170});
         chart.line(a.grid.times, a.parts.remainder, "rest");
-        for (const auto& one : a.outliers) chart.dot(a.grid.times[one.peak], a.parts.remainder[one.peak], "odd", clock.moment(a.grid.times[one.peak]));
+        for (const auto& one : a.outliers)
+            chart.dot(a.grid.times[one.peak], a.parts.remainder[one.peak], "odd", clock.moment(a.grid.times[one.peak]));
         out += "<div><h3>what is left: neither level nor season</h3>" + chart.svg("remainder") + "</div>";
     }
     return out.empty() ? "" : "<div class=\"small\">" + out + "</div>";
@@ -84,7 +89,8 @@ std::string season_plots(const patterns::SeriesAnalysis& a, const Clock& clock) 
 std::string series_card(const patterns::SeriesAnalysis& a, const Clock& clock, std::size_t id, bool plots) {
     std::string out = "<section class=\"card\" id=\"s" + std::to_string(id) + "\"><h2>" + escaped(a.name) + "</h2><ul>";
     for (const auto& one : findings(a, clock))
-        out += "<li class=\"k-" + std::string(one.kind) + (one.notable ? "" : " none") + "\"><b>" + std::string(one.kind) + "</b> " + escaped(one.text) + "</li>";
+        out += "<li class=\"k-" + std::string(one.kind) + (one.notable ? "" : " none") + "\"><b>" + std::string(one.kind) + "</b> " +
+               escaped(one.text) + "</li>";
     out += "</ul>";
     if (plots && a.summary.known > 1) out += main_plot(a, clock) + season_plots(a, clock);
     return out + "</section>";
@@ -93,18 +99,21 @@ std::string series_card(const patterns::SeriesAnalysis& a, const Clock& clock, s
 std::string groups_card(const Groups& g) {
     std::string out = "<section class=\"card\" id=\"groups\"><h2>Groups of " + std::string(g.of_rows ? "rows" : "series") + "</h2>";
     if (g.groups.empty()) return out + "<p class=\"none\">" + escaped(g.said) + "</p></section>";
-    out += "<p class=\"sub\">" + std::to_string(g.groups.size()) + " groups by " + escaped(g.method) + "; they are apart to " + percent(g.confidence) + "</p><table><tr><th>share</th><th>what they have in common</th><th>members</th></tr>";
+    out += "<p class=\"sub\">" + std::to_string(g.groups.size()) + " groups by " + escaped(g.method) + "; they are apart to " +
+           percent(g.confidence) + "</p><table><tr><th>share</th><th>what they have in common</th><th>members</th></tr>";
     for (const auto& group : g.groups) {
         std::string members;
         for (const auto& member : group.members) members += (members.empty() ? "" : ", ") + member;
         if (group.size > group.members.size()) members += " and " + std::to_string(group.size - group.members.size()) + " more";
-        out += "<tr><td>" + percent(group.share) + " (" + std::to_string(group.size) + ")</td><td>" + escaped(group.shared) + "</td><td>" + escaped(members) + "</td></tr>";
+        out += "<tr><td>" + percent(group.share) + " (" + std::to_string(group.size) + ")</td><td>" + escaped(group.shared) + "</td><td>" +
+               escaped(members) + "</td></tr>";
     }
     return out + "</table></section>";
 }
 
 std::string pairs_card(const TableAnalysis& table) {
-    std::string out = "<section class=\"card\" id=\"pairs\"><h2>What follows what</h2><table><tr><th>first</th><th>then</th><th>after</th><th>correlation</th></tr>";
+    std::string out =
+        "<section class=\"card\" id=\"pairs\"><h2>What follows what</h2><table><tr><th>first</th><th>then</th><th>after</th><th>correlation</th></tr>";
     constexpr std::size_t most = 50;
     for (std::size_t i = 0; i < std::min(most, table.pairs.size()); ++i) {
         const auto& p = table.pairs[i];
@@ -112,7 +121,8 @@ std::string pairs_card(const TableAnalysis& table) {
         const auto& then = table.series[p.lag >= 0 ? p.b : p.a];
         const double steps = std::abs(static_cast<double>(p.lag));
         const std::string after = p.lag == 0 ? "at once" : table.time_column.empty() ? number(steps) + " rows" : span(steps * first.grid.step);
-        out += "<tr><td>" + escaped(first.name) + "</td><td>" + escaped(then.name) + "</td><td>" + after + "</td><td>" + number(p.correlation) + "</td></tr>";
+        out += "<tr><td>" + escaped(first.name) + "</td><td>" + escaped(then.name) + "</td><td>" + after + "</td><td>" + number(p.correlation) +
+               "</td></tr>";
     }
     return out + "</table></section>";
 }
@@ -130,18 +140,26 @@ std::string escaped(std::string_view text) {
             case '"': out += "&quot;"; break;
             case '\'': out += "&#39;"; break;
             default:
-                if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out += c;
-                else if (c == '\n' || c == '\t') out += ' ';
+                if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f)
+                    out += c;
+                else if (c == '\n' || c == '\t')
+                    out += ' ';
         }
     }
     return out;
 }
 
 std::string to_html(const TableAnalysis& table) {
-    std::string out = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-                      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><title>" + escaped(table.source) + " - patterns</title><style>" + std::string(style) +
-                      "</style></head><body><main><h1>" + escaped(table.source) + "</h1><p class=\"sub\">" + std::to_string(table.series.size()) + (table.series.size() == 1 ? " series" : " series, ") +
-                      (table.series.size() == 1 ? "" : escaped(table.layout) + " table") + (table.time_column.empty() ? "" : "; times from " + escaped(table.time_column) + " (" + escaped(table.time_form) + "), shown in " + escaped(table.zone.name())) + "</p>";
+    std::string out =
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><title>" +
+        escaped(table.source) + " - patterns</title><style>" + std::string(style) + "</style></head><body><main><h1>" + escaped(table.source) +
+        "</h1><p class=\"sub\">" + std::to_string(table.series.size()) + (table.series.size() == 1 ? " series" : " series, ") +
+        (table.series.size() == 1 ? "" : escaped(table.layout) + " table") +
+        (table.time_column.empty()
+             ? ""
+             : "; times from " + escaped(table.time_column) + " (" + escaped(table.time_form) + "), shown in " + escaped(table.zone.name())) +
+        "</p>";
     if (!table.notes.empty()) {
         out += "<section class=\"card\"><h2>About the data</h2><ul>";
         for (const auto& note : table.notes) out += "<li>" + escaped(tabular::to_text(note)) + "</li>";
@@ -149,14 +167,16 @@ std::string to_html(const TableAnalysis& table) {
     }
     if (table.series.size() > 1) {
         out += "<nav class=\"card\">";
-        for (std::size_t s = 0; s < std::min(most_plots, table.series.size()); ++s) out += "<a href=\"#s" + std::to_string(s) + "\">" + escaped(table.series[s].name) + "</a> ";
+        for (std::size_t s = 0; s < std::min(most_plots, table.series.size()); ++s)
+            out += "<a href=\"#s" + std::to_string(s) + "\">" + escaped(table.series[s].name) + "</a> ";
         out += "</nav>";
     }
     if (table.groups.sought && (table.series.size() >= 4 || table.groups.of_rows)) out += groups_card(table.groups);
     if (!table.pairs.empty()) out += pairs_card(table);
     for (std::size_t s = 0; s < table.series.size(); ++s) out += series_card(table.series[s], clock_for(table, table.series[s]), s, s < most_plots);
     if (table.series.size() > most_plots) out += "<p class=\"sub\">Plots for the first " + std::to_string(most_plots) + " series only.</p>";
-    return out + "<footer>Made by kubernaut analyze. Bands are checked against the series' own past; a season or change is shown only when chance would hardly make it.</footer></main></body></html>\n";
+    return out +
+           "<footer>Made by kubernaut analyze. Bands are checked against the series' own past; a season or change is shown only when chance would hardly make it.</footer></main></body></html>\n";
 }
 
 }  // namespace kn::report

@@ -116,7 +116,8 @@ void Chart::line(std::span<const double> times, std::span<const double> values, 
 }
 
 void Chart::band(std::span<const double> times, std::span<const double> low, std::span<const double> high, std::string_view klass) {
-    Stroke stroke{.times = {times.begin(), times.end()}, .values = {low.begin(), low.end()}, .high = {high.begin(), high.end()}, .klass = std::string(klass)};
+    Stroke stroke{
+        .times = {times.begin(), times.end()}, .values = {low.begin(), low.end()}, .high = {high.begin(), high.end()}, .klass = std::string(klass)};
     for (std::size_t i = 0; i < times.size(); ++i) hold(times[i], low[i]), hold(times[i], high[i]);
     strokes_.push_back(std::move(stroke));
 }
@@ -125,7 +126,9 @@ void Chart::dot(double time, double value, std::string_view klass, std::string t
     hold(time, value);
     marks_.push_back({.time = time, .value = value, .klass = std::string(klass), .tip = std::move(tip), .kind = Mark::Kind::dot});
 }
-void Chart::rule(double time, std::string_view klass, std::string tip) { marks_.push_back({.time = time, .value = 0, .klass = std::string(klass), .tip = std::move(tip), .kind = Mark::Kind::rule}); }
+void Chart::rule(double time, std::string_view klass, std::string tip) {
+    marks_.push_back({.time = time, .value = 0, .klass = std::string(klass), .tip = std::move(tip), .kind = Mark::Kind::rule});
+}
 void Chart::level(double value, std::string_view klass, std::string tip) {
     if (any_) hold(from_, value);
     marks_.push_back({.time = 0, .value = value, .klass = std::string(klass), .tip = std::move(tip), .kind = Mark::Kind::level});
@@ -141,18 +144,22 @@ std::string Chart::svg(std::string_view label) const {
     const double step = nice_step(high - low, 5);
     for (double v = std::ceil(low / step) * step; v <= high; v += step) {
         if (std::abs(v) < step * 1e-9) v = 0;
-        out += "<line class=\"grid\" x1=\"" + fixed(left) + "\" x2=\"" + fixed(width - right) + "\" y1=\"" + fixed(y(v)) + "\" y2=\"" + fixed(y(v)) + "\"/>";
-        out += "<text class=\"tick\" text-anchor=\"end\" x=\"" + fixed(left - 6) + "\" y=\"" + fixed(y(v) + 4) + "\">" + escaped(number(v)) + "</text>";
+        out += "<line class=\"grid\" x1=\"" + fixed(left) + "\" x2=\"" + fixed(width - right) + "\" y1=\"" + fixed(y(v)) + "\" y2=\"" + fixed(y(v)) +
+               "\"/>";
+        out +=
+            "<text class=\"tick\" text-anchor=\"end\" x=\"" + fixed(left - 6) + "\" y=\"" + fixed(y(v) + 4) + "\">" + escaped(number(v)) + "</text>";
         if (v + step == v) break;  // a step below the values' precision
     }
     for (const auto& [t, text] : named_.empty() ? time_ticks(from_, to_, clock_) : named_) {
-        out += "<line class=\"grid\" x1=\"" + fixed(x(t)) + "\" x2=\"" + fixed(x(t)) + "\" y1=\"" + fixed(top) + "\" y2=\"" + fixed(height - bottom) + "\"/>";
+        out += "<line class=\"grid\" x1=\"" + fixed(x(t)) + "\" x2=\"" + fixed(x(t)) + "\" y1=\"" + fixed(top) + "\" y2=\"" + fixed(height - bottom) +
+               "\"/>";
         out += "<text class=\"tick\" text-anchor=\"middle\" x=\"" + fixed(x(t)) + "\" y=\"" + fixed(height - 8) + "\">" + escaped(text) + "</text>";
     }
     for (const Stroke& stroke : strokes_) {
         std::string path;
         if (!stroke.high.empty()) {
-            for (std::size_t i = 0; i < stroke.times.size(); ++i) path += (i == 0 ? "M" : "L") + fixed(x(stroke.times[i])) + " " + fixed(y(stroke.values[i]));
+            for (std::size_t i = 0; i < stroke.times.size(); ++i)
+                path += (i == 0 ? "M" : "L") + fixed(x(stroke.times[i])) + " " + fixed(y(stroke.values[i]));
             for (std::size_t i = stroke.times.size(); i-- > 0;) path += "L" + fixed(x(stroke.times[i])) + " " + fixed(y(stroke.high[i]));
             path += "Z";
         } else {
@@ -173,13 +180,15 @@ std::string Chart::svg(std::string_view label) const {
     for (const Mark& mark : marks_) {
         const std::string tip = "<title>" + escaped(mark.tip) + "</title>";
         if (mark.kind == Mark::Kind::dot) {
-            out += "<circle class=\"" + mark.klass + "\" cx=\"" + fixed(x(mark.time)) + "\" cy=\"" + fixed(y(mark.value)) + "\" r=\"4\">" + tip + "</circle>";
+            out += "<circle class=\"" + mark.klass + "\" cx=\"" + fixed(x(mark.time)) + "\" cy=\"" + fixed(y(mark.value)) + "\" r=\"4\">" + tip +
+                   "</circle>";
             continue;
         }
         const bool upright = mark.kind == Mark::Kind::rule;
         const double px = upright ? x(mark.time) : left, py = upright ? top : y(mark.value);
         if (upright && (mark.time < from_ || mark.time > to_)) continue;
-        out += "<line class=\"" + mark.klass + "\" x1=\"" + fixed(px) + "\" x2=\"" + fixed(upright ? px : width - right) + "\" y1=\"" + fixed(py) + "\" y2=\"" + fixed(upright ? height - bottom : py) + "\">" + tip + "</line>";
+        out += "<line class=\"" + mark.klass + "\" x1=\"" + fixed(px) + "\" x2=\"" + fixed(upright ? px : width - right) + "\" y1=\"" + fixed(py) +
+               "\" y2=\"" + fixed(upright ? height - bottom : py) + "\">" + tip + "</line>";
     }
     return out + "</svg>";
 }

@@ -22,7 +22,7 @@ public:
     void line(std::span<const double> times, std::span<const double> values, std::string_view klass);
     void band(std::span<const double> times, std::span<const double> low, std::span<const double> high, std::string_view klass);
     void dot(double time, double value, std::string_view klass, std::string tip);
-    void rule(double time, std::string_view klass, std::string tip);   ///< upright
+    void rule(double time, std::string_view klass, std::string tip);    ///< upright
     void level(double value, std::string_view klass, std::string tip);  ///< lying
     /// x is a count of steps within a season, not a moment.
     void name_x(std::vector<std::pair<double, std::string>> ticks) { named_ = std::move(ticks); }

@@ -85,7 +85,8 @@ Groups group_rows(const TimeTable& table) {
     take_groups(out, *found, [&](std::size_t row) { return "line " + std::to_string(table.records.lines[row]); });
     if (const auto described = analytics::describe_clusters(mixed, found->labels))
         for (const auto& one : *described)
-            if (one.label >= 0 && static_cast<std::size_t>(one.label) < out.groups.size()) out.groups[static_cast<std::size_t>(one.label)].shared = analytics::to_text(mixed, one);
+            if (one.label >= 0 && static_cast<std::size_t>(one.label) < out.groups.size())
+                out.groups[static_cast<std::size_t>(one.label)].shared = analytics::to_text(mixed, one);
     return out;
 }
 
@@ -149,7 +150,8 @@ Groups group_series(const std::vector<patterns::SeriesAnalysis>& all) {
     for (auto& cluster : clusters) {
         if (cluster.size() < 2) continue;
         std::sort(cluster.begin(), cluster.end());
-        Group group{.shared = "the same shape", .members = {}, .size = cluster.size(), .share = static_cast<double>(cluster.size()) / static_cast<double>(n)};
+        Group group{
+            .shared = "the same shape", .members = {}, .size = cluster.size(), .share = static_cast<double>(cluster.size()) / static_cast<double>(n)};
         for (std::size_t m = 0; m < std::min(cluster.size(), most_members); ++m) group.members.push_back(all[usable[cluster[m]]].name);
         out.groups.push_back(std::move(group));
     }
@@ -204,7 +206,8 @@ TableAnalysis analyze_table(const TimeTable& table, std::string source, const ta
         failed.said.push_back("could not be analysed: " + one.error().message);
         out.series.push_back(std::move(failed));
     }
-    if (options.groups) out.groups = table.layout == tabular::Layout::no_time && table.records.columns.size() > 1 ? group_rows(table) : group_series(out.series);
+    if (options.groups)
+        out.groups = table.layout == tabular::Layout::no_time && table.records.columns.size() > 1 ? group_rows(table) : group_series(out.series);
     if (options.pairs) out.pairs = pairs_of(out.series);
     return out;
 }

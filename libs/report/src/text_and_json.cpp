@@ -21,11 +21,30 @@ json::Object json_of(const patterns::SeriesAnalysis& a, bool rows) {
     json::Object out{{"name", a.name}};
     const auto& s = a.summary;
     if (s.known > 0)
-        out["summary"] = json::Object{{"points", s.known}, {"missing", a.grid.missing}, {"step_seconds", rows ? json::Value(nullptr) : json::Value(a.grid.step)}, {"from", at(0)}, {"to", at(a.grid.times.size() - 1)},
-                                      {"mean", s.mean}, {"median", s.median}, {"deviation", s.deviation}, {"p95", s.p95}, {"min", s.least}, {"min_at", at(s.least_at)}, {"max", s.most}, {"max_at", at(s.most_at)}, {"growth", s.growth}};
+        out["summary"] = json::Object{{"points", s.known},
+                                      {"missing", a.grid.missing},
+                                      {"step_seconds", rows ? json::Value(nullptr) : json::Value(a.grid.step)},
+                                      {"from", at(0)},
+                                      {"to", at(a.grid.times.size() - 1)},
+                                      {"mean", s.mean},
+                                      {"median", s.median},
+                                      {"deviation", s.deviation},
+                                      {"p95", s.p95},
+                                      {"min", s.least},
+                                      {"min_at", at(s.least_at)},
+                                      {"max", s.most},
+                                      {"max_at", at(s.most_at)},
+                                      {"growth", s.growth}};
     if (a.trend) {
         const auto& t = *a.trend;
-        out["trend"] = json::Object{{rows ? "slope_per_row" : "slope_per_second", t.slope}, {"low", t.slope_low}, {"high", t.slope_high}, {"start", t.start}, {"end", t.end}, {"p_value", t.p_value}, {"r2", t.r2}, {"significant", t.significant()}};
+        out["trend"] = json::Object{{rows ? "slope_per_row" : "slope_per_second", t.slope},
+                                    {"low", t.slope_low},
+                                    {"high", t.slope_high},
+                                    {"start", t.start},
+                                    {"end", t.end},
+                                    {"p_value", t.p_value},
+                                    {"r2", t.r2},
+                                    {"significant", t.significant()}};
     }
     json::Array seasons, changes, anomalies, said;
     for (const auto& one : a.seasons) {
@@ -33,14 +52,28 @@ json::Object json_of(const patterns::SeriesAnalysis& a, bool rows) {
         for (const double v : one.profile) profile.push_back(v);
         json::Object season{{"period_points", one.season.period}, {"strength", one.season.strength}, {"p_value", one.season.p_value}};
         if (!rows) season["name"] = one.name, season["period_seconds"] = one.seconds;
-        if (!one.profile.empty()) season["peak_at"] = at(one.profile_at + one.peak), season["trough_at"] = at(one.profile_at + one.trough), season["profile"] = std::move(profile), season["profile_from"] = at(one.profile_at);
+        if (!one.profile.empty())
+            season["peak_at"] = at(one.profile_at + one.peak), season["trough_at"] = at(one.profile_at + one.trough),
+            season["profile"] = std::move(profile), season["profile_from"] = at(one.profile_at);
         seasons.push_back(std::move(season));
     }
     using analytics::series::ChangeKind;
     for (const auto& one : a.changes)
-        changes.push_back(json::Object{{"at", at(one.index)}, {"kind", one.kind == ChangeKind::mean ? "level" : one.kind == ChangeKind::slope ? "slope" : "spread"}, {"before", one.before}, {"after", one.after}, {"score", number_or_null(one.score)}});
+        changes.push_back(json::Object{{"at", at(one.index)},
+                                       {"kind", one.kind == ChangeKind::mean    ? "level"
+                                                : one.kind == ChangeKind::slope ? "slope"
+                                                                                : "spread"},
+                                       {"before", one.before},
+                                       {"after", one.after},
+                                       {"score", number_or_null(one.score)}});
     for (const auto& one : a.outliers)
-        anomalies.push_back(json::Object{{"from", at(one.first)}, {"to", at(one.last)}, {"peak_at", at(one.peak)}, {"value", one.value}, {"expected", one.expected}, {"deviations", one.score}, {"p_value", one.p_value}});
+        anomalies.push_back(json::Object{{"from", at(one.first)},
+                                         {"to", at(one.last)},
+                                         {"peak_at", at(one.peak)},
+                                         {"value", one.value},
+                                         {"expected", one.expected},
+                                         {"deviations", one.score},
+                                         {"p_value", one.p_value}});
     for (const auto& word : a.said) said.push_back(json::Value(word));
     out["seasons"] = std::move(seasons);
     out["changes"] = std::move(changes);
@@ -50,7 +83,8 @@ json::Object json_of(const patterns::SeriesAnalysis& a, bool rows) {
         for (std::size_t h = 0; h < a.forecast->median.size(); ++h) {
             json::Object point{{"at", moment(a.grid.after_end(h + 1), rows)}, {"median", number_or_null(a.forecast->median[h])}};
             json::Array bands;
-            for (const auto& band : a.forecast->bands) bands.push_back(json::Object{{"level", band.level}, {"low", number_or_null(band.low[h])}, {"high", number_or_null(band.high[h])}});
+            for (const auto& band : a.forecast->bands)
+                bands.push_back(json::Object{{"level", band.level}, {"low", number_or_null(band.low[h])}, {"high", number_or_null(band.high[h])}});
             point["bands"] = std::move(bands);
             points.push_back(std::move(point));
         }
@@ -59,7 +93,9 @@ json::Object json_of(const patterns::SeriesAnalysis& a, bool rows) {
     if (a.exhaustion) {
         const auto& e = *a.exhaustion;
         const auto when = [&](const std::optional<double>& t) { return t ? moment(*t, rows) : json::Value(nullptr); };
-        out["limit"] = json::Object{{"value", e.limit}, {"rising", e.rising}, {"chance", e.chance}, {"expected", when(e.expected)}, {"earliest", when(e.earliest)}, {"latest", when(e.latest)}};
+        out["limit"] = json::Object{
+            {"value", e.limit},        {"rising", e.rising}, {"chance", e.chance}, {"expected", when(e.expected)}, {"earliest", when(e.earliest)},
+            {"latest", when(e.latest)}};
     }
     out["said"] = std::move(said);
     return out;
@@ -77,23 +113,37 @@ std::string plain(std::string_view text) {
 json::Value to_json(const TableAnalysis& table) {
     const bool rows = table.time_column.empty();
     json::Array notes, series, pairs, groups;
-    for (const auto& note : table.notes) notes.push_back(json::Object{{"line", note.line > 0 ? json::Value(note.line) : json::Value(nullptr)}, {"count", note.count}, {"what", note.what}});
+    for (const auto& note : table.notes)
+        notes.push_back(
+            json::Object{{"line", note.line > 0 ? json::Value(note.line) : json::Value(nullptr)}, {"count", note.count}, {"what", note.what}});
     for (const auto& one : table.series) series.push_back(json_of(one, rows));
     for (const auto& p : table.pairs)
-        pairs.push_back(json::Object{{"first", table.series[p.lag >= 0 ? p.a : p.b].name}, {"then", table.series[p.lag >= 0 ? p.b : p.a].name}, {"lag_points", std::abs(p.lag)}, {"correlation", p.correlation}, {"q_value", p.q_value}});
+        pairs.push_back(json::Object{{"first", table.series[p.lag >= 0 ? p.a : p.b].name},
+                                     {"then", table.series[p.lag >= 0 ? p.b : p.a].name},
+                                     {"lag_points", std::abs(p.lag)},
+                                     {"correlation", p.correlation},
+                                     {"q_value", p.q_value}});
     for (const auto& g : table.groups.groups) {
         json::Array members;
         for (const auto& member : g.members) members.push_back(json::Value(member));
         groups.push_back(json::Object{{"size", g.size}, {"share", g.share}, {"shared", g.shared}, {"members", std::move(members)}});
     }
-    json::Object out{{"source", table.source}, {"layout", table.layout}, {"time_column", rows ? json::Value(nullptr) : json::Value(table.time_column)}, {"notes", std::move(notes)}, {"series", std::move(series)}, {"pairs", std::move(pairs)}};
-    if (table.groups.sought) out["groups"] = json::Object{{"of", table.groups.of_rows ? "rows" : "series"}, {"confidence", table.groups.confidence}, {"method", table.groups.method}, {"said", table.groups.said}, {"groups", std::move(groups)}};
+    json::Object out{
+        {"source", table.source},    {"layout", table.layout},      {"time_column", rows ? json::Value(nullptr) : json::Value(table.time_column)},
+        {"notes", std::move(notes)}, {"series", std::move(series)}, {"pairs", std::move(pairs)}};
+    if (table.groups.sought)
+        out["groups"] = json::Object{{"of", table.groups.of_rows ? "rows" : "series"},
+                                     {"confidence", table.groups.confidence},
+                                     {"method", table.groups.method},
+                                     {"said", table.groups.said},
+                                     {"groups", std::move(groups)}};
     return out;
 }
 
 std::string to_text(const TableAnalysis& table) {
     std::string out = plain(table.source) + ": " + std::to_string(table.series.size()) + " series";
-    if (!table.time_column.empty()) out += ", times from \"" + plain(table.time_column) + "\" (" + table.time_form + "), shown in " + plain(table.zone.name());
+    if (!table.time_column.empty())
+        out += ", times from \"" + plain(table.time_column) + "\" (" + table.time_form + "), shown in " + plain(table.zone.name());
     out += "\n";
     for (const auto& note : table.notes) out += "  note: " + plain(tabular::to_text(note)) + "\n";
     for (const auto& series : table.series) {
@@ -111,7 +161,11 @@ std::string to_text(const TableAnalysis& table) {
         const auto& first = table.series[p.lag >= 0 ? p.a : p.b];
         const auto& then = table.series[p.lag >= 0 ? p.b : p.a];
         const double steps = std::abs(static_cast<double>(p.lag));
-        out += "  " + plain(first.name) + (p.lag == 0 ? " moves with " : " comes before ") + plain(then.name) + (p.lag == 0 ? "" : table.time_column.empty() ? " by " + number(steps) + " rows" : " by " + span(steps * first.grid.step)) + " (correlation " + number(p.correlation) + ")\n";
+        out += "  " + plain(first.name) + (p.lag == 0 ? " moves with " : " comes before ") + plain(then.name) +
+               (p.lag == 0                  ? ""
+                : table.time_column.empty() ? " by " + number(steps) + " rows"
+                                            : " by " + span(steps * first.grid.step)) +
+               " (correlation " + number(p.correlation) + ")\n";
     }
     if (table.groups.sought && (table.groups.of_rows || table.series.size() >= 4)) {
         out += std::string("\ngroups of ") + (table.groups.of_rows ? "rows" : "series") + "\n";
@@ -120,7 +174,8 @@ std::string to_text(const TableAnalysis& table) {
             std::string members;
             for (std::size_t m = 0; m < std::min<std::size_t>(6, g.members.size()); ++m) members += (m > 0 ? ", " : "") + g.members[m];
             if (g.size > 6) members += ", ...";
-            out += "  " + std::to_string(g.size) + " (" + percent(g.share) + ")" + (g.shared.empty() ? "" : " share: " + plain(g.shared)) + ": " + plain(members) + "\n";
+            out += "  " + std::to_string(g.size) + " (" + percent(g.share) + ")" + (g.shared.empty() ? "" : " share: " + plain(g.shared)) + ": " +
+                   plain(members) + "\n";
         }
     }
     return out;

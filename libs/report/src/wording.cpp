@@ -12,8 +12,7 @@ namespace {
 namespace ch = std::chrono;
 constexpr double minute = 60, hour = 3600, day = 86'400;
 
-template <class... Values>
-std::string print(const char* form, Values... values) {
+template <class... Values> std::string print(const char* form, Values... values) {
     std::array<char, 128> text{};
     std::snprintf(text.data(), text.size(), form, values...);
     return text.data();
@@ -29,7 +28,11 @@ Wall wall(double seconds, const tabular::Zone& zone) {
     local += zone.offset_at(local);
     const auto days = ch::floor<ch::days>(ch::sys_seconds(ch::seconds(local)));
     const auto rest = local - days.time_since_epoch().count() * std::int64_t{86'400};
-    return {.date = ch::year_month_day(days), .weekday = ch::weekday(days).c_encoding(), .hour = static_cast<int>(rest / 3600), .minute = static_cast<int>(rest / 60 % 60), .second = static_cast<int>(rest % 60)};
+    return {.date = ch::year_month_day(days),
+            .weekday = ch::weekday(days).c_encoding(),
+            .hour = static_cast<int>(rest / 3600),
+            .minute = static_cast<int>(rest / 60 % 60),
+            .second = static_cast<int>(rest % 60)};
 }
 constexpr std::array<const char*, 7> weekdays{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 
@@ -40,7 +43,8 @@ std::string signed_number(double value) { return (value >= 0 ? "+" : "") + numbe
 /// A slope's unit: the largest of which the series holds at least five.
 std::pair<double, const char*> slope_unit(double seconds_covered) {
     std::pair<double, const char*> unit{1, "a second"};
-    for (const auto& [size, name] : {std::pair{minute, "a minute"}, {hour, "an hour"}, {day, "a day"}, {7 * day, "a week"}, {365.2425 * day, "a year"}})
+    for (const auto& [size, name] :
+         {std::pair{minute, "a minute"}, {hour, "an hour"}, {day, "a day"}, {7 * day, "a week"}, {365.2425 * day, "a year"}})
         if (seconds_covered >= 5 * size) unit = {size, name};
     return unit;
 }
@@ -53,9 +57,12 @@ void say_trend(const patterns::SeriesAnalysis& a, const Clock& clock, std::vecto
         return;
     }
     const auto [size, unit] = clock.rows() ? std::pair{1.0, "a row"} : slope_unit(a.grid.times.back() - a.grid.times.front());
-    const double low = std::min(std::abs(t.slope_low), std::abs(t.slope_high)) * size, high = std::max(std::abs(t.slope_low), std::abs(t.slope_high)) * size;
-    out.push_back({.kind = "trend", .text = std::string(t.slope > 0 ? "rises" : "falls") + " by " + number(std::abs(t.slope) * size) + " " + unit + " (95 %: " + number(low) + " to " + number(high) +
-                                            "), from about " + number(t.start) + " to " + number(t.end) + "; the line explains " + percent(t.r2) + " of the variance, " + p_text(t.p_value)});
+    const double low = std::min(std::abs(t.slope_low), std::abs(t.slope_high)) * size,
+                 high = std::max(std::abs(t.slope_low), std::abs(t.slope_high)) * size;
+    out.push_back({.kind = "trend",
+                   .text = std::string(t.slope > 0 ? "rises" : "falls") + " by " + number(std::abs(t.slope) * size) + " " + unit +
+                           " (95 %: " + number(low) + " to " + number(high) + "), from about " + number(t.start) + " to " + number(t.end) +
+                           "; the line explains " + percent(t.r2) + " of the variance, " + p_text(t.p_value)});
 }
 
 void say_seasons(const patterns::SeriesAnalysis& a, const Clock& clock, std::vector<Finding>& out) {
@@ -64,7 +71,8 @@ void say_seasons(const patterns::SeriesAnalysis& a, const Clock& clock, std::vec
         text += ": explains " + percent(s.season.strength) + " of the variance";
         if (!s.profile.empty()) {
             const auto at = [&](std::size_t place) { return a.grid.times[std::min(s.profile_at + place, a.grid.times.size() - 1)]; };
-            text += "; highest around " + clock.phase(at(s.peak), s.seconds) + " (" + signed_number(s.profile[s.peak]) + "), lowest around " + clock.phase(at(s.trough), s.seconds) + " (" + signed_number(s.profile[s.trough]) + ")";
+            text += "; highest around " + clock.phase(at(s.peak), s.seconds) + " (" + signed_number(s.profile[s.peak]) + "), lowest around " +
+                    clock.phase(at(s.trough), s.seconds) + " (" + signed_number(s.profile[s.trough]) + ")";
         }
         out.push_back({.kind = "season", .text = text});
     }
@@ -75,15 +83,21 @@ void say_changes(const patterns::SeriesAnalysis& a, const Clock& clock, std::vec
     using analytics::series::ChangeKind;
     std::vector<const analytics::series::Change*> largest;
     for (const auto& one : a.changes) largest.push_back(&one);
-    std::sort(largest.begin(), largest.end(), [](const auto* x, const auto* y) { return x->score != y->score ? x->score > y->score : x->index < y->index; });
+    std::sort(largest.begin(), largest.end(),
+              [](const auto* x, const auto* y) { return x->score != y->score ? x->score > y->score : x->index < y->index; });
     largest.resize(std::min(largest.size(), most));
     std::sort(largest.begin(), largest.end(), [](const auto* x, const auto* y) { return x->index < y->index; });
     for (const auto* change : largest) {
         const auto& c = *change;
-        const double per = c.kind == ChangeKind::slope && !clock.rows() ? slope_unit(a.grid.times.back() - a.grid.times.front()).first / a.grid.step : 1;
-        const std::string unit = c.kind != ChangeKind::slope ? "" : clock.rows() ? " a row" : std::string(" ") + slope_unit(a.grid.times.back() - a.grid.times.front()).second;
+        const double per =
+            c.kind == ChangeKind::slope && !clock.rows() ? slope_unit(a.grid.times.back() - a.grid.times.front()).first / a.grid.step : 1;
+        const std::string unit = c.kind != ChangeKind::slope ? ""
+                                 : clock.rows()              ? " a row"
+                                                             : std::string(" ") + slope_unit(a.grid.times.back() - a.grid.times.front()).second;
         const char* what = c.kind == ChangeKind::mean ? "level" : c.kind == ChangeKind::slope ? "slope" : "spread";
-        out.push_back({.kind = "change", .text = clock.moment(a.grid.times[c.index]) + ": the " + what + " goes from " + number(c.before * per) + " to " + number(c.after * per) + unit});
+        out.push_back({.kind = "change",
+                       .text = clock.moment(a.grid.times[c.index]) + ": the " + what + " goes from " + number(c.before * per) + " to " +
+                               number(c.after * per) + unit});
     }
     if (a.changes.size() > most) out.push_back({.kind = "change", .text = std::to_string(a.changes.size() - most) + " smaller ones"});
 }
@@ -92,7 +106,8 @@ void say_outlook(const patterns::SeriesAnalysis& a, const Clock& clock, std::vec
     if (a.forecast && !a.forecast->median.empty()) {
         const auto& f = *a.forecast;
         const std::size_t last = f.median.size() - 1;
-        std::string text = "by " + clock.moment(a.grid.after_end(last + 1)) + " (" + std::to_string(f.median.size()) + " points ahead): " + number(f.median[last]);
+        std::string text =
+            "by " + clock.moment(a.grid.after_end(last + 1)) + " (" + std::to_string(f.median.size()) + " points ahead): " + number(f.median[last]);
         for (const auto& band : f.bands) text += ", " + percent(band.level) + " within " + number(band.low[last]) + " to " + number(band.high[last]);
         out.push_back({.kind = "forecast", .text = text + "; " + f.method});
     }
@@ -116,13 +131,16 @@ void say_odd(const patterns::SeriesAnalysis& a, const Clock& clock, std::vector<
     constexpr std::size_t most = 10;
     std::vector<const patterns::OddStretch*> worst;
     for (const auto& one : a.outliers) worst.push_back(&one);
-    std::sort(worst.begin(), worst.end(), [](const auto* x, const auto* y) { return x->score != y->score ? x->score > y->score : x->first < y->first; });
+    std::sort(worst.begin(), worst.end(),
+              [](const auto* x, const auto* y) { return x->score != y->score ? x->score > y->score : x->first < y->first; });
     if (worst.size() > most) worst.resize(most);
     std::sort(worst.begin(), worst.end(), [](const auto* x, const auto* y) { return x->first < y->first; });
     for (const auto* one : worst) {
         std::string when = clock.moment(a.grid.times[one->first]);
         if (one->last > one->first) when += " to " + clock.moment(a.grid.times[one->last]);
-        out.push_back({.kind = "anomaly", .text = when + ": " + number(one->value) + " where " + number(one->expected) + " was expected (" + print("%.1f", one->score) + " deviations)"});
+        out.push_back({.kind = "anomaly",
+                       .text = when + ": " + number(one->value) + " where " + number(one->expected) + " was expected (" + print("%.1f", one->score) +
+                               " deviations)"});
     }
     if (a.outliers.size() > most) out.push_back({.kind = "anomaly", .text = std::to_string(a.outliers.size() - most) + " smaller ones"});
 }
@@ -155,7 +173,8 @@ std::string span(double seconds) {
 std::string Clock::moment(double seconds) const {
     if (rows_) return "row " + print("%.0f", seconds + 1);
     const Wall w = wall(seconds, zone_);
-    std::string text = print("%04d-%02u-%02u", static_cast<int>(w.date.year()), static_cast<unsigned>(w.date.month()), static_cast<unsigned>(w.date.day()));
+    std::string text =
+        print("%04d-%02u-%02u", static_cast<int>(w.date.year()), static_cast<unsigned>(w.date.month()), static_cast<unsigned>(w.date.day()));
     if (step_ >= day && w.hour == 0 && w.minute == 0) return text;
     text += print(" %02d:%02d", w.hour, w.minute);
     if (step_ < minute) text += print(":%02d", w.second);
@@ -175,16 +194,25 @@ std::string Clock::phase(double seconds, double season) const {
     return moment(seconds);
 }
 
-Clock clock_for(const TableAnalysis& table, const patterns::SeriesAnalysis& series) { return {table.zone, series.grid.step, table.time_column.empty()}; }
+Clock clock_for(const TableAnalysis& table, const patterns::SeriesAnalysis& series) {
+    return {table.zone, series.grid.step, table.time_column.empty()};
+}
 
 std::vector<Finding> findings(const patterns::SeriesAnalysis& a, const Clock& clock) {
     std::vector<Finding> out;
     if (a.summary.known > 0) {
         std::string text = std::to_string(a.summary.known) + " values";
         if (a.grid.times.size() > 1)
-            text += ", " + clock.moment(a.grid.times.front()) + " to " + clock.moment(a.grid.times.back()) + (clock.rows() ? "" : ", one every " + (a.grid.months == 1 ? "month" : a.grid.months == 3 ? "quarter" : a.grid.months == 12 ? "year" : span(a.grid.step)));
+            text += ", " + clock.moment(a.grid.times.front()) + " to " + clock.moment(a.grid.times.back()) +
+                    (clock.rows() ? ""
+                                  : ", one every " + (a.grid.months == 1    ? "month"
+                                                      : a.grid.months == 3  ? "quarter"
+                                                      : a.grid.months == 12 ? "year"
+                                                                            : span(a.grid.step)));
         text += "; median " + number(a.summary.median) + ", " + number(a.summary.least) + " to " + number(a.summary.most);
-        if (a.grid.missing > 0) text += "; " + std::to_string(a.grid.missing) + " missing, the longest gap " + std::to_string(a.grid.longest_gap) + " from " + clock.moment(a.grid.times[a.grid.longest_gap_at]);
+        if (a.grid.missing > 0)
+            text += "; " + std::to_string(a.grid.missing) + " missing, the longest gap " + std::to_string(a.grid.longest_gap) + " from " +
+                    clock.moment(a.grid.times[a.grid.longest_gap_at]);
         out.push_back({.kind = "data", .text = text});
     }
     std::vector<Finding> ahead;

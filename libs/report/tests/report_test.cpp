@@ -33,7 +33,8 @@ TEST(Report, SaysWhatIsInTheSeries) {
     options.series.limit = 200;
     const auto table = analysed(table_text("load"), options);
     const std::string text = to_text(table);
-    for (const char* part : {"rises by", "daily: explains", "5 missing", "where", "was expected", "points ahead", "200"}) EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+    for (const char* part : {"rises by", "daily: explains", "5 missing", "where", "was expected", "points ahead", "200"})
+        EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
     const auto json = to_json(table);
     EXPECT_EQ(json::string_at(json, "series", 0, "seasons", 0, "name"), "daily");
     EXPECT_EQ(json::array_at(json, "series", 0, "forecast", "points").size(), 24U);
@@ -64,7 +65,8 @@ TEST(Report, GroupsRowsAndSaysWhatTheyShare) {
     std::string text = "pool,memory,seconds\n";
     for (int i = 0; i < 120; ++i) {
         const bool spot = i % 3 == 0;
-        text += std::string(spot ? "spot-a" : "standard") + "," + std::to_string((spot ? 3900 : 800) + 60 * random.normal()) + "," + std::to_string((spot ? 300 : 40) + 5 * random.normal()) + "\n";
+        text += std::string(spot ? "spot-a" : "standard") + "," + std::to_string((spot ? 3900 : 800) + 60 * random.normal()) + "," +
+                std::to_string((spot ? 300 : 40) + 5 * random.normal()) + "\n";
     }
     const auto table = analysed(text);
     ASSERT_TRUE(table.groups.of_rows);

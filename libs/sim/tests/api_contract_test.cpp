@@ -1,5 +1,5 @@
-#include "api_fixture.hpp"
 #include "kubernaut/testing/api_contract.hpp"
+#include "api_fixture.hpp"
 
 namespace kn::sim {
 namespace {

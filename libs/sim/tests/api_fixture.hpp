@@ -35,8 +35,8 @@ protected:
         server.clear_writes();
     }
 
-    Answer call(kube::Method method, std::string_view target, std::string body = {}, std::string content_type = "application/json", std::string accept = "application/json",
-                std::optional<Identity> who = {}) {
+    Answer call(kube::Method method, std::string_view target, std::string body = {}, std::string content_type = "application/json",
+                std::string accept = "application/json", std::optional<Identity> who = {}) {
         auto request = make_request(method, target, std::move(body), std::move(content_type), std::move(accept));
         Answer out;
         out.raw = server.handle(request, who.value_or(admin));
@@ -57,7 +57,8 @@ protected:
                 const auto amp = rest.find('&');
                 const auto pair = rest.substr(0, amp);
                 const auto eq = pair.find('=');
-                request.query.emplace_back(std::string(pair.substr(0, eq)), eq == std::string_view::npos ? "" : kube::percent_decode(pair.substr(eq + 1)));
+                request.query.emplace_back(std::string(pair.substr(0, eq)),
+                                           eq == std::string_view::npos ? "" : kube::percent_decode(pair.substr(eq + 1)));
                 if (amp == std::string_view::npos) break;
                 rest.remove_prefix(amp + 1);
             }
@@ -71,11 +72,15 @@ protected:
     Answer post(std::string_view target, std::string body) { return call(kube::Method::post, target, std::move(body)); }
     Answer put(std::string_view target, std::string body) { return call(kube::Method::put, target, std::move(body)); }
     Answer del(std::string_view target, std::string body = {}) { return call(kube::Method::del, target, std::move(body)); }
-    Answer merge(std::string_view target, std::string body) { return call(kube::Method::patch, target, std::move(body), "application/merge-patch+json"); }
+    Answer merge(std::string_view target, std::string body) {
+        return call(kube::Method::patch, target, std::move(body), "application/merge-patch+json");
+    }
     Answer strategic(std::string_view target, std::string body) {
         return call(kube::Method::patch, target, std::move(body), "application/strategic-merge-patch+json");
     }
-    Answer apply(std::string_view target, std::string body) { return call(kube::Method::patch, target, std::move(body), "application/apply-patch+yaml"); }
+    Answer apply(std::string_view target, std::string body) {
+        return call(kube::Method::patch, target, std::move(body), "application/apply-patch+yaml");
+    }
     Answer as(const Identity& who, kube::Method method, std::string_view target, std::string body = {}) {
         return call(method, target, std::move(body), "application/json", "application/json", who);
     }
@@ -115,8 +120,9 @@ protected:
                R"("selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"app","image":"r.example/web:1"}]}}}})";
     }
     static std::string pod(std::string_view name, std::string_view node = {}, std::string_view labels = R"({"app":"web"})") {
-        return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + std::string(name) + R"(","labels":)" + std::string(labels) + R"(},"spec":{)" +
-               (node.empty() ? std::string{} : R"("nodeName":")" + std::string(node) + R"(",)") + R"("containers":[{"name":"c","image":"r.example/x:1"}]}})";
+        return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + std::string(name) + R"(","labels":)" + std::string(labels) +
+               R"(},"spec":{)" + (node.empty() ? std::string{} : R"("nodeName":")" + std::string(node) + R"(",)") +
+               R"("containers":[{"name":"c","image":"r.example/x:1"}]}})";
     }
     static std::string config_map(std::string_view name, std::string_view data = R"({"a":"1"})") {
         return R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")" + std::string(name) + R"("},"data":)" + std::string(data) + "}";

@@ -69,11 +69,12 @@ TEST_F(ApiObjects, ListItemsOfBuiltInKindsCarryNoTypeAndEverythingElse) {
 TEST_F(ApiObjects, AnOldVersionInAPutOrAPatchIsAConflict) {
     const auto made = post(config_maps, config_map("conf"));
     merge(std::string(config_maps) + "/conf", R"({"data":{"b":"2"}})");
-    const auto stale = put(std::string(config_maps) + "/conf",
-                           R"({"metadata":{"name":"conf","resourceVersion":")" + version_of(made) + R"("},"data":{"a":"3"}})");
+    const auto stale =
+        put(std::string(config_maps) + "/conf", R"({"metadata":{"name":"conf","resourceVersion":")" + version_of(made) + R"("},"data":{"a":"3"}})");
     EXPECT_EQ(stale.code, 409);
     EXPECT_EQ(stale.reason(), "Conflict");
-    const auto patch = merge(std::string(config_maps) + "/conf", R"({"metadata":{"resourceVersion":")" + version_of(made) + R"("},"data":{"a":"4"}})");
+    const auto patch =
+        merge(std::string(config_maps) + "/conf", R"({"metadata":{"resourceVersion":")" + version_of(made) + R"("},"data":{"a":"4"}})");
     EXPECT_EQ(patch.code, 409);
     EXPECT_EQ(patch.message(), stale.message());
 }
@@ -143,13 +144,15 @@ TEST_F(ApiObjects, StatusAndSpecAreWrittenThroughTheirOwnDoors) {
 }
 
 TEST_F(ApiObjects, SeveralThingsWrongAreSeveralCauses) {
-    const auto bad = post(deployments,
-                          R"({"metadata":{"name":"Bad_Name"},"spec":{"replicas":-1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"c"}},"spec":{"containers":[{"name":"x"}]}}}})");
+    const auto bad = post(
+        deployments,
+        R"({"metadata":{"name":"Bad_Name"},"spec":{"replicas":-1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"c"}},"spec":{"containers":[{"name":"x"}]}}}})");
     EXPECT_EQ(bad.code, 422);
     EXPECT_EQ(bad.reason(), "Invalid");
     std::vector<std::string> fields;
     for (const auto& cause : json::array_at(bad.body, "details", "causes")) fields.emplace_back(string_at(cause, "field"));
-    EXPECT_EQ(fields, (std::vector<std::string>{"metadata.name", "spec.replicas", "spec.template.metadata.labels", "spec.template.spec.containers[0].image"}));
+    EXPECT_EQ(fields, (std::vector<std::string>{"metadata.name", "spec.replicas", "spec.template.metadata.labels",
+                                                "spec.template.spec.containers[0].image"}));
 }
 
 TEST_F(ApiObjects, ImmutableFieldsAreInvalid) {
@@ -173,7 +176,9 @@ TEST_F(ApiObjects, ClaimsGrowOnlyWhereTheClassAllowsIt) {
     const std::string claims = "/api/v1/namespaces/demo/persistentvolumeclaims";
     for (const std::string name : {"fast", "fixed"}) {
         ASSERT_EQ(post(claims, R"({"metadata":{"name":")" + name + R"("},"spec":{"storageClassName":")" + name +
-                                   R"(","accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}})").code, 201);
+                                   R"(","accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}})")
+                      .code,
+                  201);
         merge(claims + "/" + name + "/status", R"({"status":{"phase":"Bound","capacity":{"storage":"1Gi"}}})");
     }
     const std::string grow = R"({"spec":{"resources":{"requests":{"storage":"2Gi"}}}})";
@@ -233,7 +238,9 @@ std::string enveloped(std::string_view api_version, std::string_view kind, std::
 }
 
 TEST_F(ApiObjects, SmallProtobufBodiesOfNewerClientsAreReadAndOthersRefusedAloud) {
-    const auto send = [this](std::string_view target, std::string body) { return call(kube::Method::post, target, std::move(body), "application/vnd.kubernetes.protobuf"); };
+    const auto send = [this](std::string_view target, std::string body) {
+        return call(kube::Method::post, target, std::move(body), "application/vnd.kubernetes.protobuf");
+    };
     const auto meta = [](std::string_view name) { return record(1, record(1, name) + record(2, "") + record(8, "")); };
     const auto made = send(config_maps, enveloped("v1", "ConfigMap", meta("conf") + record(2, record(1, "a") + record(2, "b"))));
     ASSERT_EQ(made.code, 201) << made.raw.body;
@@ -346,8 +353,9 @@ TEST_F(ApiObjects, ANamespaceThatIsDeletedTakesItsContentsAlong) {
 }
 
 TEST_F(ApiObjects, EventsOfBothGroupsAreOneSetOfObjectsAndGrowOld) {
-    post("/api/v1/namespaces/demo/events",
-         R"({"metadata":{"name":"e.1"},"involvedObject":{"kind":"Pod","name":"p","namespace":"demo"},"reason":"Killing","message":"bye","type":"Normal","count":1})");
+    post(
+        "/api/v1/namespaces/demo/events",
+        R"({"metadata":{"name":"e.1"},"involvedObject":{"kind":"Pod","name":"p","namespace":"demo"},"reason":"Killing","message":"bye","type":"Normal","count":1})");
     const auto modern = get("/apis/events.k8s.io/v1/namespaces/demo/events/e.1");
     EXPECT_EQ(string_at(modern.body, "apiVersion"), "events.k8s.io/v1");
     EXPECT_EQ(string_at(modern.body, "regarding", "name"), "p");

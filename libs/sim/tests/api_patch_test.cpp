@@ -12,8 +12,9 @@ protected:
     std::string conf = std::string(config_maps) + "/ssa";
     static std::string config(std::string_view data) { return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ssa}\n" + std::string(data); }
     void make_definition() {
-        const auto made = post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-                               R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.test.example"},
+        const auto made =
+            post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                 R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.test.example"},
             "spec":{"group":"test.example","scope":"Namespaced","names":{"plural":"widgets","kind":"Widget","shortNames":["wd"]},
             "versions":[{"name":"v1","served":true,"storage":true,"subresources":{"status":{},"scale":{"specReplicasPath":".spec.n","statusReplicasPath":".status.n"}},
               "additionalPrinterColumns":[{"name":"N","type":"integer","jsonPath":".spec.n"}],
@@ -44,7 +45,9 @@ TEST_F(ApiPatch, AMergePatchReplacesLists) {
 TEST_F(ApiPatch, AJsonPatchTestsAndRefuses) {
     post(deployments, deployment("web"));
     const auto json_patch = [this](std::string body) { return call(kube::Method::patch, web, std::move(body), "application/json-patch+json"); };
-    EXPECT_EQ(json::int_at(json_patch(R"([{"op":"test","path":"/spec/replicas","value":1},{"op":"replace","path":"/spec/replicas","value":4}])").body, "spec", "replicas"), 4);
+    EXPECT_EQ(json::int_at(json_patch(R"([{"op":"test","path":"/spec/replicas","value":1},{"op":"replace","path":"/spec/replicas","value":4}])").body,
+                           "spec", "replicas"),
+              4);
     const auto failing = json_patch(R"([{"op":"test","path":"/spec/replicas","value":99}])");
     EXPECT_EQ(failing.code, 422);
     EXPECT_EQ(failing.reason(), "Invalid");
@@ -102,8 +105,9 @@ TEST_F(ApiPatch, ApplyConflictsWithOrdinaryUpdatesToo) {
 TEST_F(ApiPatch, ApplyMergesContainersByNameAndTakesBackItsOwn) {
     post(deployments, deployment("web"));
     const auto with = [&](std::string_view containers) {
-        return apply(web + "?fieldManager=sidecar", R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web"},"spec":{"template":{"spec":{"containers":)" +
-                                                         std::string(containers) + "}}}}");
+        return apply(web + "?fieldManager=sidecar",
+                     R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web"},"spec":{"template":{"spec":{"containers":)" +
+                         std::string(containers) + "}}}}");
     };
     const auto added = with(R"([{"name":"side","image":"r.example/side:1","env":[{"name":"A","value":"1"}]}])");
     ASSERT_EQ(added.code, 200) << added.raw.body;
@@ -116,7 +120,9 @@ TEST_F(ApiPatch, ApplyMergesContainersByNameAndTakesBackItsOwn) {
 
 TEST_F(ApiPatch, ApplyRefusesWhatItCannotMean) {
     EXPECT_EQ(apply(conf, config("data: {a: \"3\"}")).code, 422);
-    EXPECT_EQ(apply(conf + "?fieldManager=x", R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"ssa","managedFields":[{"manager":"x"}]}})").code, 400);
+    EXPECT_EQ(
+        apply(conf + "?fieldManager=x", R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"ssa","managedFields":[{"manager":"x"}]}})").code,
+        400);
     const auto unknown = apply(conf + "?fieldManager=x", config("dataa: {a: \"1\"}"));
     EXPECT_EQ(unknown.code, 500);
     EXPECT_TRUE(unknown.reason().empty());
@@ -133,7 +139,8 @@ TEST_F(ApiPatch, TheLastWriterOfAFieldCanBeReadFromManagedFields) {
     const auto owner = [&](std::string_view section, std::string_view field) {
         std::string out;
         for (const auto& entry : managed) {
-            if (json::at(entry, "fieldsV1", section, field) != nullptr) out += std::string(string_at(entry, "manager")) + "/" + std::string(string_at(entry, "subresource")) + " ";
+            if (json::at(entry, "fieldsV1", section, field) != nullptr)
+                out += std::string(string_at(entry, "manager")) + "/" + std::string(string_at(entry, "subresource")) + " ";
         }
         return out;
     };
@@ -161,9 +168,11 @@ TEST_F(ApiPatch, CustomResourcesAreServedAsSoonAsTheyAreDefined) {
     const auto scaled = merge(widgets + "/w/scale", R"({"spec":{"replicas":5}})");
     EXPECT_EQ(json::int_at(scaled.body, "spec", "replicas"), 5);
     EXPECT_EQ(json::int_at(scaled.body, "status", "replicas"), 2);
-    const auto yaml = call(kube::Method::post, widgets, "apiVersion: test.example/v1\nkind: Widget\nmetadata: {name: w3}\nspec: {\"n\": 7}\n", "application/yaml");
+    const auto yaml =
+        call(kube::Method::post, widgets, "apiVersion: test.example/v1\nkind: Widget\nmetadata: {name: w3}\nspec: {\"n\": 7}\n", "application/yaml");
     EXPECT_EQ(yaml.code, 201);
-    EXPECT_EQ(put(widgets + "/w", R"({"apiVersion":"test.example/v1","kind":"Widget","metadata":{"name":"w"},"spec":{"n":3}})").code, 422) << "no version";
+    EXPECT_EQ(put(widgets + "/w", R"({"apiVersion":"test.example/v1","kind":"Widget","metadata":{"name":"w"},"spec":{"n":3}})").code, 422)
+        << "no version";
     EXPECT_EQ(del("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.test.example").code, 200);
     EXPECT_EQ(get(widgets).code, 404);
 }

@@ -10,8 +10,9 @@ using json::string_at;
 class ApiRights : public ApiFixture {
 protected:
     void grant(std::string_view verbs, std::string_view resources, std::string_view group = "") {
-        post("/apis/rbac.authorization.k8s.io/v1/namespaces/demo/roles",
-             R"({"metadata":{"name":"r"},"rules":[{"apiGroups":[")" + std::string(group) + R"("],"resources":)" + std::string(resources) + R"(,"verbs":)" + std::string(verbs) + "}]}");
+        post("/apis/rbac.authorization.k8s.io/v1/namespaces/demo/roles", R"({"metadata":{"name":"r"},"rules":[{"apiGroups":[")" + std::string(group) +
+                                                                             R"("],"resources":)" + std::string(resources) + R"(,"verbs":)" +
+                                                                             std::string(verbs) + "}]}");
         post("/apis/rbac.authorization.k8s.io/v1/namespaces/demo/rolebindings",
              R"({"metadata":{"name":"b"},"subjects":[{"kind":"User","name":"alice"}],"roleRef":{"kind":"Role","name":"r"}})");
     }
@@ -24,8 +25,8 @@ protected:
         post("/apis/policy/v1/namespaces/demo/poddisruptionbudgets",
              R"({"metadata":{"name":")" + std::string(name) + R"("},"spec":{"minAvailable":3,"selector":{"matchLabels":{"app":"web"}}}})");
         merge("/apis/policy/v1/namespaces/demo/poddisruptionbudgets/" + std::string(name) + "/status",
-              R"({"status":{"observedGeneration":1,"disruptionsAllowed":)" + std::to_string(allowed) + R"(,"currentHealthy":)" + std::to_string(healthy) +
-                  R"(,"desiredHealthy":)" + std::to_string(desired) + "}}");
+              R"({"status":{"observedGeneration":1,"disruptionsAllowed":)" + std::to_string(allowed) + R"(,"currentHealthy":)" +
+                  std::to_string(healthy) + R"(,"desiredHealthy":)" + std::to_string(desired) + "}}");
     }
     Answer evict(std::string_view name) {
         return post(std::string(pods) + "/" + std::string(name) + "/eviction",
@@ -37,7 +38,8 @@ TEST_F(ApiRights, NobodyMayWithoutABinding) {
     const auto list = as(alice, kube::Method::get, pods);
     EXPECT_EQ(list.code, 403);
     EXPECT_EQ(list.message(), "pods is forbidden: User \"alice\" cannot list resource \"pods\" in API group \"\" in the namespace \"demo\"");
-    EXPECT_EQ(as(alice, kube::Method::get, "/api/v1/nodes").message(), "nodes is forbidden: User \"alice\" cannot list resource \"nodes\" in API group \"\" at the cluster scope");
+    EXPECT_EQ(as(alice, kube::Method::get, "/api/v1/nodes").message(),
+              "nodes is forbidden: User \"alice\" cannot list resource \"nodes\" in API group \"\" at the cluster scope");
     EXPECT_EQ(as(alice, kube::Method::post, deployments, deployment("x")).message(),
               "deployments.apps is forbidden: User \"alice\" cannot create resource \"deployments\" in API group \"apps\" in the namespace \"demo\"");
     EXPECT_EQ(as({.user = "system:anonymous"}, kube::Method::get, pods).code, 403);
@@ -57,8 +59,9 @@ TEST_F(ApiRights, ARoleGivesWhatItSaysAndNoMore) {
 }
 
 TEST_F(ApiRights, ServiceAccountsAndGroupsAreSubjects) {
-    post("/apis/rbac.authorization.k8s.io/v1/namespaces/demo/rolebindings",
-         R"({"metadata":{"name":"sa"},"subjects":[{"kind":"ServiceAccount","name":"robot","namespace":"demo"},{"kind":"Group","name":"dev"}],"roleRef":{"kind":"ClusterRole","name":"view"}})");
+    post(
+        "/apis/rbac.authorization.k8s.io/v1/namespaces/demo/rolebindings",
+        R"({"metadata":{"name":"sa"},"subjects":[{"kind":"ServiceAccount","name":"robot","namespace":"demo"},{"kind":"Group","name":"dev"}],"roleRef":{"kind":"ClusterRole","name":"view"}})");
     EXPECT_EQ(as({.user = "system:serviceaccount:demo:robot"}, kube::Method::get, pods).code, 200);
     EXPECT_EQ(as(alice, kube::Method::get, pods).code, 200);
     EXPECT_EQ(as(alice, kube::Method::get, "/api/v1/namespaces/demo/secrets").code, 403) << "view does not show secrets";
@@ -86,7 +89,9 @@ TEST_F(ApiRights, TokensOfServiceAccountsAreKnownAgain) {
     ASSERT_TRUE(who);
     EXPECT_EQ(who->user, "system:serviceaccount:demo:default");
     EXPECT_FALSE(server.authenticate("wrong"));
-    EXPECT_EQ(json::bool_at(post("/apis/authentication.k8s.io/v1/tokenreviews", R"({"spec":{"token":")" + token + R"("}})").body, "status", "authenticated"), true);
+    EXPECT_EQ(json::bool_at(post("/apis/authentication.k8s.io/v1/tokenreviews", R"({"spec":{"token":")" + token + R"("}})").body, "status",
+                            "authenticated"),
+              true);
     EXPECT_EQ(ApiServer::unauthorized().status, 401);
 }
 
@@ -100,16 +105,19 @@ TEST_F(ApiRights, ImpersonationNeedsItsOwnRight) {
 }
 
 TEST_F(ApiRights, QuotaCountsWhatIsThere) {
-    post("/api/v1/namespaces/demo/resourcequotas", R"({"metadata":{"name":"q"},"spec":{"hard":{"count/secrets":"0","pods":"1","requests.memory":"1Gi"}}})");
+    post("/api/v1/namespaces/demo/resourcequotas",
+         R"({"metadata":{"name":"q"},"spec":{"hard":{"count/secrets":"0","pods":"1","requests.memory":"1Gi"}}})");
     const auto secret = post("/api/v1/namespaces/demo/secrets", R"({"metadata":{"name":"s"}})");
     EXPECT_EQ(secret.code, 403);
-    EXPECT_EQ(secret.message(), "secrets \"s\" is forbidden: exceeded quota: q, requested: count/secrets=1, used: count/secrets=0, limited: count/secrets=0");
+    EXPECT_EQ(secret.message(),
+              "secrets \"s\" is forbidden: exceeded quota: q, requested: count/secrets=1, used: count/secrets=0, limited: count/secrets=0");
     const auto silent = post(pods, pod("p"));
     EXPECT_EQ(silent.code, 403);
     EXPECT_NE(silent.message().find("must specify requests.memory for: c"), std::string_view::npos);
     const auto with_memory = [this](std::string_view name, std::string_view memory) {
-        return post(pods, R"({"metadata":{"name":")" + std::string(name) + R"("},"spec":{"containers":[{"name":"c","image":"x","resources":{"requests":{"memory":")" +
-                              std::string(memory) + R"("}}}]}})");
+        return post(pods, R"({"metadata":{"name":")" + std::string(name) +
+                              R"("},"spec":{"containers":[{"name":"c","image":"x","resources":{"requests":{"memory":")" + std::string(memory) +
+                              R"("}}}]}})");
     };
     EXPECT_EQ(with_memory("big", "2Gi").code, 403);
     EXPECT_EQ(with_memory("fits", "512Mi").code, 201);
@@ -119,12 +127,14 @@ TEST_F(ApiRights, QuotaCountsWhatIsThere) {
 }
 
 TEST_F(ApiRights, LimitRangesFillInAndBound) {
-    post("/api/v1/namespaces/demo/limitranges",
-         R"({"metadata":{"name":"l"},"spec":{"limits":[{"type":"Container","default":{"memory":"256Mi"},"defaultRequest":{"memory":"128Mi"},"max":{"memory":"1Gi"}}]}})");
+    post(
+        "/api/v1/namespaces/demo/limitranges",
+        R"({"metadata":{"name":"l"},"spec":{"limits":[{"type":"Container","default":{"memory":"256Mi"},"defaultRequest":{"memory":"128Mi"},"max":{"memory":"1Gi"}}]}})");
     const auto made = post(pods, pod("p"));
     EXPECT_EQ(string_at(made.body, "spec", "containers", 0, "resources", "limits", "memory"), "256Mi");
     EXPECT_EQ(string_at(made.body, "spec", "containers", 0, "resources", "requests", "memory"), "128Mi");
-    const auto big = post(pods, R"({"metadata":{"name":"big"},"spec":{"containers":[{"name":"c","image":"x","resources":{"limits":{"memory":"2Gi"}}}]}})");
+    const auto big =
+        post(pods, R"({"metadata":{"name":"big"},"spec":{"containers":[{"name":"c","image":"x","resources":{"limits":{"memory":"2Gi"}}}]}})");
     EXPECT_EQ(big.code, 403);
     EXPECT_NE(big.message().find("maximum memory usage per Container is 1Gi, but limit is 2Gi"), std::string_view::npos);
 }
@@ -133,7 +143,8 @@ TEST_F(ApiRights, PodSecurityRefusesPodsAndWarnsAboutWorkloads) {
     post("/api/v1/namespaces", R"({"metadata":{"name":"strict","labels":{"pod-security.kubernetes.io/enforce":"restricted"}}})");
     const auto refused = post("/api/v1/namespaces/strict/pods", R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"x"}]}})");
     EXPECT_EQ(refused.code, 403);
-    EXPECT_TRUE(refused.message().starts_with("pods \"p\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set"));
+    EXPECT_TRUE(refused.message().starts_with(
+        "pods \"p\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set"));
     const auto warned = post("/apis/apps/v1/namespaces/strict/deployments", deployment("p"));
     EXPECT_EQ(warned.code, 201);
     ASSERT_EQ(warned.raw.warnings().size(), 1U);
@@ -183,12 +194,16 @@ TEST_F(ApiRights, ScaleIsAnObjectOfItsOwn) {
     EXPECT_EQ(string_at(scale.body, "status", "selector"), "app=web");
     const auto changed = merge(path, R"({"spec":{"replicas":4}})");
     EXPECT_EQ(int_at(changed.body, "spec", "replicas"), 4);
-    EXPECT_EQ(put(path, R"({"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","resourceVersion":")" + version_of(scale) + R"("},"spec":{"replicas":5}})").code, 409);
+    EXPECT_EQ(put(path, R"({"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","resourceVersion":")" + version_of(scale) +
+                            R"("},"spec":{"replicas":5}})")
+                  .code,
+              409);
     const auto wrong = merge(path, R"({"spec":{"replicas":-1}})");
     EXPECT_EQ(wrong.code, 422);
     EXPECT_EQ(string_at(wrong.body, "details", "kind"), "Scale");
-    post("/apis/apps/v1/namespaces/demo/daemonsets",
-         R"({"metadata":{"name":"agent"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}})");
+    post(
+        "/apis/apps/v1/namespaces/demo/daemonsets",
+        R"({"metadata":{"name":"agent"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}})");
     EXPECT_EQ(get("/apis/apps/v1/namespaces/demo/daemonsets/agent/scale").code, 404);
 }
 
@@ -206,7 +221,9 @@ TEST_F(ApiRights, BindingGivesAPodItsNodeOnce) {
 }
 
 TEST_F(ApiRights, ResizeChangesResourcesAndNothingElse) {
-    post(pods, R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"x","resources":{"requests":{"memory":"64Mi"},"limits":{"memory":"128Mi"}}}]}})");
+    post(
+        pods,
+        R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"x","resources":{"requests":{"memory":"64Mi"},"limits":{"memory":"128Mi"}}}]}})");
     const auto path = std::string(pods) + "/p";
     const std::string larger = R"({"spec":{"containers":[{"name":"c","resources":{"limits":{"memory":"256Mi"}}}]}})";
     EXPECT_EQ(strategic(path, larger).code, 422);
@@ -214,15 +231,18 @@ TEST_F(ApiRights, ResizeChangesResourcesAndNothingElse) {
     ASSERT_EQ(resized.code, 200) << resized.raw.body;
     EXPECT_EQ(string_at(resized.body, "spec", "containers", 0, "resources", "limits", "memory"), "256Mi");
     EXPECT_EQ(int_at(resized.body, "metadata", "generation"), 2);
-    EXPECT_EQ(strategic(path + "/resize", R"({"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"y"}]}})").body, resized.body) << "dropped without a word";
-    EXPECT_EQ(strategic(path + "/resize", R"({"spec":{"containers":[{"name":"c","resources":{"requests":{"memory":"256Mi","cpu":"1"},"limits":{"cpu":"1"}}}]}})").field(), "spec")
+    EXPECT_EQ(strategic(path + "/resize", R"({"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"y"}]}})").body, resized.body)
+        << "dropped without a word";
+    EXPECT_EQ(strategic(path + "/resize",
+                        R"({"spec":{"containers":[{"name":"c","resources":{"requests":{"memory":"256Mi","cpu":"1"},"limits":{"cpu":"1"}}}]}})")
+                  .field(),
+              "spec")
         << "the class of service may not change";
 }
 
 TEST_F(ApiRights, LogsComeFromTheKubelet) {
-    server.set_log_source([](const ApiServer::LogQuery& query) -> Result<std::string> {
-        return query.container + (query.previous ? " previous\n" : " now\n");
-    });
+    server.set_log_source(
+        [](const ApiServer::LogQuery& query) -> Result<std::string> { return query.container + (query.previous ? " previous\n" : " now\n"); });
     post(pods, R"({"metadata":{"name":"two"},"spec":{"nodeName":"n","containers":[{"name":"app","image":"x"},{"name":"side","image":"x"}]}})");
     const auto two = std::string(pods) + "/two/log";
     EXPECT_EQ(get(two).message(), "a container name must be specified for pod two, choose one of: [app side]");
@@ -233,7 +253,8 @@ TEST_F(ApiRights, LogsComeFromTheKubelet) {
     EXPECT_EQ(get(std::string(pods) + "/zzz/log").code, 404);
     post(pods, pod("unscheduled"));
     EXPECT_EQ(get(std::string(pods) + "/unscheduled/log").code, 204);
-    merge(std::string(pods) + "/two/status", R"({"status":{"containerStatuses":[{"name":"app","state":{"waiting":{"reason":"ImagePullBackOff"}}}]}})");
+    merge(std::string(pods) + "/two/status",
+          R"({"status":{"containerStatuses":[{"name":"app","state":{"waiting":{"reason":"ImagePullBackOff"}}}]}})");
     EXPECT_EQ(get(two + "?container=app").message(), "container \"app\" in pod \"two_demo\" is waiting to start: ImagePullBackOff");
     EXPECT_EQ(get(two + "?container=app&previous=true").code, 400);
 }
@@ -245,7 +266,8 @@ TEST_F(ApiRights, DiscoveryNamesWhatIsServedInBothForms) {
     for (const auto& resource : json::array_at(core.body, "resources")) eviction = eviction || string_at(resource, "name") == "pods/eviction";
     EXPECT_TRUE(eviction);
     EXPECT_EQ(string_at(get("/apis").body, "kind"), "APIGroupList");
-    const auto aggregated = call(kube::Method::get, "/apis", {}, {}, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json");
+    const auto aggregated =
+        call(kube::Method::get, "/apis", {}, {}, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json");
     EXPECT_EQ(string_at(aggregated.body, "kind"), "APIGroupDiscoveryList");
     EXPECT_EQ(string_at(aggregated.body, "apiVersion"), "apidiscovery.k8s.io/v2");
     const std::string etag(aggregated.raw.header("etag"));
@@ -286,8 +308,10 @@ TEST_F(ApiRights, TablesAndMetadataAreFormsOfTheSameObjects) {
     EXPECT_EQ(string_at(list.body, "kind"), "Table");
     EXPECT_EQ(string_at(list.body, "rows", 0, "cells", 1), "2/3");
     EXPECT_EQ(string_at(list.body, "rows", 0, "object", "kind"), "PartialObjectMetadata");
-    EXPECT_EQ(json::at(call(kube::Method::get, std::string(deployments) + "?includeObject=None", {}, {}, table).body, "rows", 0, "object")->is_null(), true);
-    const auto one = call(kube::Method::get, std::string(deployments) + "/web", {}, {}, "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io");
+    EXPECT_EQ(json::at(call(kube::Method::get, std::string(deployments) + "?includeObject=None", {}, {}, table).body, "rows", 0, "object")->is_null(),
+              true);
+    const auto one =
+        call(kube::Method::get, std::string(deployments) + "/web", {}, {}, "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io");
     EXPECT_EQ(string_at(one.body, "kind"), "PartialObjectMetadata");
     EXPECT_EQ(json::at(one.body, "spec"), nullptr);
     EXPECT_EQ(call(kube::Method::get, std::string(deployments) + "/web", {}, {}, "application/yaml").raw.content_type, "application/yaml");

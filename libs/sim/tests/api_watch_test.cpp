@@ -51,7 +51,8 @@ TEST_F(ApiWatch, WithoutVersionBeginsWithWhatStands) {
 
 TEST_F(ApiWatch, AStreamingListNeedsItsMatchParameter) {
     fill(1);
-    const auto fine = drain(*watch(std::string(config_maps) + "?watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"));
+    const auto fine =
+        drain(*watch(std::string(config_maps) + "?watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"));
     EXPECT_EQ(fine.events.size(), 2U);
     const auto refused = drain(*watch(std::string(config_maps) + "?watch=1&sendInitialEvents=true"));
     EXPECT_EQ(refused.code, 422);
@@ -74,7 +75,8 @@ TEST_F(ApiWatch, FieldSelectorsNarrowToANodeAPhaseOrAName) {
     merge(std::string(pods) + "/p2/status", R"({"status":{"phase":"Running"}})");
     const auto names = [this](std::string_view selector) {
         std::string out;
-        for (const auto& item : json::array_at(get(std::string(pods) + "?fieldSelector=" + std::string(selector)).body, "items")) out += std::string(kube::name_of(item)) + " ";
+        for (const auto& item : json::array_at(get(std::string(pods) + "?fieldSelector=" + std::string(selector)).body, "items"))
+            out += std::string(kube::name_of(item)) + " ";
         return out;
     };
     EXPECT_EQ(names("spec.nodeName%3Dnode-1"), "p1 ");
@@ -200,7 +202,8 @@ TEST_F(ApiWatch, PagesShowOneMomentEvenWhenThingsChange) {
     const auto rest = get(std::string(config_maps) + "?limit=10&continue=" + token);
     EXPECT_EQ(string_at(rest.body, "metadata", "resourceVersion"), string_at(first.body, "metadata", "resourceVersion"));
     std::string names;
-    for (const auto& item : json::array_at(rest.body, "items")) names += std::string(kube::name_of(item)) + "=" + std::string(string_at(item, "data", "a")) + " ";
+    for (const auto& item : json::array_at(rest.body, "items"))
+        names += std::string(kube::name_of(item)) + "=" + std::string(string_at(item, "data", "a")) + " ";
     EXPECT_EQ(names, "c102=1 c103=1 c104=1 ");
     EXPECT_EQ(json::at(rest.body, "metadata", "continue"), nullptr);
 }

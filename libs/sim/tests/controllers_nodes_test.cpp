@@ -15,7 +15,9 @@ TEST(Scheduler, SaysWhyAPodFitsNowhereAndTriesAgainWhenANodeComes) {
     SimBed bed;
     bed.apply(web("1", "image: registry.example/web:1\n        resources: {requests: {cpu: '20'}}"));
     ASSERT_TRUE(bed.until([&] { return !scheduling_message(bed).empty(); }, 10s));
-    EXPECT_EQ(scheduling_message(bed), "Unschedulable: 0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.");
+    EXPECT_EQ(
+        scheduling_message(bed),
+        "Unschedulable: 0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.");
     bed.pass(1s);
     EXPECT_TRUE(bed.event_reasons("shop", "web-").contains("FailedScheduling"));
     ASSERT_TRUE(bed.await(bed.cluster.kubelet().add_node({.name = "big", .cpu = 32})));
@@ -63,7 +65,7 @@ TEST(NodeLifecycle, GivesASilentNodeUpAfterFiftySecondsAndItsPodsAfterFiveMinute
     EXPECT_EQ(bed.list("Pod", "shop").size(), 3U);
     bed.pass(2min);
     EXPECT_EQ(json::int_at(bed.get("Deployment", "shop", "web"), "status", "availableReplicas"), 3);
-    EXPECT_EQ(bed.list("Pod", "shop").size(), 4U);   // the lost one stays, terminating, until its kubelet is back
+    EXPECT_EQ(bed.list("Pod", "shop").size(), 4U);  // the lost one stays, terminating, until its kubelet is back
     bed.cluster.kubelet().start_node(node);
     EXPECT_TRUE(bed.until([&] { return bed.list("Pod", "shop").size() == 3; }, 1min));
 }

@@ -35,12 +35,14 @@ TEST(DeploymentController, NeverFallsBelowItsMinimumDuringARolloutThatFails) {
     SimBed bed;
     bed.apply(web("4", "image: registry.example/web:1\n        readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 5}"));
     ASSERT_TRUE(bed.ready("Deployment", "shop", "web"));
-    ASSERT_TRUE(bed.patch("Deployment", "shop", "web", "spec: {progressDeadlineSeconds: 120, template: {spec: {containers: [{name: app, command: ['false']}]}}}"));
+    ASSERT_TRUE(bed.patch("Deployment", "shop", "web",
+                          "spec: {progressDeadlineSeconds: 120, template: {spec: {containers: [{name: app, command: ['false']}]}}}"));
     for (int i = 0; i < 60; ++i) {
         bed.pass(2s);
         ASSERT_GE(json::int_at(bed.get("Deployment", "shop", "web"), "status", "availableReplicas").value_or(0), 3);
     }
-    ASSERT_TRUE(bed.until([&] { return kube::condition_of(bed.get("Deployment", "shop", "web"), "Progressing")->reason == "ProgressDeadlineExceeded"; }, 10min));
+    ASSERT_TRUE(bed.until(
+        [&] { return kube::condition_of(bed.get("Deployment", "shop", "web"), "Progressing")->reason == "ProgressDeadlineExceeded"; }, 10min));
     EXPECT_EQ(kube::condition_of(bed.get("Deployment", "shop", "web"), "Progressing")->status, "False");
 }
 
@@ -162,7 +164,8 @@ spec:
     ASSERT_TRUE(bed.until([&] { return status("numberReady") == 3; }, 1min));
     ASSERT_TRUE(bed.await(bed.cluster.kubelet().add_node({.name = "extra"})));
     ASSERT_TRUE(bed.until([&] { return status("numberReady") == 4; }, 1min));
-    ASSERT_TRUE(bed.patch("DaemonSet", "default", "agent", "spec: {template: {spec: {containers: [{name: app, image: 'registry.example/agent:2'}]}}}"));
+    ASSERT_TRUE(
+        bed.patch("DaemonSet", "default", "agent", "spec: {template: {spec: {containers: [{name: app, image: 'registry.example/agent:2'}]}}}"));
     ASSERT_TRUE(bed.until([&] { return status("updatedNumberScheduled") == 4 && status("numberAvailable") == 4; }, 3min));
     ASSERT_TRUE(bed.patch("Node", "", "extra", "spec: {taints: [{key: a, value: b, effect: NoSchedule}]}", kube::PatchType::merge));
     ASSERT_TRUE(bed.until([&] { return status("numberMisscheduled") == 1 && status("desiredNumberScheduled") == 3; }, 1min));
@@ -212,7 +215,9 @@ TEST(GarbageCollector, RemovesWhatADeletedDeploymentOwned) {
 
 TEST(DisruptionController, BlocksAnEvictionThatWouldBreakTheBudget) {
     SimBed bed;
-    bed.apply(web("2") + "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web, namespace: shop}\nspec: {minAvailable: 2, selector: {matchLabels: {app: web}}}");
+    bed.apply(
+        web("2") +
+        "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web, namespace: shop}\nspec: {minAvailable: 2, selector: {matchLabels: {app: web}}}");
     ASSERT_TRUE(bed.ready("Deployment", "shop", "web"));
     bed.pass(1s);
     const auto budget = bed.get("PodDisruptionBudget", "shop", "web");
@@ -250,7 +255,8 @@ spec:
     ASSERT_TRUE(limited);
     EXPECT_EQ(limited->reason, "TooManyReplicas");
     ASSERT_TRUE(bed.patch("HorizontalPodAutoscaler", "shop", "web", "spec: {maxReplicas: 20}", kube::PatchType::merge));
-    ASSERT_TRUE(bed.until([&] { return kube::condition_of(bed.get("HorizontalPodAutoscaler", "shop", "web"), "ScalingLimited")->status == "False"; }, 3min));
+    ASSERT_TRUE(
+        bed.until([&] { return kube::condition_of(bed.get("HorizontalPodAutoscaler", "shop", "web"), "ScalingLimited")->status == "False"; }, 3min));
     EXPECT_TRUE(bed.until([&] { return json::int_at(bed.get("Deployment", "shop", "web"), "spec", "replicas") == 12; }, 3min));
 }
 

@@ -118,12 +118,13 @@ TEST(Metrics, ComputesSeriesFromLives) {
     const auto series = metrics.query("container_memory_working_set_bytes", {{"namespace", "shop"}}, t0, t0 + 100s, 10s);
     ASSERT_TRUE(series);
     ASSERT_EQ(series->size(), 1U);
-    ASSERT_EQ(series->front().samples.size(), 10U);   // none at 50 s: nothing ran
+    ASSERT_EQ(series->front().samples.size(), 10U);  // none at 50 s: nothing ran
     EXPECT_DOUBLE_EQ(series->front().samples[4].value, 500);
     EXPECT_DOUBLE_EQ(series->front().samples[5].value, 100);
     EXPECT_FALSE(metrics.query("container_memory_working_set_bytes", {}, t0, t0 - 1s, 1s));
     EXPECT_FALSE(metrics.query("container_memory_working_set_bytes", {}, t0, t0 + 24h, 1s));
-    EXPECT_NE(metrics.text(t0 + 70s).find("container_memory_working_set_bytes{container=\"app\",namespace=\"shop\",pod=\"cart-1\"} 200"), std::string::npos);
+    EXPECT_NE(metrics.text(t0 + 70s).find("container_memory_working_set_bytes{container=\"app\",namespace=\"shop\",pod=\"cart-1\"} 200"),
+              std::string::npos);
 }
 
 TEST(Metrics, FillsAVolumeUpToItsCapacityAndGrowsWithIt) {

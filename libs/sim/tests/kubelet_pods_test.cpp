@@ -62,7 +62,8 @@ TEST(Kubelet, KillsAContainerThatOutgrowsItsLimit) {
     SimBed bed;
     ASSERT_TRUE(bed.cluster.book()->load_yaml("behaviours: [{match: {image: '*/web:*'}, run: {memory: {base: 20Mi, growth: 4Mi}}}]"));
     bed.apply(web("1", "image: registry.example/web:1\n        resources: {limits: {memory: 64Mi}}"));
-    ASSERT_TRUE(bed.until([&] { return json::string_at(first_pod(bed), "status", "containerStatuses", 0, "lastState", "terminated", "reason") == "OOMKilled"; }, 1min));
+    ASSERT_TRUE(bed.until(
+        [&] { return json::string_at(first_pod(bed), "status", "containerStatuses", 0, "lastState", "terminated", "reason") == "OOMKilled"; }, 1min));
     EXPECT_EQ(json::int_at(first_pod(bed), "status", "containerStatuses", 0, "lastState", "terminated", "exitCode"), 137);
     bed.pass(5s);
     EXPECT_TRUE(bed.event_reasons("default", "eu1-node").contains("OOMKilling"));
@@ -73,10 +74,12 @@ TEST(Kubelet, AlternatesBetweenErrImagePullAndBackOff) {
     ASSERT_TRUE(bed.cluster.book()->load_yaml("registries: {registry.example: {closed: true}}"));
     bed.apply(web("1"));
     std::set<std::string> seen;
-    bed.until([&] {
-        seen.emplace(waiting(first_pod(bed)));
-        return false;
-    }, 1min);
+    bed.until(
+        [&] {
+            seen.emplace(waiting(first_pod(bed)));
+            return false;
+        },
+        1min);
     EXPECT_TRUE(seen.contains("ErrImagePull"));
     EXPECT_TRUE(seen.contains("ImagePullBackOff"));
     bed.cluster.book()->add_image("registry.example/web:1");
@@ -93,9 +96,12 @@ TEST(Kubelet, WaitsForMissingConfigurationAndGoesOnWhenItComes) {
 
 TEST(Kubelet, BringsAChangedConfigMapToMountedPodsWithinNinetySeconds) {
     SimBed bed;
-    ASSERT_TRUE(bed.cluster.book()->load_yaml("behaviours: [{match: {image: '*/web:*', config: {object: ConfigMap/settings, contains: broken}}, run: {exit: {code: 9, after: 1s}}}]"));
-    bed.apply(web("1", "image: registry.example/web:1\n        volumeMounts: [{name: c, mountPath: /c}]\n      volumes: [{name: c, configMap: {name: settings}}]") +
-              "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {a.txt: fine}");
+    ASSERT_TRUE(bed.cluster.book()->load_yaml(
+        "behaviours: [{match: {image: '*/web:*', config: {object: ConfigMap/settings, contains: broken}}, run: {exit: {code: 9, after: 1s}}}]"));
+    bed.apply(
+        web("1",
+            "image: registry.example/web:1\n        volumeMounts: [{name: c, mountPath: /c}]\n      volumes: [{name: c, configMap: {name: settings}}]") +
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {a.txt: fine}");
     ASSERT_TRUE(bed.ready("Deployment", "shop", "web"));
     ASSERT_TRUE(bed.patch("ConfigMap", "shop", "settings", "data: {a.txt: broken}", kube::PatchType::merge));
     bed.pass(58s);
@@ -128,7 +134,11 @@ spec:
     bed.pass(1min);
     const auto before = json::int_at(bed.list("Pod", "shop", "app=web").front(), "status", "containerStatuses", 0, "restartCount").value_or(0);
     ASSERT_TRUE(bed.patch("Deployment", "shop", "db", "spec: {replicas: 0}", kube::PatchType::merge));
-    ASSERT_TRUE(bed.until([&] { return json::int_at(bed.list("Pod", "shop", "app=web").front(), "status", "containerStatuses", 0, "restartCount").value_or(0) > before; }, 2min));
+    ASSERT_TRUE(bed.until(
+        [&] {
+            return json::int_at(bed.list("Pod", "shop", "app=web").front(), "status", "containerStatuses", 0, "restartCount").value_or(0) > before;
+        },
+        2min));
     ASSERT_TRUE(bed.patch("Deployment", "shop", "db", "spec: {replicas: 1}", kube::PatchType::merge));
     EXPECT_TRUE(bed.ready("Deployment", "shop", "web", 6min));
 }
@@ -136,7 +146,8 @@ spec:
 TEST(Kubelet, KillsByLivenessWhatStartsTooSlowly) {
     SimBed bed;
     ASSERT_TRUE(bed.cluster.book()->load_yaml("behaviours: [{match: {image: '*/web:*'}, run: {startup: 2m}}]"));
-    bed.apply(web("1", "image: registry.example/web:1\n        livenessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 10, failureThreshold: 3}"));
+    bed.apply(
+        web("1", "image: registry.example/web:1\n        livenessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 10, failureThreshold: 3}"));
     ASSERT_TRUE(bed.until([&] { return json::int_at(first_pod(bed), "status", "containerStatuses", 0, "restartCount").value_or(0) > 0; }, 1min));
     const auto pod = first_pod(bed);
     const auto end = *json::at(pod, "status", "containerStatuses", 0, "lastState", "terminated");

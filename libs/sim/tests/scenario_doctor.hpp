@@ -7,7 +7,8 @@ namespace kn::sim {
 /// The right thing done by hand, as a person with kubectl would: shows that every scenario can be cured and that its check sees it.
 class Doctor {
 public:
-    Doctor(SimBed& bed, const Scenario& scenario) : bed_(bed), ns_(scenario.namespaces().front()), workflow_(scenario.expect().workflows.empty() ? "" : scenario.expect().workflows.front()) {
+    Doctor(SimBed& bed, const Scenario& scenario)
+        : bed_(bed), ns_(scenario.namespaces().front()), workflow_(scenario.expect().workflows.empty() ? "" : scenario.expect().workflows.front()) {
         const auto& target = scenario.target();
         kind_ = target.substr(0, target.find('/'));
         name_ = target.substr(target.rfind('/') + 1);
@@ -42,18 +43,22 @@ private:
     }
     bool memory(std::string_view limit) {
         const std::string text(limit);
-        return bool(bed_.patch("Deployment", ns_, name_, "spec: {template: {spec: {containers: [{name: app, resources: {limits: {memory: " + text + "}, requests: {memory: " + text + "}}}]}}}"));
+        return bool(bed_.patch(
+            "Deployment", ns_, name_,
+            "spec: {template: {spec: {containers: [{name: app, resources: {limits: {memory: " + text + "}, requests: {memory: " + text + "}}}]}}}"));
     }
     bool rollback() {
         const auto deployment = bed_.get("Deployment", ns_, name_);
         const auto revision = std::stoi(std::string(kube::annotation_of(deployment, "deployment.kubernetes.io/revision")));
         for (const auto& set : bed_.list("ReplicaSet", ns_)) {
             const auto owner = kube::controller_of(set);
-            if (!owner || owner->name != name_ || kube::annotation_of(set, "deployment.kubernetes.io/revision") != std::to_string(revision - 1)) continue;
+            if (!owner || owner->name != name_ || kube::annotation_of(set, "deployment.kubernetes.io/revision") != std::to_string(revision - 1))
+                continue;
             json::Value old = *json::at(set, "spec", "template");
             json::make_at(old, "metadata", "labels").get_object().erase("pod-template-hash");
             const json::Value change = json::Array{json::Object{{"op", "replace"}, {"path", "/spec/template"}, {"value", std::move(old)}}};
-            return bool(bed_.await(bed_.cluster.client()->patch(kube::resources::deployments, ns_, name_, kube::PatchType::json, change, {}, bed_.soon())));
+            return bool(
+                bed_.await(bed_.cluster.client()->patch(kube::resources::deployments, ns_, name_, kube::PatchType::json, change, {}, bed_.soon())));
         }
         return false;
     }
@@ -62,17 +67,21 @@ private:
             const auto now = bed_.get(resource.kind_group(), ns_, name);
             if (now.is_null()) {
                 json::Value fresh = object;
-                for (const auto* field : {"uid", "resourceVersion", "creationTimestamp", "managedFields"}) json::make_at(fresh, "metadata").get_object().erase(field);
+                for (const auto* field : {"uid", "resourceVersion", "creationTimestamp", "managedFields"})
+                    json::make_at(fresh, "metadata").get_object().erase(field);
                 if (!bed_.await(bed_.cluster.client()->create(resource, ns_, fresh, {}, bed_.soon()))) return false;
             } else if (json::object_at(now, "data") != json::object_at(object, "data")) {
-                if (!bed_.await(bed_.cluster.client()->patch(resource, ns_, name, kube::PatchType::merge, json::Object{{"data", json::object_at(object, "data")}}, {}, bed_.soon()))) return false;
+                if (!bed_.await(bed_.cluster.client()->patch(resource, ns_, name, kube::PatchType::merge,
+                                                             json::Object{{"data", json::object_at(object, "data")}}, {}, bed_.soon())))
+                    return false;
             }
         }
         return true;
     }
     bool restart_crashing() {
         for (const auto& pod : bed_.list("Pod", ns_)) {
-            if (!json::string_at(pod, "status", "containerStatuses", 0, "state", "waiting", "reason").empty()) bed_.remove("Pod", ns_, std::string(kube::name_of(pod)));
+            if (!json::string_at(pod, "status", "containerStatuses", 0, "state", "waiting", "reason").empty())
+                bed_.remove("Pod", ns_, std::string(kube::name_of(pod)));
         }
         return true;
     }
@@ -84,7 +93,13 @@ private:
                 bed_.remove("PersistentVolumeClaim", ns_, claim_name);
                 json::Object spec = json::object_at(claim, "spec");
                 spec["storageClassName"] = "standard";
-                (void)bed_.await(bed_.cluster.client()->create(kube::resources::persistent_volume_claims, ns_, json::Object{{"apiVersion", "v1"}, {"kind", "PersistentVolumeClaim"}, {"metadata", json::Object{{"name", claim_name}, {"labels", json::object_at(claim, "metadata", "labels")}}}, {"spec", spec}}, {}, bed_.soon()));
+                (void)bed_.await(bed_.cluster.client()->create(
+                    kube::resources::persistent_volume_claims, ns_,
+                    json::Object{{"apiVersion", "v1"},
+                                 {"kind", "PersistentVolumeClaim"},
+                                 {"metadata", json::Object{{"name", claim_name}, {"labels", json::object_at(claim, "metadata", "labels")}}},
+                                 {"spec", spec}},
+                    {}, bed_.soon()));
             }
             bed_.pass(1min);
         }
@@ -95,8 +110,10 @@ private:
         for (const auto& pod : bed_.list("Pod", "")) {
             if (json::string_at(pod, "spec", "nodeName") != node) continue;
             const std::string ns(kube::namespace_of(pod)), name(kube::name_of(pod));
-            if (by_force) bed_.remove("Pod", ns, name);
-            else if (!bed_.until([&] { return bed_.await(bed_.cluster.client()->evict(ns, name, {}, bed_.soon())).has_value(); }, 2min)) return false;
+            if (by_force)
+                bed_.remove("Pod", ns, name);
+            else if (!bed_.until([&] { return bed_.await(bed_.cluster.client()->evict(ns, name, {}, bed_.soon())).has_value(); }, 2min))
+                return false;
         }
         return true;
     }

@@ -81,11 +81,13 @@ TEST_P(ScenarioRun, BreaksRingsAndIsCuredByTheRightAction) {
         return;
     }
     Verdict verdict;
-    bed.until([&] {
-        bed.pass(14s);
-        verdict = look();
-        return verdict.cured;
-    }, scenario->expect().cured_within);
+    bed.until(
+        [&] {
+            bed.pass(14s);
+            verdict = look();
+            return verdict.cured;
+        },
+        scenario->expect().cured_within);
     EXPECT_TRUE(verdict.cured) << (verdict.missing.empty() ? "" : verdict.missing.front());
     ASSERT_TRUE(bed.await(scenario->clean_up(stage, bed.soon())));
 }

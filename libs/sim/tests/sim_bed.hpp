@@ -24,8 +24,7 @@ struct SimBed {
     }
 
     Deadline soon() { return loop->clock().deadline_in(2h); }
-    template <class T>
-    T await(async::Task<T> task) { return loop->block_on(std::move(task)); }
+    template <class T> T await(async::Task<T> task) { return loop->block_on(std::move(task)); }
     void pass(Duration d) { loop->run_for(d); }
 
     static kube::Resource resource(std::string_view kind) { return *kube::find_resource(kind); }
@@ -48,11 +47,12 @@ struct SimBed {
             ASSERT_TRUE(made) << made.error().describe();
         }
     }
-    Result<json::Value> patch(std::string_view kind, std::string ns, std::string name, std::string_view yaml, kube::PatchType type = kube::PatchType::strategic,
-                              std::string subresource = {}) {
+    Result<json::Value> patch(std::string_view kind, std::string ns, std::string name, std::string_view yaml,
+                              kube::PatchType type = kube::PatchType::strategic, std::string subresource = {}) {
         auto document = json::parse_yaml(yaml);
         if (!document) return fail(document.error());
-        return await(cluster.client()->patch(resource(kind), std::move(ns), std::move(name), type, document->value, {.subresource = std::move(subresource)}, soon()));
+        return await(cluster.client()->patch(resource(kind), std::move(ns), std::move(name), type, document->value,
+                                             {.subresource = std::move(subresource)}, soon()));
     }
     void remove(std::string_view kind, std::string ns, std::string name) {
         const auto gone = await(cluster.client()->remove(resource(kind), std::move(ns), std::move(name), {}, soon()));
@@ -68,13 +68,17 @@ struct SimBed {
         return true;
     }
     bool ready(std::string_view kind, std::string ns, std::string name, Duration limit = 2min) {
-        return until([&] {
-            const auto object = get(kind, ns, name);
-            if (!object.is_object()) return false;
-            const auto wanted = json::int_at(object, "spec", "replicas").value_or(-1);
-            return json::int_at(object, "status", "observedGeneration") == kube::generation_of(object) && json::int_at(object, "status", "readyReplicas").value_or(0) == wanted &&
-                   json::int_at(object, "status", "updatedReplicas").value_or(0) == wanted && json::int_at(object, "status", "replicas").value_or(0) == wanted;
-        }, limit);
+        return until(
+            [&] {
+                const auto object = get(kind, ns, name);
+                if (!object.is_object()) return false;
+                const auto wanted = json::int_at(object, "spec", "replicas").value_or(-1);
+                return json::int_at(object, "status", "observedGeneration") == kube::generation_of(object) &&
+                       json::int_at(object, "status", "readyReplicas").value_or(0) == wanted &&
+                       json::int_at(object, "status", "updatedReplicas").value_or(0) == wanted &&
+                       json::int_at(object, "status", "replicas").value_or(0) == wanted;
+            },
+            limit);
     }
     std::set<std::string> event_reasons(std::string ns, std::string about) {
         std::set<std::string> out;
@@ -90,8 +94,10 @@ struct SimBed {
 };
 
 inline std::string web(std::string_view replicas, std::string_view container = "image: registry.example/web:1") {
-    return "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec:\n  replicas: " + std::string(replicas) +
-           "\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - name: app\n        " + std::string(container) + "\n";
+    return "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec:\n  replicas: " +
+           std::string(replicas) +
+           "\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - name: app\n        " +
+           std::string(container) + "\n";
 }
 
 }  // namespace kn::sim

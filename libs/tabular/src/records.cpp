@@ -20,7 +20,8 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool same_word(std::string_view a, std::string_view lower) {
-    return a.size() == lower.size() && std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x - 'A' + 'a' : x) == y; });
+    return a.size() == lower.size() &&
+           std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x - 'A' + 'a' : x) == y; });
 }
 
 /// Adds to a note of the same words rather than one a line.
@@ -29,8 +30,10 @@ public:
     explicit Notes(std::vector<Note>& out) : out_(out) {}
     void add(std::size_t line, const std::string& what) {
         const auto [place, fresh] = where_.try_emplace(what, out_.size());
-        if (fresh) out_.push_back({.line = line, .count = 1, .what = what});
-        else ++out_[place->second].count;
+        if (fresh)
+            out_.push_back({.line = line, .count = 1, .what = what});
+        else
+            ++out_[place->second].count;
     }
 
 private:
@@ -75,7 +78,8 @@ char find_delimiter(std::string_view text) {
 /// Cuts the text into rows of cells. Quotes may hold delimiters and line breaks.
 class CsvReader {
 public:
-    CsvReader(std::string_view text, char delimiter, std::deque<std::string>& unescaped) : text_(text), delimiter_(delimiter), unescaped_(unescaped) {}
+    CsvReader(std::string_view text, char delimiter, std::deque<std::string>& unescaped)
+        : text_(text), delimiter_(delimiter), unescaped_(unescaped) {}
 
     /// False at the end. `line` is where the row began.
     Result<bool> next(std::vector<std::string_view>& cells, std::size_t& line) {
@@ -148,7 +152,8 @@ bool looks_like_data(std::string_view cell) {
     const double value = cell_number(cell, false, ok);
     if (ok && std::isfinite(value)) return true;
     // "2026-01-05T..." or "05.01.2026": digits and punctuation first.
-    return cell.size() >= 6 && cell[0] >= '0' && cell[0] <= '9' && cell.find_first_of("-/.:") != std::string_view::npos && cell.find_first_of("-/.:") <= 4;
+    return cell.size() >= 6 && cell[0] >= '0' && cell[0] <= '9' && cell.find_first_of("-/.:") != std::string_view::npos &&
+           cell.find_first_of("-/.:") <= 4;
 }
 
 void name_columns(Records& out, const std::vector<std::string_view>& header, bool named) {
@@ -173,7 +178,9 @@ Result<Records> read_csv(std::string_view text, const ReadLimits& limits) {
     std::size_t line = 0;
     KN_TRY(bool more, reader.next(cells, line));
     if (!more) return fail(ErrorCode::invalid_argument, "the input is empty");
-    if (cells.size() > limits.max_columns) return fail(ErrorCode::resource_exhausted, "the first line has " + std::to_string(cells.size()) + " cells; at most " + std::to_string(limits.max_columns) + " are read");
+    if (cells.size() > limits.max_columns)
+        return fail(ErrorCode::resource_exhausted,
+                    "the first line has " + std::to_string(cells.size()) + " cells; at most " + std::to_string(limits.max_columns) + " are read");
     const bool named = std::none_of(cells.begin(), cells.end(), looks_like_data);
     name_columns(out, cells, named);
     if (!named) out.notes.push_back({.line = line, .count = 1, .what = "there is no header; columns are called c1, c2, ..."});
@@ -185,14 +192,18 @@ Result<Records> read_csv(std::string_view text, const ReadLimits& limits) {
     std::size_t with_comma = 0, with_point = 0;
     while (more) {
         if (out.rows() >= limits.max_rows || out.cells.size() + width > limits.max_cells)
-            return fail(ErrorCode::resource_exhausted, "there are more than " + std::to_string(out.rows()) + " rows of " + std::to_string(width) + " cells", "line " + std::to_string(line));
+            return fail(ErrorCode::resource_exhausted,
+                        "there are more than " + std::to_string(out.rows()) + " rows of " + std::to_string(width) + " cells",
+                        "line " + std::to_string(line));
         if (cells.size() < width) notes.add(line, "a row has fewer cells than the header; the rest counts as missing");
         if (cells.size() > width) notes.add(line, "a row has more cells than the header; the rest is left out");
         for (std::size_t i = 0; i < width; ++i) {
             out.cells.push_back(i < cells.size() ? cells[i] : std::string_view{});
             if (delimiter != ',' && i < cells.size() && cells[i].find_first_not_of("+-0123456789.,eE") == std::string_view::npos) {
-                if (cells[i].find(',') != std::string_view::npos) ++with_comma;
-                else if (cells[i].find('.') != std::string_view::npos) ++with_point;
+                if (cells[i].find(',') != std::string_view::npos)
+                    ++with_comma;
+                else if (cells[i].find('.') != std::string_view::npos)
+                    ++with_point;
             }
         }
         out.lines.push_back(line);
@@ -218,9 +229,12 @@ void flatten(const json::Value& value, const std::string& name, int depth, std::
     } else if (value.is_number()) {
         std::array<char, 40> digits{};
         char* end = digits.data();
-        if (const auto* whole = value.if_int64()) end = std::to_chars(digits.data(), digits.data() + digits.size(), *whole).ptr;
-        else if (const auto* large = value.if_uint64()) end = std::to_chars(digits.data(), digits.data() + digits.size(), *large).ptr;
-        else end = std::to_chars(digits.data(), digits.data() + digits.size(), value.get_double()).ptr;
+        if (const auto* whole = value.if_int64())
+            end = std::to_chars(digits.data(), digits.data() + digits.size(), *whole).ptr;
+        else if (const auto* large = value.if_uint64())
+            end = std::to_chars(digits.data(), digits.data() + digits.size(), *large).ptr;
+        else
+            end = std::to_chars(digits.data(), digits.data() + digits.size(), value.get_double()).ptr;
         out.emplace_back(name, std::string(digits.data(), end));
     }
 }
@@ -252,11 +266,15 @@ Result<Records> read_ndjson(std::string_view text, const ReadLimits& limits) {
         }
         pairs.clear();
         flatten(*value, "", 0, pairs);
-        if (out.rows() >= limits.max_rows) return fail(ErrorCode::resource_exhausted, "there are more than " + std::to_string(limits.max_rows) + " lines", "line " + std::to_string(line));
+        if (out.rows() >= limits.max_rows)
+            return fail(ErrorCode::resource_exhausted, "there are more than " + std::to_string(limits.max_rows) + " lines",
+                        "line " + std::to_string(line));
         for (auto& [name, content] : pairs) {
             const auto [place, fresh] = column_of.try_emplace(name, out.columns.size());
             if (fresh) {
-                if (out.columns.size() >= limits.max_columns) return fail(ErrorCode::resource_exhausted, "there are more than " + std::to_string(limits.max_columns) + " different keys", "line " + std::to_string(line));
+                if (out.columns.size() >= limits.max_columns)
+                    return fail(ErrorCode::resource_exhausted, "there are more than " + std::to_string(limits.max_columns) + " different keys",
+                                "line " + std::to_string(line));
                 out.columns.push_back(name);
             }
             if (content.empty()) continue;
@@ -264,9 +282,12 @@ Result<Records> read_ndjson(std::string_view text, const ReadLimits& limits) {
         }
         out.lines.push_back(line);
         if (cells.size() > limits.max_cells || out.rows() * out.columns.size() > limits.max_cells)
-            return fail(ErrorCode::resource_exhausted, "there are more than " + std::to_string(limits.max_cells) + " cells", "line " + std::to_string(line));
+            return fail(ErrorCode::resource_exhausted, "there are more than " + std::to_string(limits.max_cells) + " cells",
+                        "line " + std::to_string(line));
     }
-    if (out.rows() == 0) return fail(ErrorCode::invalid_argument, first_error.empty() ? "the input is empty" : "no line could be read as JSON; the first trouble: " + first_error);
+    if (out.rows() == 0)
+        return fail(ErrorCode::invalid_argument,
+                    first_error.empty() ? "the input is empty" : "no line could be read as JSON; the first trouble: " + first_error);
     if (out.columns.empty()) return fail(ErrorCode::invalid_argument, "the JSON objects are all empty");
     out.cells.resize(out.rows() * out.columns.size());
     for (const Cell& cell : cells) out.cells[cell.row * out.columns.size() + cell.column] = cell.text;
@@ -295,7 +316,8 @@ double cell_number(std::string_view cell, bool decimal_comma, bool& ok) {
     const char* begin = cell.data() + (cell.front() == '+' ? 1 : 0);
     const char* end = cell.data() + cell.size();
     double value = 0;
-    if (const auto [stop, error] = std::from_chars(begin, end, value); error == std::errc{} && stop == end) return std::isfinite(value) ? value : nothing;
+    if (const auto [stop, error] = std::from_chars(begin, end, value); error == std::errc{} && stop == end)
+        return std::isfinite(value) ? value : nothing;
     if (decimal_comma) {
         std::string plain;
         for (const char c : cell)
@@ -309,9 +331,12 @@ double cell_number(std::string_view cell, bool decimal_comma, bool& ok) {
 }
 
 Result<Records> read_records(std::string_view text, Format format, const ReadLimits& limits) {
-    if (text.size() > limits.max_bytes) return fail(ErrorCode::resource_exhausted, "the input has " + std::to_string(text.size()) + " bytes; at most " + std::to_string(limits.max_bytes) + " are read");
+    if (text.size() > limits.max_bytes)
+        return fail(ErrorCode::resource_exhausted,
+                    "the input has " + std::to_string(text.size()) + " bytes; at most " + std::to_string(limits.max_bytes) + " are read");
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-    if (text.find('\0') < std::min<std::size_t>(text.size(), 4096)) return fail(ErrorCode::invalid_argument, "this is no text: neither CSV nor lines of JSON (unpack it first?)");
+    if (text.find('\0') < std::min<std::size_t>(text.size(), 4096))
+        return fail(ErrorCode::invalid_argument, "this is no text: neither CSV nor lines of JSON (unpack it first?)");
     if (format == Format::automatic) {
         const auto first = text.find_first_not_of(" \t\r\n");
         format = first != std::string_view::npos && text[first] == '{' ? Format::ndjson : Format::csv;

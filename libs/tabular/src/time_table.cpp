@@ -38,8 +38,10 @@ ColumnFacts facts_of(const Records& records, std::size_t column) {
             ++facts.known;
         }
     }
-    if (facts.known == 0 && facts.bad == 0) facts.kind = Kind::empty;
-    else facts.kind = facts.bad * 2 > facts.known ? Kind::text : Kind::numbers;
+    if (facts.known == 0 && facts.bad == 0)
+        facts.kind = Kind::empty;
+    else
+        facts.kind = facts.bad * 2 > facts.known ? Kind::text : Kind::numbers;
     return facts;
 }
 
@@ -119,7 +121,9 @@ public:
     }
 
 private:
-    void note(std::size_t line, std::size_t count, std::string what) { table_.notes.push_back({.line = line, .count = count, .what = std::move(what)}); }
+    void note(std::size_t line, std::size_t count, std::string what) {
+        table_.notes.push_back({.line = line, .count = count, .what = std::move(what)});
+    }
 
     Result<> choose_time() {
         std::optional<TimeColumn> found;
@@ -130,7 +134,8 @@ private:
                 std::string example;
                 for (const auto text : sample_of(records_, column))
                     if (example.empty()) example = std::string(text.substr(0, 60));
-                return fail(ErrorCode::invalid_argument, "column \"" + options_.time_column + "\" holds no times that can be read; for example \"" + example + "\"");
+                return fail(ErrorCode::invalid_argument,
+                            "column \"" + options_.time_column + "\" holds no times that can be read; for example \"" + example + "\"");
             }
             found = TimeColumn{column, *form};
         } else {
@@ -144,16 +149,20 @@ private:
         time_ = found->column;
         table_.time_column = records_.columns[found->column];
         table_.time_form = std::string(to_string(found->form.form));
-        if (found->form.ambiguous) note(0, 1, "day and month in \"" + table_.time_column + "\" could be the other way round; taken as " + table_.time_form);
+        if (found->form.ambiguous)
+            note(0, 1, "day and month in \"" + table_.time_column + "\" could be the other way round; taken as " + table_.time_form);
         times_.resize(records_.rows(), std::numeric_limits<double>::quiet_NaN());
         std::size_t bad = 0, first = 0;
         for (std::size_t r = 0; r < records_.rows(); ++r) {
             const auto time = parse_time(records_.cell(r, *time_), found->form.form, options_.zone);
-            if (time) times_[r] = *time;
-            else if (bad++ == 0) first = r;
+            if (time)
+                times_[r] = *time;
+            else if (bad++ == 0)
+                first = r;
         }
         if (bad == records_.rows()) return fail(ErrorCode::invalid_argument, "no time in column \"" + table_.time_column + "\" could be read");
-        if (bad > 0) note(records_.lines[first], bad, "a row was left out: \"" + std::string(records_.cell(first, *time_).substr(0, 40)) + "\" is no time");
+        if (bad > 0)
+            note(records_.lines[first], bad, "a row was left out: \"" + std::string(records_.cell(first, *time_).substr(0, 40)) + "\" is no time");
         return {};
     }
 
@@ -169,14 +178,18 @@ private:
             }
         } else {
             for (std::size_t c = 0; c < records_.columns.size(); ++c)
-                if (c != time_ && facts_[c].kind == Kind::numbers && std::find(options_.series_columns.begin(), options_.series_columns.end(), records_.columns[c]) == options_.series_columns.end())
+                if (c != time_ && facts_[c].kind == Kind::numbers &&
+                    std::find(options_.series_columns.begin(), options_.series_columns.end(), records_.columns[c]) == options_.series_columns.end())
                     values_.push_back(c);
         }
-        if (values_.empty()) return fail(ErrorCode::invalid_argument, time_ ? "beside the times there is no column of numbers" : "there is no column of numbers");
+        if (values_.empty())
+            return fail(ErrorCode::invalid_argument, time_ ? "beside the times there is no column of numbers" : "there is no column of numbers");
         for (const std::size_t c : values_) {
             table_.value_columns.push_back(records_.columns[c]);
             if (facts_[c].bad > 0)
-                note(records_.lines[facts_[c].first_bad], facts_[c].bad, "\"" + std::string(records_.cell(facts_[c].first_bad, c).substr(0, 40)) + "\" in column \"" + records_.columns[c] + "\" is no number and counts as missing");
+                note(records_.lines[facts_[c].first_bad], facts_[c].bad,
+                     "\"" + std::string(records_.cell(facts_[c].first_bad, c).substr(0, 40)) + "\" in column \"" + records_.columns[c] +
+                         "\" is no number and counts as missing");
         }
         return {};
     }
@@ -255,8 +268,13 @@ private:
                 const auto [place, fresh] = place_of.try_emplace({key, c}, table_.series.size());
                 if (fresh) {
                     if (table_.series.size() >= options_.max_series)
-                        return fail(ErrorCode::resource_exhausted, "there are more than " + std::to_string(options_.max_series) + " series", "line " + std::to_string(records_.lines[r]));
-                    table_.series.push_back({.name = keys_.empty() ? records_.columns[c] : values_.size() == 1 ? key : key + " " + records_.columns[c], .times = {}, .values = {}});
+                        return fail(ErrorCode::resource_exhausted, "there are more than " + std::to_string(options_.max_series) + " series",
+                                    "line " + std::to_string(records_.lines[r]));
+                    table_.series.push_back({.name = keys_.empty()         ? records_.columns[c]
+                                                     : values_.size() == 1 ? key
+                                                                           : key + " " + records_.columns[c],
+                                             .times = {},
+                                             .values = {}});
                     lines_.emplace_back();
                 }
                 bool ok = false;
@@ -281,8 +299,10 @@ private:
             TimedSeries& series = table_.series[s];
             const OrderFindings odd = put_in_order(series);
             if (odd.unsorted > 0) tell("a row's time is before the one above; rows were put in order", lines_[s][odd.first_unsorted], odd.unsorted);
-            if (odd.duplicates > odd.conflicts) tell("a time comes twice with the same value; one was kept", lines_[s][odd.first_duplicate], odd.duplicates - odd.conflicts);
-            if (odd.conflicts > 0) tell("a time comes twice with different values; the later line was kept", lines_[s][odd.first_conflict], odd.conflicts);
+            if (odd.duplicates > odd.conflicts)
+                tell("a time comes twice with the same value; one was kept", lines_[s][odd.first_duplicate], odd.duplicates - odd.conflicts);
+            if (odd.conflicts > 0)
+                tell("a time comes twice with different values; the later line was kept", lines_[s][odd.first_conflict], odd.conflicts);
         }
         for (const auto& [what, found] : told) note(found.first, found.second, what);
     }
@@ -315,7 +335,9 @@ OrderFindings put_in_order(TimedSeries& series) {
         if (series.times[i] < series.times[i - 1] && odd.unsorted++ == 0) odd.first_unsorted = i;
     std::vector<std::size_t> order(n);
     std::iota(order.begin(), order.end(), std::size_t{0});
-    if (odd.unsorted > 0) std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return std::pair(series.times[a], a) < std::pair(series.times[b], b); });
+    if (odd.unsorted > 0)
+        std::sort(order.begin(), order.end(),
+                  [&](std::size_t a, std::size_t b) { return std::pair(series.times[a], a) < std::pair(series.times[b], b); });
     std::vector<double> times, values;
     times.reserve(n);
     values.reserve(n);

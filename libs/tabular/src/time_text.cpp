@@ -32,7 +32,8 @@ struct Cursor {
     /// `least` to `most` digits.
     bool digits(int least, int most, int& value) {
         int count = 0, number = 0;
-        while (count < most && static_cast<std::size_t>(count) < text.size() && text[static_cast<std::size_t>(count)] >= '0' && text[static_cast<std::size_t>(count)] <= '9')
+        while (count < most && static_cast<std::size_t>(count) < text.size() && text[static_cast<std::size_t>(count)] >= '0' &&
+               text[static_cast<std::size_t>(count)] <= '9')
             number = 10 * number + (text[static_cast<std::size_t>(count++)] - '0');
         if (count < least) return false;
         text.remove_prefix(static_cast<std::size_t>(count));
@@ -40,7 +41,8 @@ struct Cursor {
         return true;
     }
     void spaces() {
-        while (eat(' ')) {}
+        while (eat(' ')) {
+        }
     }
 };
 
@@ -133,7 +135,8 @@ bool read_date(Cursor& c, Parts& parts, TimeForm form, bool& compact) {
         }
         case TimeForm::day_first:
         case TimeForm::month_first:
-            if (!c.digits(1, 2, first) || !c.eat_any("./-") || !c.digits(1, 2, second) || !c.eat_any("./-") || !c.digits(4, 4, parts.year)) return false;
+            if (!c.digits(1, 2, first) || !c.eat_any("./-") || !c.digits(1, 2, second) || !c.eat_any("./-") || !c.digits(4, 4, parts.year))
+                return false;
             parts.day = form == TimeForm::day_first ? first : second;
             parts.month = form == TimeForm::day_first ? second : first;
             return true;
@@ -162,7 +165,7 @@ double epoch_unit(TimeForm form) {
 bool is_epoch(TimeForm form) { return form >= TimeForm::epoch_seconds; }
 constexpr double earliest = 631'152'000, latest = 4'102'444'800;  // 1990, 2100
 
-constexpr std::array forms{TimeForm::year_first, TimeForm::day_first, TimeForm::month_first, TimeForm::day_name_month,
+constexpr std::array forms{TimeForm::year_first,    TimeForm::day_first,    TimeForm::month_first,  TimeForm::day_name_month,
                            TimeForm::epoch_seconds, TimeForm::epoch_millis, TimeForm::epoch_micros, TimeForm::epoch_nanos};
 
 }  // namespace

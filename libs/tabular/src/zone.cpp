@@ -120,7 +120,8 @@ std::int64_t local_of(const ZoneChange& change, int year) {
 }
 
 int year_of(std::int64_t seconds) {
-    const auto days = std::chrono::sys_days(std::chrono::days(std::clamp<std::int64_t>(seconds / day - (seconds % day < 0 ? 1 : 0), -10'000'000, 10'000'000)));
+    const auto days =
+        std::chrono::sys_days(std::chrono::days(std::clamp<std::int64_t>(seconds / day - (seconds % day < 0 ? 1 : 0), -10'000'000, 10'000'000)));
     return static_cast<int>(std::chrono::year_month_day(days).year());
 }
 
@@ -191,11 +192,13 @@ Result<Zone> Zone::from_tzif(std::string_view text, std::string name) {
     for (auto& offset : offsets) {
         offset = bytes.number(4);
         bytes.take(2);
-        if (offset < -93'600 || offset > 93'600) return fail(ErrorCode::invalid_argument, "the time zone file of " + zone.name_ + " holds an impossible offset");
+        if (offset < -93'600 || offset > 93'600)
+            return fail(ErrorCode::invalid_argument, "the time zone file of " + zone.name_ + " holds an impossible offset");
     }
     zone.before_ = offsets[0];
     for (std::size_t i = 0; i < times.size(); ++i) {
-        if (kinds[i] >= offsets.size() || (i > 0 && times[i] <= times[i - 1])) return fail(ErrorCode::invalid_argument, "the time zone file of " + zone.name_ + " is damaged");
+        if (kinds[i] >= offsets.size() || (i > 0 && times[i] <= times[i - 1]))
+            return fail(ErrorCode::invalid_argument, "the time zone file of " + zone.name_ + " is damaged");
         zone.transitions_.push_back({times[i], offsets[kinds[i]]});
     }
     if (time_size == 8) {
@@ -217,7 +220,8 @@ std::int64_t Zone::offset_at(std::int64_t utc) const {
         const bool daylight = begin < end ? utc >= begin && utc < end : utc >= begin || utc < end;
         return daylight ? daylight_ : standard_;
     }
-    const auto next = std::upper_bound(transitions_.begin(), transitions_.end(), utc, [](std::int64_t t, const Transition& one) { return t < one.at; });
+    const auto next =
+        std::upper_bound(transitions_.begin(), transitions_.end(), utc, [](std::int64_t t, const Transition& one) { return t < one.at; });
     return next == transitions_.begin() ? before_ : std::prev(next)->offset;
 }
 

@@ -31,7 +31,8 @@ TEST(TimeTable, ReadsAWideTable) {
 }
 
 TEST(TimeTable, ReadsALongTableByTheColumnThatTellsItsRowsApart) {
-    const auto table = read("when;pod;namespace;value\n2026-01-05 09:00;a;shop;1,5\n2026-01-05 09:00;b;shop;2\n2026-01-05 09:01;a;shop;3\n2026-01-05 09:01;b;shop;4\n");
+    const auto table = read(
+        "when;pod;namespace;value\n2026-01-05 09:00;a;shop;1,5\n2026-01-05 09:00;b;shop;2\n2026-01-05 09:01;a;shop;3\n2026-01-05 09:01;b;shop;4\n");
     EXPECT_EQ(table.layout, Layout::long_);
     EXPECT_EQ(table.series_columns, std::vector<std::string>{"pod"});
     ASSERT_EQ(table.series.size(), 2U);
@@ -50,7 +51,8 @@ TEST(TimeTable, ReadsLinesOfJsonWithNestedObjects) {
 }
 
 TEST(TimeTable, NotesWhatIsOddWithItsLine) {
-    const auto table = read("time,v\n2026-01-05T09:01:00Z,1\n2026-01-05T09:00:00Z,2\n2026-01-05T09:02:00Z,oops\n2026-01-05T09:02:00Z,3\n2026-01-05T09:02:00Z,4\nyesterday,5\n2026-01-05T09:03:00Z\n");
+    const auto table = read(
+        "time,v\n2026-01-05T09:01:00Z,1\n2026-01-05T09:00:00Z,2\n2026-01-05T09:02:00Z,oops\n2026-01-05T09:02:00Z,3\n2026-01-05T09:02:00Z,4\nyesterday,5\n2026-01-05T09:03:00Z\n");
     EXPECT_TRUE(notes_hold(table, "line 3: a row's time is before"));
     EXPECT_TRUE(notes_hold(table, "line 4: \"oops\" in column \"v\" is no number"));
     EXPECT_TRUE(notes_hold(table, "different values"));
@@ -106,7 +108,8 @@ TEST(TimeTable, ShufflingTheRowsDoesNotChangeTheSeries) {
     std::mt19937 random(seed);
     std::vector<std::string> rows;
     for (int i = 0; i < 300; ++i)
-        for (const char* pod : {"a", "b", "c"}) rows.push_back(std::to_string(1'767'603'600 + 60 * i) + "," + pod + "," + std::to_string(random() % 1000));
+        for (const char* pod : {"a", "b", "c"})
+            rows.push_back(std::to_string(1'767'603'600 + 60 * i) + "," + pod + "," + std::to_string(random() % 1000));
     const auto text_of = [&] {
         std::string text = "time,pod,value\n";
         for (const auto& row : rows) text += row + "\n";

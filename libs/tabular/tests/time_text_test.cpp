@@ -35,7 +35,8 @@ TEST(TimeText, ReadsTheFormsPeopleWrite) {
 
 TEST(TimeText, RefusesWhatIsNoTime) {
     const Zone utc;
-    for (const char* text : {"", "2026-13-01", "2026-02-30", "2026-01-05T25:00", "2026-01-05T09:61", "2026-01-05T09:00:00 somewhere", "hello", "2026-01-05T", "2026-01-05 09:00 13 pm"})
+    for (const char* text : {"", "2026-13-01", "2026-02-30", "2026-01-05T25:00", "2026-01-05T09:61", "2026-01-05T09:00:00 somewhere", "hello",
+                             "2026-01-05T", "2026-01-05 09:00 13 pm"})
         EXPECT_FALSE(parse_time(text, TimeForm::year_first, utc)) << text;
     EXPECT_FALSE(parse_time("1e300", TimeForm::epoch_seconds, utc));
     EXPECT_FALSE(parse_time("nan", TimeForm::epoch_seconds, utc));
@@ -71,12 +72,12 @@ std::string berlin() {
 TEST(Zone, KnowsDaylightTimeByItsRule) {
     const auto zone = Zone::from_tzif(berlin(), "Europe/Berlin");
     ASSERT_TRUE(zone) << zone.error().describe();
-    EXPECT_EQ(zone->offset_at(1'767'603'600), 3600);        // January
-    EXPECT_EQ(zone->offset_at(1'783'000'000), 7200);        // July
-    constexpr std::int64_t spring = 1'774'746'000;          // 2026-03-29T01:00:00Z
+    EXPECT_EQ(zone->offset_at(1'767'603'600), 3600);  // January
+    EXPECT_EQ(zone->offset_at(1'783'000'000), 7200);  // July
+    constexpr std::int64_t spring = 1'774'746'000;    // 2026-03-29T01:00:00Z
     EXPECT_EQ(zone->offset_at(spring - 1), 3600);
     EXPECT_EQ(zone->offset_at(spring), 7200);
-    constexpr std::int64_t autumn = 1'792'890'000;          // 2026-10-25T01:00:00Z
+    constexpr std::int64_t autumn = 1'792'890'000;  // 2026-10-25T01:00:00Z
     EXPECT_EQ(zone->offset_at(autumn - 1), 7200);
     EXPECT_EQ(zone->offset_at(autumn), 3600);
     EXPECT_EQ(zone->to_utc(1'767'603'600), 1'767'603'600 - 3600);

@@ -29,27 +29,27 @@ Value parse(std::string_view text) {
 }
 
 Value config_map(std::string_view name, std::string_view labels = "{}") {
-    return parse(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")" + std::string(name) + R"(","labels":)" + std::string(labels) + R"(},"data":{"a":"1"}})");
+    return parse(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")" + std::string(name) + R"(","labels":)" + std::string(labels) +
+                 R"(},"data":{"a":"1"}})");
 }
 
 Value deployment(std::string_view name) {
-    return parse(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":")" + std::string(name) +
-                 R"("},"spec":{"replicas":0,"selector":{"matchLabels":{"app":"x"}},"template":{"metadata":{"labels":{"app":"x"}},"spec":{"containers":[{"name":"one","image":"one:1"}]}}}})");
+    return parse(
+        R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":")" + std::string(name) +
+        R"("},"spec":{"replicas":0,"selector":{"matchLabels":{"app":"x"}},"template":{"metadata":{"labels":{"app":"x"}},"spec":{"containers":[{"name":"one","image":"one:1"}]}}}})");
 }
 
 std::string described(const Error& error) { return error.describe() + " (reason " + error.reason + ")"; }
 
 /// The outcome of a call that must fail with this code.
-template <class T>
-void expect_error(const Result<T>& result, ErrorCode code, std::string_view what, std::string_view reason = {}) {
+template <class T> void expect_error(const Result<T>& result, ErrorCode code, std::string_view what, std::string_view reason = {}) {
     EXPECT_FALSE(result) << what;
     if (result) return;
     EXPECT_EQ(result.error().code, code) << what << ": " << described(result.error());
     if (!reason.empty()) EXPECT_EQ(result.error().reason, reason) << what;
 }
 
-template <class T>
-bool expect_fine(const Result<T>& result, std::string_view what) {
+template <class T> bool expect_fine(const Result<T>& result, std::string_view what) {
     EXPECT_TRUE(result) << what << ": " << (result ? std::string{} : described(result.error()));
     return result.has_value();
 }
@@ -64,18 +64,22 @@ Task<> identity_and_versions(Subject s) {
     if (expect_fine(read, "get")) EXPECT_EQ(kube::uid_of(*read), kube::uid_of(*made));
     expect_error(co_await s.client->create(res::config_maps, s.ns, config_map("conf"), {}, s.deadline()), ErrorCode::already_exists, "create again");
     expect_error(co_await s.client->get(res::config_maps, s.ns, "none", s.deadline()), ErrorCode::not_found, "get of nothing");
-    expect_error(co_await s.client->create(res::config_maps, s.ns + "-none", config_map("x"), {}, s.deadline()), ErrorCode::not_found, "create in no namespace");
-    expect_error(co_await s.client->create(res::config_maps, s.ns, config_map("Bad_Name"), {}, s.deadline()), ErrorCode::invalid_argument, "a bad name");
+    expect_error(co_await s.client->create(res::config_maps, s.ns + "-none", config_map("x"), {}, s.deadline()), ErrorCode::not_found,
+                 "create in no namespace");
+    expect_error(co_await s.client->create(res::config_maps, s.ns, config_map("Bad_Name"), {}, s.deadline()), ErrorCode::invalid_argument,
+                 "a bad name");
 
     auto changed = *made;
     json::make_at(changed, "data", "a") = "2";
     const auto put = co_await s.client->replace(res::config_maps, s.ns, "conf", changed, {}, s.deadline());
     if (!expect_fine(put, "replace")) co_return;
     EXPECT_NE(kube::resource_version_of(*put), kube::resource_version_of(*made));
-    expect_error(co_await s.client->replace(res::config_maps, s.ns, "conf", changed, {}, s.deadline()), ErrorCode::aborted, "replace with an old version");
-    expect_error(co_await s.client->remove(res::config_maps, s.ns, "conf", {.uid = "00000000-0000-0000-0000-000000000000"}, s.deadline()), ErrorCode::aborted,
-                 "delete with another uid");
-    expect_fine(co_await s.client->remove(res::config_maps, s.ns, "conf", {.uid = std::string(kube::uid_of(*made))}, s.deadline()), "delete with the uid");
+    expect_error(co_await s.client->replace(res::config_maps, s.ns, "conf", changed, {}, s.deadline()), ErrorCode::aborted,
+                 "replace with an old version");
+    expect_error(co_await s.client->remove(res::config_maps, s.ns, "conf", {.uid = "00000000-0000-0000-0000-000000000000"}, s.deadline()),
+                 ErrorCode::aborted, "delete with another uid");
+    expect_fine(co_await s.client->remove(res::config_maps, s.ns, "conf", {.uid = std::string(kube::uid_of(*made))}, s.deadline()),
+                "delete with the uid");
     expect_error(co_await s.client->remove(res::config_maps, s.ns, "conf", {}, s.deadline()), ErrorCode::not_found, "delete again");
 }
 
@@ -84,29 +88,36 @@ Task<> patches(Subject s) {
     if (!expect_fine(made, "create deployment")) co_return;
     EXPECT_EQ(kube::generation_of(*made), 1);
     EXPECT_EQ(json::int_at(*made, "spec", "progressDeadlineSeconds"), 600) << "defaults are filled in";
-    const auto strategic = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::strategic,
-                                                    parse(R"({"spec":{"template":{"spec":{"containers":[{"name":"two","image":"two:1"}]}}}})"), {}, s.deadline());
+    const auto strategic =
+        co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::strategic,
+                                 parse(R"({"spec":{"template":{"spec":{"containers":[{"name":"two","image":"two:1"}]}}}})"), {}, s.deadline());
     if (expect_fine(strategic, "strategic")) {
         EXPECT_EQ(json::array_at(*strategic, "spec", "template", "spec", "containers").size(), 2U);
         EXPECT_EQ(kube::generation_of(*strategic), 2);
     }
-    const auto merge = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::merge, parse(R"({"metadata":{"labels":{"a":"b"}},"status":{"replicas":7}})"), {}, s.deadline());
+    const auto merge = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::merge,
+                                                parse(R"({"metadata":{"labels":{"a":"b"}},"status":{"replicas":7}})"), {}, s.deadline());
     if (expect_fine(merge, "merge")) {
         EXPECT_EQ(kube::label_of(*merge, "a"), "b");
         EXPECT_NE(json::int_at(*merge, "status", "replicas"), 7) << "status is not written through the object itself";
     }
-    const auto tested = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::json,
-                                                 parse(R"([{"op":"test","path":"/metadata/labels/a","value":"b"},{"op":"remove","path":"/metadata/labels/a"}])"), {}, s.deadline());
+    const auto tested = co_await s.client->patch(
+        res::deployments, s.ns, "pt", PatchType::json,
+        parse(R"([{"op":"test","path":"/metadata/labels/a","value":"b"},{"op":"remove","path":"/metadata/labels/a"}])"), {}, s.deadline());
     expect_fine(tested, "json patch");
-    const auto failing = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::json, parse(R"([{"op":"test","path":"/spec/replicas","value":99}])"), {}, s.deadline());
+    const auto failing = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::json,
+                                                  parse(R"([{"op":"test","path":"/spec/replicas","value":99}])"), {}, s.deadline());
     EXPECT_FALSE(failing) << "a failing test operation";
-    expect_error(co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::merge, parse(R"({"spec":{"selector":{"matchLabels":{"app":"y"}}}})"), {}, s.deadline()),
+    expect_error(co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::merge,
+                                          parse(R"({"spec":{"selector":{"matchLabels":{"app":"y"}}}})"), {}, s.deadline()),
                  ErrorCode::invalid_argument, "an immutable field");
-    const auto dry = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::merge, parse(R"({"spec":{"paused":true}})"), {.write = {.dry_run = true}}, s.deadline());
+    const auto dry = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::merge, parse(R"({"spec":{"paused":true}})"),
+                                              {.write = {.dry_run = true}}, s.deadline());
     if (expect_fine(dry, "dry run")) EXPECT_EQ(json::bool_at(*dry, "spec", "paused"), true);
     const auto after = co_await s.client->get(res::deployments, s.ns, "pt", s.deadline());
     if (expect_fine(after, "get after dry run")) EXPECT_NE(json::bool_at(*after, "spec", "paused"), true);
-    const auto scaled = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::merge, parse(R"({"spec":{"replicas":1}})"), {.subresource = "scale"}, s.deadline());
+    const auto scaled = co_await s.client->patch(res::deployments, s.ns, "pt", PatchType::merge, parse(R"({"spec":{"replicas":1}})"),
+                                                 {.subresource = "scale"}, s.deadline());
     if (expect_fine(scaled, "scale")) {
         EXPECT_EQ(kube::kind_of(*scaled), "Scale");
         EXPECT_EQ(json::int_at(*scaled, "spec", "replicas"), 1);
@@ -115,7 +126,9 @@ Task<> patches(Subject s) {
 }
 
 Task<> ownership(Subject s) {
-    const auto config = [](std::string_view value) { return parse(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"ssa"},"data":{"a":")" + std::string(value) + R"("}})"); };
+    const auto config = [](std::string_view value) {
+        return parse(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"ssa"},"data":{"a":")" + std::string(value) + R"("}})");
+    };
     kube::PatchOptions one, two;
     one.write.field_manager = "one";
     two.write.field_manager = "two";
@@ -132,7 +145,8 @@ Task<> ownership(Subject s) {
 
 Task<> selections(Subject s) {
     for (int i = 0; i < 5; ++i) {
-        const auto made = co_await s.client->create(res::config_maps, s.ns, config_map("page-" + std::to_string(i), i % 2 == 0 ? R"({"even":"yes"})" : R"({"even":"no"})"), {}, s.deadline());
+        const auto made = co_await s.client->create(
+            res::config_maps, s.ns, config_map("page-" + std::to_string(i), i % 2 == 0 ? R"({"even":"yes"})" : R"({"even":"no"})"), {}, s.deadline());
         if (!expect_fine(made, "create for pages")) co_return;
     }
     const auto all = co_await s.client->list(res::config_maps, s.ns, {.label_selector = "even", .page_size = 2}, s.deadline());
@@ -141,17 +155,20 @@ Task<> selections(Subject s) {
     if (expect_fine(even, "list by label")) EXPECT_EQ(even->items.size(), 3U);
     const auto named = co_await s.client->list(res::config_maps, s.ns, {.field_selector = "metadata.name=page-1"}, s.deadline());
     if (expect_fine(named, "list by name")) EXPECT_EQ(named->items.size(), 1U);
-    expect_error(co_await s.client->list(res::config_maps, s.ns, {.field_selector = "spec.nope=1"}, s.deadline()), ErrorCode::invalid_argument, "an unknown field");
+    expect_error(co_await s.client->list(res::config_maps, s.ns, {.field_selector = "spec.nope=1"}, s.deadline()), ErrorCode::invalid_argument,
+                 "an unknown field");
 }
 
 Task<> watches(Subject s) {
     const auto start = co_await s.client->list(res::config_maps, s.ns, {}, s.deadline());
     if (!expect_fine(start, "list before watch")) co_return;
-    auto stream = co_await s.client->watch(res::config_maps, s.ns, {.field_selector = "metadata.name=seen"}, start->resource_version, 60, s.deadline());
+    auto stream =
+        co_await s.client->watch(res::config_maps, s.ns, {.field_selector = "metadata.name=seen"}, start->resource_version, 60, s.deadline());
     if (!expect_fine(stream, "watch")) co_return;
     expect_fine(co_await s.client->create(res::config_maps, s.ns, config_map("seen"), {}, s.deadline()), "create seen");
     expect_fine(co_await s.client->create(res::config_maps, s.ns, config_map("unseen"), {}, s.deadline()), "create unseen");
-    expect_fine(co_await s.client->patch(res::config_maps, s.ns, "seen", PatchType::merge, parse(R"({"data":{"b":"2"}})"), {}, s.deadline()), "patch seen");
+    expect_fine(co_await s.client->patch(res::config_maps, s.ns, "seen", PatchType::merge, parse(R"({"data":{"b":"2"}})"), {}, s.deadline()),
+                "patch seen");
     expect_fine(co_await s.client->remove(res::config_maps, s.ns, "seen", {}, s.deadline()), "delete seen");
     kube::WatchDecoder decoder;
     std::vector<kube::WatchEventType> story;

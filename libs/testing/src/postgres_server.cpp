@@ -1,7 +1,6 @@
 #include "kubernaut/testing/postgres_server.hpp"
 
 #include <arpa/inet.h>
-#include <csignal>
 #include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
@@ -11,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <algorithm>
 #include <filesystem>
@@ -55,7 +55,8 @@ int free_port() {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t length = sizeof address;
-    const bool ok = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
+    const bool ok =
+        bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
     ::close(fd);
     return ok ? ntohs(address.sin_port) : 0;
 }
@@ -69,7 +70,7 @@ pid_t spawn(const std::vector<std::string>& words, const std::string& output, co
     dup2(fd, 1);
     dup2(fd, 2);
     if (user != nullptr && (setgroups(0, nullptr) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0)) _exit(126);
-    if (user != nullptr) prctl(PR_SET_PDEATHSIG, SIGKILL);   // changing the user has cleared it
+    if (user != nullptr) prctl(PR_SET_PDEATHSIG, SIGKILL);  // changing the user has cleared it
     if (chdir(folder.c_str()) != 0) _exit(126);
     std::vector<char*> argv;
     for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
@@ -117,8 +118,10 @@ Result<std::unique_ptr<PostgresServer>> PostgresServer::start(Disk disk) {
     if (parts.user != nullptr && chown(parts.dir.path().c_str(), parts.user->pw_uid, parts.user->pw_gid) != 0) {
         return fail(ErrorCode::internal, "cannot give the folder to " + std::string(parts.user->pw_name));
     }
-    const std::vector<std::string> initdb = {parts.program("initdb"), "-D", parts.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"};
-    if (!ends_well(spawn(initdb, parts.log(), parts.user, parts.dir.path()))) return fail(ErrorCode::internal, "initdb failed: " + content_of(parts.log()));
+    const std::vector<std::string> initdb = {parts.program("initdb"), "-D",       parts.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                                             "--locale=C.UTF-8",      "--no-sync"};
+    if (!ends_well(spawn(initdb, parts.log(), parts.user, parts.dir.path())))
+        return fail(ErrorCode::internal, "initdb failed: " + content_of(parts.log()));
     parts.port = free_port();
     KN_CHECK(server->run());
     return server;
@@ -126,9 +129,10 @@ Result<std::unique_ptr<PostgresServer>> PostgresServer::start(Disk disk) {
 
 Result<> PostgresServer::run() {
     Parts& parts = *parts_;
-    parts.pid = spawn({parts.program("postgres"), "-D", parts.data(), "-k", parts.dir.path(), "-p", std::to_string(parts.port), "-c", "listen_addresses=127.0.0.1",
-                       "-c", "max_connections=60", "-c", "shared_buffers=64MB", "-c", parts.disk == Disk::flushed ? "fsync=on" : "fsync=off"},
-                      parts.log(), parts.user, parts.dir.path());
+    parts.pid = spawn(
+        {parts.program("postgres"), "-D", parts.data(), "-k", parts.dir.path(), "-p", std::to_string(parts.port), "-c", "listen_addresses=127.0.0.1",
+         "-c", "max_connections=60", "-c", "shared_buffers=64MB", "-c", parts.disk == Disk::flushed ? "fsync=on" : "fsync=off"},
+        parts.log(), parts.user, parts.dir.path());
     // pg_isready waits for us; the loop only bounds how often it is asked.
     for (int tried = 0; tried < 150; ++tried) {
         const std::vector<std::string> ask = {parts.program("pg_isready"), "-h", parts.dir.path(), "-p", std::to_string(parts.port), "-t", "2", "-q"};
@@ -145,7 +149,7 @@ Result<> PostgresServer::run() {
 
 void PostgresServer::kill() {
     if (parts_->pid == 0) return;
-    ::kill(parts_->pid, SIGQUIT);   // immediate shutdown: the children end as well, the data stays as after a power cut
+    ::kill(parts_->pid, SIGQUIT);  // immediate shutdown: the children end as well, the data stays as after a power cut
     waitpid(parts_->pid, nullptr, 0);
     parts_->pid = 0;
 }
@@ -167,7 +171,8 @@ std::string PostgresServer::tcp_url(const std::string& database) const {
 
 Result<std::string> PostgresServer::psql(const std::string& database, const std::string& sql) {
     const std::string output = parts_->dir.path() + "/psql." + std::to_string(++parts_->outputs);
-    const bool ok = ends_well(spawn({parts_->program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url(database), "-c", sql}, output, nullptr, "/"));
+    const bool ok = ends_well(
+        spawn({parts_->program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url(database), "-c", sql}, output, nullptr, "/"));
     const std::string text = content_of(output);
     if (!ok) return fail(ErrorCode::internal, "psql: " + text);
     return text;

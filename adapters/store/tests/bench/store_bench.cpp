@@ -45,7 +45,8 @@ async::Task<> accept_batches(Run& run, int batch) {
         std::vector<Signal> signals;
         for (int i = 0; i < batch; ++i) signals.push_back(a_signal(n * batch + i));
         const auto start = Timer::now();
-        const auto done = co_await run.stores.signals.accept({"am", std::string(static_cast<std::size_t>(batch) * 600, 'x') + std::to_string(n), t0}, std::move(signals), run.soon());
+        const auto done = co_await run.stores.signals.accept({"am", std::string(static_cast<std::size_t>(batch) * 600, 'x') + std::to_string(n), t0},
+                                                             std::move(signals), run.soon());
         run.note(start, done.has_value());
     }
 }
@@ -88,7 +89,8 @@ async::Task<> run_workflow(Run& run) {
         execution.state = ExecutionState::verifying;
         ok = ok && (co_await run.stores.executions.commit({.execution = execution}, run.soon())).has_value();
         execution.state = ExecutionState::succeeded;
-        ok = ok && (co_await run.stores.executions.commit({.execution = execution, .audit = {a_record(n)}, .release_locks = true}, run.soon())).has_value();
+        ok = ok &&
+             (co_await run.stores.executions.commit({.execution = execution, .audit = {a_record(n)}, .release_locks = true}, run.soon())).has_value();
         run.note(start, ok);
     }
 }
@@ -105,7 +107,9 @@ void measure(const char* what, Run& run, int from, int count, int at_once, doubl
     const double seconds = seconds_since(start);
     const double cpu_ms = 1000 * (cpu_seconds() - cpu) / count;
     std::ranges::sort(run.latencies_ms);
-    const auto at = [&](double q) { return run.latencies_ms.empty() ? 0 : run.latencies_ms[static_cast<std::size_t>(q * static_cast<double>(run.latencies_ms.size() - 1))]; };
+    const auto at = [&](double q) {
+        return run.latencies_ms.empty() ? 0 : run.latencies_ms[static_cast<std::size_t>(q * static_cast<double>(run.latencies_ms.size() - 1))];
+    };
     double sum = 0;
     for (const double each : run.latencies_ms) sum += each;
     std::printf("  %-52s %9.0f /s   mean %7.2f ms   p50 %7.2f   p99 %7.2f   cpu %6.3f ms   failed %d\n", what, count * per_call / seconds,
@@ -141,7 +145,9 @@ int main(int argc, char** argv) {
     const kn::testing::TempDir dir;
     bench("sqlite://" + dir.path() + "/bench.db", "SQLite (WAL, synchronous=FULL)");
     const auto server = kn::testing::PostgresServer::start(kn::testing::PostgresServer::Disk::flushed);
-    if (server) bench((*server)->url(), "PostgreSQL (fsync on, Unix socket)");
-    else std::printf("PostgreSQL: %s\n", server.error().describe().c_str());
+    if (server)
+        bench((*server)->url(), "PostgreSQL (fsync on, Unix socket)");
+    else
+        std::printf("PostgreSQL: %s\n", server.error().describe().c_str());
     return 0;
 }

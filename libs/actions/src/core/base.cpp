@@ -44,9 +44,7 @@ Task<Result<Prepared>> BaseAction::prepare(const ActionContext& context) {
     co_return co_await plan(context, params);
 }
 
-Task<Result<ActionOutcome>> BaseAction::compensate(const ActionContext&) {
-    co_return refuse("irreversible", spec().name + " cannot be undone");
-}
+Task<Result<ActionOutcome>> BaseAction::compensate(const ActionContext&) { co_return refuse("irreversible", spec().name + " cannot be undone"); }
 
 Task<Result<Prepared>> PatchAction::plan(const ActionContext& context, const Params& params) {
     KN_CO_TRY(auto wanted, co_await change(context, params));

@@ -45,7 +45,8 @@ bool affinity_holds(const json::Value& pod_spec, const Room& room) {
     return std::ranges::any_of(terms, [&room](const json::Value& term) {
         const auto& fields = json::array_at(term, "matchFields");  // only metadata.name exists
         const bool named = std::ranges::all_of(fields, [&room](const json::Value& field) {
-            return std::ranges::any_of(json::array_at(field, "values"), [&room](const json::Value& v) { return v.is_string() && json::view(v.get_string()) == room.name; });
+            return std::ranges::any_of(json::array_at(field, "values"),
+                                       [&room](const json::Value& v) { return v.is_string() && json::view(v.get_string()) == room.name; });
         });
         return named && std::ranges::all_of(json::array_at(term, "matchExpressions"),
                                             [&room](const json::Value& each) { return expression_holds(each, room.labels); });

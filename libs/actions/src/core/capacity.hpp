@@ -21,7 +21,7 @@ struct Room {
     json::Object labels;
     json::Array taints;
     bool schedulable = true, ready = true;
-    double cpu = 0, memory = 0, pods = 0;            ///< free
+    double cpu = 0, memory = 0, pods = 0;  ///< free
     double allocatable_cpu = 0, allocatable_memory = 0;
 };
 

@@ -19,7 +19,8 @@ const json::Value* find_container(const json::Value& pod_spec, std::string_view 
     return found == containers.end() ? nullptr : &*found;
 }
 
-Result<std::string> meant_container(const json::Value& pod_spec, const std::string& named, const std::vector<json::Value>& pods, std::string_view reason) {
+Result<std::string> meant_container(const json::Value& pod_spec, const std::string& named, const std::vector<json::Value>& pods,
+                                    std::string_view reason) {
     if (!named.empty()) {
         if (find_container(pod_spec, named) == nullptr) return bad_param("container", "there is no container " + named);
         return named;
@@ -55,7 +56,8 @@ Task<Result<std::optional<std::string>>> vertical_autoscaler_of(const ActionCont
     if (!resource) co_return fail(resource.error().with_context("asking for vertical autoscalers"));
     KN_CO_TRY(const auto listed, co_await context.client->list(*resource, workload.key.ns, {}, call_deadline(context)));
     for (const auto& vpa : listed.items) {
-        if (json::string_at(vpa, "spec", "targetRef", "kind") == workload.key.kind && json::string_at(vpa, "spec", "targetRef", "name") == workload.key.name &&
+        if (json::string_at(vpa, "spec", "targetRef", "kind") == workload.key.kind &&
+            json::string_at(vpa, "spec", "targetRef", "name") == workload.key.name &&
             json::string_at(vpa, "spec", "updatePolicy", "updateMode") != "Off") {
             co_return std::optional(std::string(kube::name_of(vpa)));
         }
@@ -70,7 +72,8 @@ Task<Result<double>> resource_cap(const ActionContext& context, const Subject& w
     };
     KN_CO_TRY(const auto nodes, co_await context.client->list(kube::resources::nodes, "", {}, call_deadline(context)));
     double largest = 0;
-    for (const auto& node : nodes.items) largest = std::max(largest, kube::quantity_at(json::at(node, "status", "allocatable", resource)).value_or(0));
+    for (const auto& node : nodes.items)
+        largest = std::max(largest, kube::quantity_at(json::at(node, "status", "allocatable", resource)).value_or(0));
     lower(largest / 2);
     KN_CO_TRY(const auto ranges, co_await context.client->list(kube::resources::limit_ranges, workload.key.ns, {}, call_deadline(context)));
     for (const auto& range : ranges.items) {

@@ -13,7 +13,8 @@ const json::Value* pod_spec_of(const Subject& subject);
 const json::Value* find_container(const json::Value& pod_spec, std::string_view name);
 
 /// The container that is meant: the named one; else the one that was OOM-killed (by `reason` in its last state) in one of the pods; else the only one.
-Result<std::string> meant_container(const json::Value& pod_spec, const std::string& named, const std::vector<json::Value>& pods, std::string_view reason);
+Result<std::string> meant_container(const json::Value& pod_spec, const std::string& named, const std::vector<json::Value>& pods,
+                                    std::string_view reason);
 
 /// "memory" or "cpu" of "limits" or "requests", in base units.
 std::optional<double> resource_amount(const json::Value& container, std::string_view which, std::string_view resource);

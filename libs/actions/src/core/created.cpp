@@ -27,7 +27,9 @@ Prepared CreateAction::prepared_for(ObjectKey key, json::Value make, std::string
     json::Object image;
     image["object"] = key.str();
     image["make"] = std::move(make);
-    return {.pre_image = json::Value(std::move(image)), .writes = {key.str()}, .request_digest = to_hex(sha256_parts({"create", key.str(), bytes})),
+    return {.pre_image = json::Value(std::move(image)),
+            .writes = {key.str()},
+            .request_digest = to_hex(sha256_parts({"create", key.str(), bytes})),
             .summary = std::move(summary)};
 }
 

@@ -11,7 +11,8 @@ Task<Result<EvictionAnswer>> evict_once(const ActionContext& context, const PodS
     if (floor) co_return EvictionAnswer{.what = Eviction::blocked, .why = *floor};
 
     const auto answer = co_await context.client->evict(item.ns, item.name, {.uid = item.uid, .dry_run = context.dry_run}, call_deadline(context));
-    calls.push_back(call_result(context, call_text("POST", kube::resources::pods, "eviction", item.ns, item.name), answer ? nullptr : &answer.error()));
+    calls.push_back(
+        call_result(context, call_text("POST", kube::resources::pods, "eviction", item.ns, item.name), answer ? nullptr : &answer.error()));
     if (answer || answer.error().code == ErrorCode::not_found) co_return EvictionAnswer{};
     const auto& error = answer.error();
     if (error.code == ErrorCode::resource_exhausted) {
@@ -23,7 +24,8 @@ Task<Result<EvictionAnswer>> evict_once(const ActionContext& context, const PodS
         // Another pod under that name; or a 500, as two budgets over one pod give it: the pod itself says whether it went.
         const auto now = co_await still_there(context, item);
         if (now && now->is_null()) co_return EvictionAnswer{};
-        if (now && !error.reason.empty() && error.code == ErrorCode::aborted) co_return EvictionAnswer{.what = Eviction::blocked, .why = error.message};
+        if (now && !error.reason.empty() && error.code == ErrorCode::aborted)
+            co_return EvictionAnswer{.what = Eviction::blocked, .why = error.message};
     }
     co_return fail(error.with_context("evicting pod " + item.ns + "/" + item.name));
 }

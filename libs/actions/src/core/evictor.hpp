@@ -7,9 +7,9 @@
 namespace kn::actions {
 
 enum class Eviction : std::uint8_t {
-    done,      ///< accepted, or the pod is gone already
-    blocked,   ///< a budget or the floor: try again when other pods are Ready
-    busy,      ///< the server is overloaded: `wait` says how long to leave it alone
+    done,     ///< accepted, or the pod is gone already
+    blocked,  ///< a budget or the floor: try again when other pods are Ready
+    busy,     ///< the server is overloaded: `wait` says how long to leave it alone
 };
 
 struct EvictionAnswer {

@@ -20,8 +20,8 @@ struct FieldChange {
     FieldPath path;
     json::Value after;
     json::Value before{};
-    bool quantity = false;   ///< "1536Mi" and "1.5Gi" are the same value
-    bool replace = false;    ///< in a strategic merge: the whole value, not merged into what stands there
+    bool quantity = false;  ///< "1536Mi" and "1.5Gi" are the same value
+    bool replace = false;   ///< in a strategic merge: the whole value, not merged into what stands there
 };
 
 enum class FieldState : std::uint8_t { before, after, other };

@@ -16,7 +16,7 @@ struct Image {
     kube::PatchType type = kube::PatchType::strategic;
     std::string subresource;
     std::vector<FieldChange> fields;
-    json::Object extra;                       ///< what the action itself wants to remember
+    json::Object extra;  ///< what the action itself wants to remember
 
     static Image of(const Subject& subject, kube::PatchType type, std::vector<FieldChange> changes);
     [[nodiscard]] json::Value to_json() const;

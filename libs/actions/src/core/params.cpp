@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <cmath>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 
@@ -93,8 +93,10 @@ Result<json::Object> validate_params(const std::vector<ParamSpec>& specs, const 
     }
     for (const auto& spec : specs) {
         if (result.contains(spec.name)) continue;
-        if (!spec.fallback.is_null()) result[spec.name] = spec.fallback;
-        else if (!spec.optional) return bad(dotted(prefix, spec.name), "is required");
+        if (!spec.fallback.is_null())
+            result[spec.name] = spec.fallback;
+        else if (!spec.optional)
+            return bad(dotted(prefix, spec.name), "is required");
     }
     return result;
 }

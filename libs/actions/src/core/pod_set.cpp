@@ -50,8 +50,10 @@ Result<PodSet> PodSet::from_json(const json::Value& stored) {
     PodSet set;
     KN_TRY(set.subject, ObjectKey::parse(json::string_at(stored, "object")));
     for (const auto& item : json::array_at(stored, "pods")) {
-        set.pods.push_back({.ns = std::string(json::string_at(item, "ns")), .name = std::string(json::string_at(item, "name")),
-                            .uid = std::string(json::string_at(item, "uid")), .node = std::string(json::string_at(item, "node"))});
+        set.pods.push_back({.ns = std::string(json::string_at(item, "ns")),
+                            .name = std::string(json::string_at(item, "name")),
+                            .uid = std::string(json::string_at(item, "uid")),
+                            .node = std::string(json::string_at(item, "node"))});
     }
     if (const auto owner = json::string_at(stored, "owner"); !owner.empty()) {
         KN_TRY(set.owner, ObjectKey::parse(owner));
@@ -95,7 +97,9 @@ Task<Result<PodSet>> make_pod_set(const ActionContext& context, const Subject& s
         } else if (set.owner != owners.back().key) {
             one_owner = false;
         }
-        set.pods.push_back({.ns = std::string(kube::namespace_of(pod)), .name = std::string(kube::name_of(pod)), .uid = std::string(kube::uid_of(pod)),
+        set.pods.push_back({.ns = std::string(kube::namespace_of(pod)),
+                            .name = std::string(kube::name_of(pod)),
+                            .uid = std::string(kube::uid_of(pod)),
                             .node = std::string(node_of(pod))});
     }
     if (!one_owner) set.owner = {}, set.owner_uid.clear();
@@ -171,7 +175,8 @@ Result<std::vector<json::Value>> pick_pods(const Params& params, const Subject& 
     const auto select = params.text("select");
     std::erase_if(pods, [&](const json::Value& pod) { return !is_selected(pod, select); });
     if (select == "largest_memory") {
-        std::ranges::sort(pods, {}, [](const json::Value& pod) { return std::pair(-need_of(*json::at(pod, "spec")).memory, std::string(kube::name_of(pod))); });
+        std::ranges::sort(pods, {},
+                          [](const json::Value& pod) { return std::pair(-need_of(*json::at(pod, "spec")).memory, std::string(kube::name_of(pod))); });
     } else if (subject.key.kind == "StatefulSet") {
         std::ranges::sort(pods, {}, ordinal_of);
     } else {

@@ -14,9 +14,9 @@ struct PodSet {
     };
     ObjectKey subject;
     std::vector<Item> pods;
-    ObjectKey owner;                 ///< the workload above them; empty when they have several or none
+    ObjectKey owner;  ///< the workload above them; empty when they have several or none
     std::string owner_uid;
-    std::int64_t ready_before = 0;   ///< Ready pods of the owner at that time
+    std::int64_t ready_before = 0;  ///< Ready pods of the owner at that time
 
     [[nodiscard]] json::Value to_json() const;
     static Result<PodSet> from_json(const json::Value& stored);

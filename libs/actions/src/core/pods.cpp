@@ -11,7 +11,8 @@ namespace {
 
 using kube::Resource;
 
-Task<Result<std::vector<json::Value>>> list_by_selector(const ActionContext& context, const Resource& resource, std::string ns, const json::Value* selector) {
+Task<Result<std::vector<json::Value>>> list_by_selector(const ActionContext& context, const Resource& resource, std::string ns,
+                                                        const json::Value* selector) {
     kube::ListOptions options;
     if (selector != nullptr && selector->is_object()) options.label_selector = kube::to_query(*selector);
     KN_CO_TRY(auto listed, co_await context.client->list(resource, std::move(ns), options, call_deadline(context)));
@@ -19,9 +20,8 @@ Task<Result<std::vector<json::Value>>> list_by_selector(const ActionContext& con
 }
 
 bool mounts_claim(const json::Value& pod, std::string_view claim) {
-    return std::ranges::any_of(json::array_at(pod, "spec", "volumes"), [claim](const json::Value& volume) {
-        return json::string_at(volume, "persistentVolumeClaim", "claimName") == claim;
-    });
+    return std::ranges::any_of(json::array_at(pod, "spec", "volumes"),
+                               [claim](const json::Value& volume) { return json::string_at(volume, "persistentVolumeClaim", "claimName") == claim; });
 }
 
 struct Budget {
@@ -40,7 +40,8 @@ Task<Result<std::vector<Budget>>> budgets_over(const ActionContext& context, con
         const auto healthy = std::ranges::count_if(pods, is_ready);
         const auto desired = json::int_at(pdb, "status", "desiredHealthy").value_or(0);
         const auto stated = json::int_at(pdb, "status", "disruptionsAllowed").value_or(0);
-        budgets.push_back({.name = std::string(kube::name_of(pdb)), .allowed = std::min<std::int64_t>(stated, healthy - desired), .desired_healthy = desired});
+        budgets.push_back(
+            {.name = std::string(kube::name_of(pdb)), .allowed = std::min<std::int64_t>(stated, healthy - desired), .desired_healthy = desired});
     }
     co_return budgets;
 }
@@ -98,13 +99,17 @@ std::int64_t restarts_of(const json::Value& pod) {
 std::string_view node_of(const json::Value& pod) { return json::string_at(pod, "spec", "nodeName"); }
 
 Subject pod_subject(const ActionContext& context, json::Value pod) {
-    ObjectKey key{.cluster = context.target.key.cluster, .ns = std::string(kube::namespace_of(pod)), .kind = "Pod", .group = "",
+    ObjectKey key{.cluster = context.target.key.cluster,
+                  .ns = std::string(kube::namespace_of(pod)),
+                  .kind = "Pod",
+                  .group = "",
                   .name = std::string(kube::name_of(pod))};
     return {.resource = kube::resources::pods, .key = std::move(key), .live = std::move(pod)};
 }
 
 Task<Result<std::vector<json::Value>>> replica_sets_of(const ActionContext& context, const Subject& deployment) {
-    KN_CO_TRY(auto all, co_await list_by_selector(context, kube::resources::replica_sets, deployment.key.ns, json::at(deployment.live, "spec", "selector")));
+    KN_CO_TRY(auto all,
+              co_await list_by_selector(context, kube::resources::replica_sets, deployment.key.ns, json::at(deployment.live, "spec", "selector")));
     const auto uid = kube::uid_of(deployment.live);
     std::erase_if(all, [uid](const json::Value& set) {
         const auto owner = kube::controller_of(set);
@@ -135,7 +140,8 @@ Task<Result<std::vector<json::Value>>> pods_of(const ActionContext& context, con
 }
 
 Task<Result<std::vector<json::Value>>> pods_on_node(const ActionContext& context, std::string node) {
-    KN_CO_TRY(auto listed, co_await context.client->list(kube::resources::pods, "", {.field_selector = "spec.nodeName=" + node}, call_deadline(context)));
+    KN_CO_TRY(auto listed,
+              co_await context.client->list(kube::resources::pods, "", {.field_selector = "spec.nodeName=" + node}, call_deadline(context)));
     co_return std::move(listed.items);
 }
 
@@ -163,8 +169,8 @@ Task<Result<std::optional<std::string>>> floor_blocks(const ActionContext& conte
     const std::int64_t available = std::ranges::count_if(pods, is_ready);
     const std::int64_t least = std::max<std::int64_t>(1, (*desired + 1) / 2);
     if (available - 1 >= least) co_return free;
-    co_return std::optional(workload.key.str() + " has " + std::to_string(available) + " of " + std::to_string(*desired) + " pods available and must keep " +
-                            std::to_string(least));
+    co_return std::optional(workload.key.str() + " has " + std::to_string(available) + " of " + std::to_string(*desired) +
+                            " pods available and must keep " + std::to_string(least));
 }
 
 }  // namespace kn::actions

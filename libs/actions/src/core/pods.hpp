@@ -10,13 +10,13 @@
 namespace kn::actions {
 
 // What a pod's own fields say.
-bool is_ready(const json::Value& pod);             ///< condition Ready, and not being deleted
-bool is_finished(const json::Value& pod);          ///< Succeeded or Failed
-bool is_mirror(const json::Value& pod);            ///< a static pod's image in the API: the kubelet owns it
+bool is_ready(const json::Value& pod);     ///< condition Ready, and not being deleted
+bool is_finished(const json::Value& pod);  ///< Succeeded or Failed
+bool is_mirror(const json::Value& pod);    ///< a static pod's image in the API: the kubelet owns it
 bool is_of_daemon_set(const json::Value& pod);
-bool is_crashing(const json::Value& pod);          ///< in crash back-off, or not ready after an exit with an error
-bool waits_with(const json::Value& pod, std::initializer_list<std::string_view> reasons);   ///< any container's state.waiting.reason
-bool holds_emptydir_data(const json::Value& pod);  ///< an emptyDir on disk
+bool is_crashing(const json::Value& pod);  ///< in crash back-off, or not ready after an exit with an error
+bool waits_with(const json::Value& pod, std::initializer_list<std::string_view> reasons);  ///< any container's state.waiting.reason
+bool holds_emptydir_data(const json::Value& pod);                                          ///< an emptyDir on disk
 std::int64_t restarts_of(const json::Value& pod);
 std::string_view node_of(const json::Value& pod);
 

@@ -10,9 +10,10 @@ namespace kn::actions {
 namespace {
 
 constexpr std::string_view hidden = "[redacted]";
-constexpr std::array telling{std::string_view{"password"}, std::string_view{"passwd"}, std::string_view{"secret"}, std::string_view{"token"},
-                             std::string_view{"apikey"},   std::string_view{"api_key"}, std::string_view{"api-key"}, std::string_view{"access_key"},
-                             std::string_view{"private_key"}, std::string_view{"authorization"}, std::string_view{"credential"}, std::string_view{"_key"}};
+constexpr std::array telling{std::string_view{"password"},      std::string_view{"passwd"},     std::string_view{"secret"},
+                             std::string_view{"token"},         std::string_view{"apikey"},     std::string_view{"api_key"},
+                             std::string_view{"api-key"},       std::string_view{"access_key"}, std::string_view{"private_key"},
+                             std::string_view{"authorization"}, std::string_view{"credential"}, std::string_view{"_key"}};
 
 char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.'; }
@@ -83,7 +84,8 @@ void redact_env(json::Value& pod_spec) {
             auto* env = container.is_object() ? container.get_object().if_contains("env") : nullptr;
             if (env == nullptr || !env->is_array()) continue;
             for (auto& each : env->get_array()) {
-                if (each.is_object() && each.get_object().contains("value") && is_telling(json::string_at(each, "name"))) each.get_object()["value"] = hidden;
+                if (each.is_object() && each.get_object().contains("value") && is_telling(json::string_at(each, "name")))
+                    each.get_object()["value"] = hidden;
             }
         }
     }
@@ -132,7 +134,8 @@ json::Value redact_object(const json::Value& object) {
             for (auto& each : data->get_object()) each.value() = hidden;
         }
     }
-    for (const auto& path : {std::vector<std::string_view>{"spec"}, {"spec", "template", "spec"}, {"spec", "jobTemplate", "spec", "template", "spec"}}) {
+    for (const auto& path :
+         {std::vector<std::string_view>{"spec"}, {"spec", "template", "spec"}, {"spec", "jobTemplate", "spec", "template", "spec"}}) {
         json::Value* at = &safe;
         for (const auto key : path) {
             at = at != nullptr && at->is_object() ? at->get_object().if_contains(key) : nullptr;

@@ -27,7 +27,8 @@ bool is_rolled_out(const Subject& workload) {
         const auto partition = json::int_at(workload.live, "spec", "updateStrategy", "rollingUpdate", "partition").value_or(0);
         const bool whole = partition <= 0;
         const auto updated = status_count(workload, "updatedReplicas");
-        const bool current = json::string_at(workload.live, "status", "currentRevision") == json::string_at(workload.live, "status", "updateRevision");
+        const bool current =
+            json::string_at(workload.live, "status", "currentRevision") == json::string_at(workload.live, "status", "updateRevision");
         return status_count(workload, "replicas") == *desired && status_count(workload, "readyReplicas") == *desired &&
                (whole ? current || updated == *desired : updated >= *desired - partition);
     }

@@ -15,16 +15,17 @@ constexpr int max_owners = 6;
 struct GitOpsMark {
     std::string_view key, tool;
 };
-constexpr std::array gitops_marks{
-    GitOpsMark{"argocd.argoproj.io/instance", "argocd"}, GitOpsMark{"argocd.argoproj.io/tracking-id", "argocd"},
-    GitOpsMark{"kustomize.toolkit.fluxcd.io/name", "flux"}, GitOpsMark{"helm.toolkit.fluxcd.io/name", "flux"}};
+constexpr std::array gitops_marks{GitOpsMark{"argocd.argoproj.io/instance", "argocd"}, GitOpsMark{"argocd.argoproj.io/tracking-id", "argocd"},
+                                  GitOpsMark{"kustomize.toolkit.fluxcd.io/name", "flux"}, GitOpsMark{"helm.toolkit.fluxcd.io/name", "flux"}};
 constexpr std::array gitops_sources{std::string_view{"argocd"}, std::string_view{"flux"}, std::string_view{"gitops"}};
 
 std::vector<std::string> split(std::string_view text, char by) {
     std::vector<std::string> parts(1);
     for (const char c : text) {
-        if (c == by) parts.emplace_back();
-        else parts.back() += c;
+        if (c == by)
+            parts.emplace_back();
+        else
+            parts.back() += c;
     }
     return parts;
 }
@@ -47,8 +48,8 @@ std::unexpected<Error> refuse(std::string_view reason, std::string message) {
 }
 
 std::unexpected<Error> bad_param(std::string_view name, std::string message) {
-    return fail(Error{.code = ErrorCode::invalid_argument, .message = std::move(message), .field = "params." + std::string(name),
-                      .reason = "invalid_parameters"});
+    return fail(Error{
+        .code = ErrorCode::invalid_argument, .message = std::move(message), .field = "params." + std::string(name), .reason = "invalid_parameters"});
 }
 
 Deadline call_deadline(const ActionContext& context) { return context.deadline.earlier(context.clock->deadline_in(one_call)); }
@@ -154,8 +155,11 @@ Task<Result<std::vector<Subject>>> owners_of(const ActionContext& context, const
             if (resource.error().code == ErrorCode::not_found) break;  // the owner's kind is not served any more
             co_return fail(resource.error());
         }
-        ObjectKey key{.cluster = subject.key.cluster, .ns = resource->namespaced ? subject.key.ns : "", .kind = resource->kind,
-                      .group = resource->group, .name = reference->name};
+        ObjectKey key{.cluster = subject.key.cluster,
+                      .ns = resource->namespaced ? subject.key.ns : "",
+                      .kind = resource->kind,
+                      .group = resource->group,
+                      .name = reference->name};
         auto live = co_await context.client->get(*resource, key.ns, key.name, call_deadline(context));
         // Unknown is never "nobody": only an owner that is provably gone ends the walk.
         if (!live && live.error().code == ErrorCode::not_found) break;

@@ -41,7 +41,8 @@ std::string call_text(std::string_view verb, const kube::Resource& resource, std
 }
 
 std::string call_result(const ActionContext& context, std::string call, const Error* error) {
-    call += error == nullptr ? std::string(" → ok") : " → " + std::string(to_string(error->code)) + (error->reason.empty() ? "" : " " + error->reason);
+    call +=
+        error == nullptr ? std::string(" → ok") : " → " + std::string(to_string(error->code)) + (error->reason.empty() ? "" : " " + error->reason);
     if (context.dry_run) call += " (dry run)";
     return call;
 }
@@ -50,7 +51,8 @@ Task<Result<json::Value>> write_fields(const ActionContext& context, const Image
     for (int attempt = 0;; ++attempt) {
         KN_CO_TRY(auto subject, co_await reread(context, image.object, image.uid));
         const auto state = state_of(subject.live, image.fields);
-        if (image.fields.empty() || state == (direction == Direction::apply ? FieldState::after : FieldState::before)) co_return std::move(subject.live);
+        if (image.fields.empty() || state == (direction == Direction::apply ? FieldState::after : FieldState::before))
+            co_return std::move(subject.live);
         KN_CO_CHECK(check_before_write(image, subject.live, state, direction));
         KN_CO_TRY(auto patch, build_patch(image.type, subject.live, image.fields, direction));
 
@@ -93,8 +95,8 @@ Task<Result<>> delete_exactly(const ActionContext& context, const Subject& subje
     options.uid = kube::uid_of(subject.live);
     options.dry_run = context.dry_run;
     const auto answer = co_await context.client->remove(subject.resource, subject.key.ns, subject.key.name, options, call_deadline(context));
-    calls.push_back(call_result(context, call_text("DELETE", subject.resource, "", subject.key.ns, subject.key.name),
-                                answer ? nullptr : &answer.error()));
+    calls.push_back(
+        call_result(context, call_text("DELETE", subject.resource, "", subject.key.ns, subject.key.name), answer ? nullptr : &answer.error()));
     if (answer || answer.error().code == ErrorCode::not_found) co_return Result<>{};
     if (answer.error().code == ErrorCode::aborted) {
         // 409: another uid under this name (ours is gone), or a change that is none of our business.

@@ -14,9 +14,7 @@ namespace kn::analytics {
 namespace {
 constexpr std::int64_t start = 1'700'000'000, step = 300;
 
-double at(std::size_t i, Rng& rng) {
-    return 10 + 3 * std::sin(2 * std::numbers::pi * static_cast<double>(i % 288) / 288) + 0.5 * rng.normal();
-}
+double at(std::size_t i, Rng& rng) { return 10 + 3 * std::sin(2 * std::numbers::pi * static_cast<double>(i % 288) / 288) + 0.5 * rng.normal(); }
 
 std::vector<StreamVerdict> judge(const std::vector<double>& values, StreamOptions options = {}) {
     StreamDetector detector(options);
@@ -168,7 +166,11 @@ TEST(StreamDetector, HoldsTheAskedFalsePositiveRateForNoiseOfSeveralKinds) {
         {"normal", [](Rng& r) { return r.normal(); }},
         {"exponential", [](Rng& r) { return -std::log(1 - r.uniform()); }},
         {"uniform", [](Rng& r) { return r.uniform(); }},
-        {"student 3", [](Rng& r) { const double a = r.normal(), b = r.normal(), c = r.normal(), d = r.normal(); return d / std::sqrt((a * a + b * b + c * c) / 3); }},
+        {"student 3",
+         [](Rng& r) {
+             const double a = r.normal(), b = r.normal(), c = r.normal(), d = r.normal();
+             return d / std::sqrt((a * a + b * b + c * c) / 3);
+         }},
         {"log-normal", [](Rng& r) { return std::exp(r.normal()); }},
         {"counts", [](Rng& r) { return std::floor(-3 * std::log(1 - r.uniform())); }}};
     for (const auto& [name, noise] : noises) {

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t smallest_worth_splitting = 4;
 
 // The links of a cluster's rows among each other, by place in the cluster.
-Neighbours inner_graph(const Neighbours& graph, const std::vector<std::uint32_t>& members, const std::vector<std::uint32_t>& place, std::span<const Label> labels) {
+Neighbours inner_graph(const Neighbours& graph, const std::vector<std::uint32_t>& members, const std::vector<std::uint32_t>& place,
+                       std::span<const Label> labels) {
     Neighbours out{.k = graph.k, .distances = {}, .indices = std::vector<std::uint32_t>(members.size() * graph.k, Neighbours::nobody)};
     for (std::size_t i = 0; i < members.size(); ++i) {
         const auto near = graph.indices_of(members[i]);
@@ -37,7 +38,8 @@ double best_split(MatrixView rows, const Neighbours& graph, const SpanningTree& 
     // The cluster's part of the spanning tree, where it is connected; else its pieces lie apart as they are.
     SpanningTree part{.edges = {}, .core = std::vector<double>(members.size(), 0)};
     for (const auto& e : tree.edges)
-        if (labels[e.from] == labels[members.front()] && labels[e.to] == labels[members.front()]) part.edges.push_back({place[e.from], place[e.to], e.weight});
+        if (labels[e.from] == labels[members.front()] && labels[e.to] == labels[members.front()])
+            part.edges.push_back({place[e.from], place[e.to], e.weight});
     if (part.edges.size() + 1 == members.size())
         for (const double gini : {0.3, 0.7}) consider(genie(part, 2, gini));
     return least;

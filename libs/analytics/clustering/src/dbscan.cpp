@@ -48,8 +48,15 @@ private:
 class Dbscan {
 public:
     Dbscan(const KdTree& tree, double eps, std::size_t min_points, unsigned threads)
-        : tree_(tree), n_(static_cast<std::uint32_t>(tree.size())), squared_(eps * eps), min_points_(min_points), threads_(threads), core_(n_, 0),
-          node_cores_(tree.nodes().size(), 0), node_set_(tree.nodes().size()), sets_(n_) {}
+        : tree_(tree),
+          n_(static_cast<std::uint32_t>(tree.size())),
+          squared_(eps * eps),
+          min_points_(min_points),
+          threads_(threads),
+          core_(n_, 0),
+          node_cores_(tree.nodes().size(), 0),
+          node_set_(tree.nodes().size()),
+          sets_(n_) {}
 
     DensityClusters run() {
         mark_cores();
@@ -61,8 +68,7 @@ public:
 private:
     // Calls leaf(node, distances) for each leaf that reaches into the ball, and inside(node) for each node wholly in it; both say whether to
     // go on. Nodes for which skip(node) holds are left out.
-    template <class Skip, class Inside, class Leaf>
-    void walk(const double* query, Skip skip, Inside inside, Leaf leaf) const {
+    template <class Skip, class Inside, class Leaf> void walk(const double* query, Skip skip, Inside inside, Leaf leaf) const {
         std::array<std::uint32_t, 64> stack;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled before it is read
         std::array<double, KdTree::leaf_size> near{};
         std::size_t top = 0;

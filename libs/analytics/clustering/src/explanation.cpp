@@ -51,7 +51,8 @@ std::string short_number(double v) {
 
 class Describer {
 public:
-    Describer(const MixedTable& table, std::span<const Label> labels, const ExplanationOptions& options) : table_(table), labels_(labels), options_(options) {
+    Describer(const MixedTable& table, std::span<const Label> labels, const ExplanationOptions& options)
+        : table_(table), labels_(labels), options_(options) {
         for (const auto& c : table.columns) {
             tried_ += 1;
             if (!c.numeric()) tried_ += static_cast<double>(*std::ranges::max_element(c.categories));
@@ -61,8 +62,7 @@ public:
 
     ClusterDescription describe(Label label, const std::vector<std::size_t>& rows) const {
         ClusterDescription out{.label = label, .rows = rows.size(), .medoid = medoid(rows)};
-        for (std::size_t c = 0; c < table_.columns.size(); ++c)
-            table_.columns[c].numeric() ? number_trait(out, c, rows) : category_traits(out, c);
+        for (std::size_t c = 0; c < table_.columns.size(); ++c) table_.columns[c].numeric() ? number_trait(out, c, rows) : category_traits(out, c);
         std::ranges::sort(out.traits, [](const auto& a, const auto& b) {
             const auto key = [](const SharedTrait& t) { return std::tuple(-information(t), t.column, t.category.value_or(-1)); };
             return key(a) < key(b);
@@ -100,7 +100,8 @@ private:
         for (const std::size_t r : rows) inside.push_back(numbers[r]);
         for (std::size_t r = 0; r < numbers.size(); ++r)
             if (labels_[r] != out.label) outside.push_back(numbers[r]);
-        SharedTrait t{.column = column, .low = quantile(inside, 0.1), .high = quantile(inside, 0.9), .typical = median(inside), .elsewhere = median(outside)};
+        SharedTrait t{
+            .column = column, .low = quantile(inside, 0.1), .high = quantile(inside, 0.9), .typical = median(inside), .elsewhere = median(outside)};
         if (!std::isfinite(t.low)) return;
         Counts c;
         const auto count = [&](const std::vector<double>& values, double& known, double& in) {
@@ -179,7 +180,9 @@ std::string to_text(const MixedTable& table, const ClusterDescription& descripti
     for (const auto& t : description.traits) {
         const auto& c = table.columns[t.column];
         if (!text.empty()) text += ", ";
-        text += c.name + " " + (t.category ? category_name(c, *t.category) : (t.low == t.high ? short_number(t.low) : short_number(t.low) + " to " + short_number(t.high)));
+        text += c.name + " " +
+                (t.category ? category_name(c, *t.category)
+                            : (t.low == t.high ? short_number(t.low) : short_number(t.low) + " to " + short_number(t.high)));
     }
     return text;
 }

@@ -108,7 +108,8 @@ Fit fit_once(const Matrix& rows, const MixtureOptions& options, std::uint64_t se
     Fit fit;
     const auto maximise = [&] {
         fit.components.clear();
-        for (std::size_t c = 0; c < k; ++c) fit.components.push_back(component_from(moments.data() + c * width, d, static_cast<double>(n), options.ridge));
+        for (std::size_t c = 0; c < k; ++c)
+            fit.components.push_back(component_from(moments.data() + c * width, d, static_cast<double>(n), options.ridge));
     };
     maximise();
     for (unsigned step = 0; step < options.max_steps && !fit.converged; ++step) {

@@ -45,8 +45,14 @@ private:
 class Joining {
 public:
     Joining(const SpanningTree& tree, double gini_threshold)
-        : edges_(tree.edges), threshold_(gini_threshold), clusters_(tree.core.size()), sets_(clusters_), size_(clusters_, 1), spread_(clusters_),
-          next_(edges_.size() + 1), before_(edges_.size() + 1) {
+        : edges_(tree.edges),
+          threshold_(gini_threshold),
+          clusters_(tree.core.size()),
+          sets_(clusters_),
+          size_(clusters_, 1),
+          spread_(clusters_),
+          next_(edges_.size() + 1),
+          before_(edges_.size() + 1) {
         const std::size_t ends = edges_.size();
         for (std::size_t e = 0; e <= ends; ++e) {
             next_[e] = e == ends ? 0 : e + 1;
@@ -75,7 +81,8 @@ private:
             cursor_ = next_[ends];
             cursor_size_ = spread_.smallest();
         }
-        while (size_[sets_.find(edges_[cursor_].from)] != cursor_size_ && size_[sets_.find(edges_[cursor_].to)] != cursor_size_) cursor_ = next_[cursor_];
+        while (size_[sets_.find(edges_[cursor_].from)] != cursor_size_ && size_[sets_.find(edges_[cursor_].to)] != cursor_size_)
+            cursor_ = next_[cursor_];
         return cursor_;
     }
 
@@ -120,4 +127,3 @@ std::vector<std::vector<Label>> genie_levels(const SpanningTree& tree, std::size
 }
 
 }  // namespace kn::analytics
-

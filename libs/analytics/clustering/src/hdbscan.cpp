@@ -36,8 +36,8 @@ std::vector<Join> single_linkage(const SpanningTree& tree) {
 
 struct Branch {
     std::size_t parent = 0;
-    double birth = 0;       // density (1 / distance) at which it split off
-    double densest = 0;     // of its rows
+    double birth = 0;    // density (1 / distance) at which it split off
+    double densest = 0;  // of its rows
     double stability = 0;
     std::vector<std::size_t> children{};
 };

@@ -46,17 +46,25 @@ double common_scale(MatrixView rows, const std::vector<double>& shift) {
 
 struct KMeansEngine::State {
     std::size_t k = 0, dims = 0, rows = 0;
-    std::vector<float> centers;          // k x dims
+    std::vector<float> centers;           // k x dims
     std::vector<std::uint32_t> assigned;  // padded to whole tiles, like the bounds
-    std::vector<float> upper, lower;     // distance to own center at most, to any other at least
-    std::vector<double> sums;            // k x dims of the rows assigned
-    std::vector<double> counts;          // k
-    std::vector<float> moved;            // how far each center went in the last step
-    std::vector<double> block_sums;      // blocks x k x (dims + 1): changes of sums and counts of the last assignment
+    std::vector<float> upper, lower;      // distance to own center at most, to any other at least
+    std::vector<double> sums;             // k x dims of the rows assigned
+    std::vector<double> counts;           // k
+    std::vector<float> moved;             // how far each center went in the last step
+    std::vector<double> block_sums;       // blocks x k x (dims + 1): changes of sums and counts of the last assignment
 
     State(std::size_t rows_, std::size_t dims_, std::vector<float> seeds)
-        : k(seeds.size() / std::max<std::size_t>(dims_, 1)), dims(dims_), rows(rows_), centers(std::move(seeds)), assigned(tiles_for(rows) * tile_width, 0),
-          upper(assigned.size(), infinite), lower(assigned.size(), 0), sums(k * dims, 0), counts(k, 0), moved(k, 0) {}
+        : k(seeds.size() / std::max<std::size_t>(dims_, 1)),
+          dims(dims_),
+          rows(rows_),
+          centers(std::move(seeds)),
+          assigned(tiles_for(rows) * tile_width, 0),
+          upper(assigned.size(), infinite),
+          lower(assigned.size(), 0),
+          sums(k * dims, 0),
+          counts(k, 0),
+          moved(k, 0) {}
 };
 
 KMeansEngine::KMeansEngine(MatrixView rows, unsigned threads) : threads_(threads), shift_(column_medians(rows)), scale_(common_scale(rows, shift_)) {
@@ -238,7 +246,8 @@ void KMeansEngine::mini_batches(State& s, const KMeansOptions& options, Rng rng)
 }
 
 KMeans KMeansEngine::finish(State& s) const {
-    KMeans result{.centers = Matrix(s.k, s.dims), .labels = std::vector<Label>(s.assigned.begin(), s.assigned.begin() + static_cast<std::ptrdiff_t>(s.rows))};
+    KMeans result{.centers = Matrix(s.k, s.dims),
+                  .labels = std::vector<Label>(s.assigned.begin(), s.assigned.begin() + static_cast<std::ptrdiff_t>(s.rows))};
     for (std::size_t c = 0; c < s.k; ++c)
         for (std::size_t d = 0; d < s.dims; ++d) result.centers.at(c, d) = static_cast<double>(s.centers[c * s.dims + d]) / scale_ + shift_[d];
     std::vector<double> parts((s.rows + block_rows - 1) / block_rows, 0);

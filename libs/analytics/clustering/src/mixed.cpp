@@ -55,7 +55,8 @@ Result<> check(const MixedTable& table) {
     for (const auto& c : table.columns) {
         if (!c.numbers.empty() && !c.categories.empty()) return fail(ErrorCode::invalid_argument, "column " + c.name + " has numbers and categories");
         if (c.size() != table.rows()) return fail(ErrorCode::invalid_argument, "column " + c.name + " has another length than the first one");
-        if (!(c.weight >= 0) || !std::isfinite(c.weight)) return fail(ErrorCode::invalid_argument, "column " + c.name + " has a weight that is negative");
+        if (!(c.weight >= 0) || !std::isfinite(c.weight))
+            return fail(ErrorCode::invalid_argument, "column " + c.name + " has a weight that is negative");
     }
     return {};
 }
@@ -79,8 +80,10 @@ double gower_distance(const MixedTable& table, const std::vector<double>& ranges
         const auto& c = table.columns[i];
         if (c.missing(a) || c.missing(b)) continue;
         weights += c.weight;
-        if (!c.numeric()) sum += c.categories[a] == c.categories[b] ? 0 : c.weight;
-        else if (ranges[i] > 0) sum += c.weight * std::min(1.0, std::abs(c.numbers[a] - c.numbers[b]) / ranges[i]);
+        if (!c.numeric())
+            sum += c.categories[a] == c.categories[b] ? 0 : c.weight;
+        else if (ranges[i] > 0)
+            sum += c.weight * std::min(1.0, std::abs(c.numbers[a] - c.numbers[b]) / ranges[i]);
     }
     return weights > 0 ? sum / weights : 1;
 }

@@ -26,7 +26,10 @@ constexpr double too_loose = 0.3;
 class Proposals {
 public:
     Proposals(MatrixView rows, const PartitionOptions& options)
-        : rows_(rows), options_(options), points_(rows, options.threads), graph_(points_.nearest_others(options.neighbours, options.threads)),
+        : rows_(rows),
+          options_(options),
+          points_(rows, options.threads),
+          graph_(points_.nearest_others(options.neighbours, options.threads)),
           tree_(spanning_tree(points_, 0, options.threads)) {}
 
     /// Genie and k-means for every number of clusters, the mixture only where asked: it costs more than all others together.
@@ -89,9 +92,8 @@ Partition with_number_found(MatrixView rows, const PartitionOptions& options) {
     // The mixture is heard where it could change the answer: at the best few numbers of clusters so far.
     std::vector<std::size_t> order(result.rivals.size());
     std::iota(order.begin(), order.end(), 0U);
-    std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
-        return std::pair(result.rivals[a].looseness, a) < std::pair(result.rivals[b].looseness, b);
-    });
+    std::ranges::sort(
+        order, [&](std::size_t a, std::size_t b) { return std::pair(result.rivals[a].looseness, a) < std::pair(result.rivals[b].looseness, b); });
     constexpr std::size_t heard = 3;
     for (std::size_t i = 0; i < std::min(heard, order.size()); ++i) {
         auto& rival = result.rivals[order[i]];
@@ -114,7 +116,8 @@ Partition with_number_found(MatrixView rows, const PartitionOptions& options) {
 Result<Partition> partition(MatrixView rows, const PartitionOptions& options) {
     if (rows.rows == 0 || rows.cols == 0) return fail(ErrorCode::invalid_argument, "a partition needs at least one row and one column");
     if (options.clusters > rows.rows)
-        return fail(ErrorCode::invalid_argument, std::to_string(options.clusters) + " clusters cannot be made of " + std::to_string(rows.rows) + " rows");
+        return fail(ErrorCode::invalid_argument,
+                    std::to_string(options.clusters) + " clusters cannot be made of " + std::to_string(rows.rows) + " rows");
     if (options.neighbours == 0 || (options.clusters == 0 && options.most_clusters == 0))
         return fail(ErrorCode::invalid_argument, "neighbours and most_clusters must be at least 1");
     if (const auto bad = first_row_not_finite(rows))

@@ -52,14 +52,19 @@ double warped_distance(std::span<const double> a, std::span<const double> b, dou
     if (a.empty()) return infinite;
     const auto n = static_cast<double>(a.size()), m = static_cast<double>(b.size());
     const double width = std::max(band * m, 1.0) + (m - n) / 2;
-    const auto from = [&](std::size_t i) { return static_cast<std::size_t>(std::clamp(std::floor((static_cast<double>(i) + 0.5) * m / n - width), 0.0, m - 1)); };
-    const auto to = [&](std::size_t i) { return static_cast<std::size_t>(std::clamp(std::ceil((static_cast<double>(i) + 0.5) * m / n + width), 1.0, m)); };
+    const auto from = [&](std::size_t i) {
+        return static_cast<std::size_t>(std::clamp(std::floor((static_cast<double>(i) + 0.5) * m / n - width), 0.0, m - 1));
+    };
+    const auto to = [&](std::size_t i) {
+        return static_cast<std::size_t>(std::clamp(std::ceil((static_cast<double>(i) + 0.5) * m / n + width), 1.0, m));
+    };
     const double limit = stop_above < infinite ? stop_above * stop_above * m : infinite;  // of the sum; a path has at least m links
     if (limit < infinite) {
         // LB_Keogh: every value of a meets some value of b within its band.
         double bound = 0;
         for (std::size_t i = 0; i < a.size() && bound <= limit; ++i) {
-            const auto [low, high] = std::minmax_element(b.begin() + static_cast<std::ptrdiff_t>(from(i)), b.begin() + static_cast<std::ptrdiff_t>(to(i)));
+            const auto [low, high] =
+                std::minmax_element(b.begin() + static_cast<std::ptrdiff_t>(from(i)), b.begin() + static_cast<std::ptrdiff_t>(to(i)));
             bound += a[i] < *low ? squared_or_zero(*low - a[i]) : (a[i] > *high ? squared_or_zero(a[i] - *high) : 0);
         }
         if (bound > limit) return infinite;
@@ -97,7 +102,8 @@ double run_similarity(const RunTrace& a, const RunTrace& b, const RunWeights& we
     return total > 0 ? sum / total : 1;
 }
 
-SpanningTree spanning_tree_by(std::size_t rows, std::size_t reach, const std::function<double(std::size_t, std::size_t)>& distance, unsigned threads) {
+SpanningTree spanning_tree_by(std::size_t rows, std::size_t reach, const std::function<double(std::size_t, std::size_t)>& distance,
+                              unsigned threads) {
     SpanningTree tree{.edges = {}, .core = std::vector<double>(rows, 0)};
     if (rows < 2) return tree;
     if (reach > 0)

@@ -26,9 +26,18 @@ struct Candidate {
 class Boruvka {
 public:
     Boruvka(const KdTree& tree, std::size_t reach, unsigned threads)
-        : tree_(tree), n_(static_cast<std::uint32_t>(tree.size())), threads_(threads), core_(n_, 0), nothing_below_(n_, 0), found_(n_), exact_(n_, 0),
+        : tree_(tree),
+          n_(static_cast<std::uint32_t>(tree.size())),
+          threads_(threads),
+          core_(n_, 0),
+          nothing_below_(n_, 0),
+          found_(n_),
+          exact_(n_, 0),
           component_(n_),
-          node_component_(tree.nodes().size()), node_core_(tree.nodes().size(), 0), bound_(n_), sets_(n_) {
+          node_component_(tree.nodes().size()),
+          node_core_(tree.nodes().size(), 0),
+          bound_(n_),
+          sets_(n_) {
         position_.resize(n_);
         for (std::uint32_t p = 0; p < n_; ++p) position_[tree.order()[p]] = p;
         const std::size_t k = std::min<std::size_t>(std::max<std::size_t>(reach, 1), n_ - 1);
@@ -152,7 +161,8 @@ private:
             const auto& node = nodes[v];
             if (node.right != 0) {
                 Pending nearer{floor_of(v + 1), v + 1}, farther{floor_of(node.right), node.right};
-                if (farther.bound < nearer.bound || (farther.bound == nearer.bound && tree_.to_box(query, farther.node) < tree_.to_box(query, nearer.node)))
+                if (farther.bound < nearer.bound ||
+                    (farther.bound == nearer.bound && tree_.to_box(query, farther.node) < tree_.to_box(query, nearer.node)))
                     std::swap(nearer, farther);
                 stack[top++] = farther;
                 stack[top++] = nearer;
@@ -174,11 +184,11 @@ private:
     const KdTree& tree_;
     std::uint32_t n_;
     unsigned threads_;
-    std::vector<std::uint32_t> position_;     // row -> position; all else is by position
-    std::vector<double> core_;                // squared
-    std::vector<double> nothing_below_;       // no foreign edge of the point is lighter; holds on, as components only grow
+    std::vector<std::uint32_t> position_;  // row -> position; all else is by position
+    std::vector<double> core_;             // squared
+    std::vector<double> nothing_below_;    // no foreign edge of the point is lighter; holds on, as components only grow
     std::vector<Candidate> found_;
-    std::vector<char> exact_;                 // found_ is the point's lightest edge as long as it is foreign
+    std::vector<char> exact_;  // found_ is the point's lightest edge as long as it is foreign
     std::vector<std::uint32_t> component_, node_component_;
     std::vector<double> node_core_;
     std::vector<std::atomic<double>> bound_;  // of each component: its lightest edge so far

@@ -115,15 +115,18 @@ double davies_bouldin(MatrixView rows, std::span<const Label> labels) {
     const auto centers = means(rows, groups);
     std::vector<double> spread(k, 0);
     for (std::size_t r = 0; r < rows.rows; ++r)
-        if (groups.of[r] != Groups::none) spread[groups.of[r]] += std::sqrt(squared(rows.row(r), centers.row(groups.of[r]))) / groups.sizes[groups.of[r]];
+        if (groups.of[r] != Groups::none)
+            spread[groups.of[r]] += std::sqrt(squared(rows.row(r), centers.row(groups.of[r]))) / groups.sizes[groups.of[r]];
     double sum = 0;
     for (std::size_t a = 0; a < k; ++a) {
         double worst = 0;
         for (std::size_t b = 0; b < k; ++b) {
             if (a == b) continue;
             const double apart = std::sqrt(squared(centers.row(a), centers.row(b)));
-            if (apart > 0) worst = std::max(worst, (spread[a] + spread[b]) / apart);
-            else if (spread[a] + spread[b] > 0) worst = std::numeric_limits<double>::infinity();
+            if (apart > 0)
+                worst = std::max(worst, (spread[a] + spread[b]) / apart);
+            else if (spread[a] + spread[b] > 0)
+                worst = std::numeric_limits<double>::infinity();
         }
         sum += worst;
     }

@@ -179,7 +179,8 @@ TEST(SpanningTreeBy, IsAsLightAsTheTreeOverPoints) {
     for (const std::size_t reach : {0U, 4U}) {
         const auto by_points = spanning_tree(KdTree(points, 1), reach, 1);
         const auto by_distance = spanning_tree_by(
-            120, reach, [&](std::size_t a, std::size_t b) { return std::hypot(points.at(a, 0) - points.at(b, 0), points.at(a, 1) - points.at(b, 1)); }, 1);
+            120, reach,
+            [&](std::size_t a, std::size_t b) { return std::hypot(points.at(a, 0) - points.at(b, 0), points.at(a, 1) - points.at(b, 1)); }, 1);
         ASSERT_EQ(by_points.edges.size(), by_distance.edges.size());
         for (std::size_t e = 0; e < by_points.edges.size(); ++e) EXPECT_NEAR(by_points.edges[e].weight, by_distance.edges[e].weight, 1e-12);
     }

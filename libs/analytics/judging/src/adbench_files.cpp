@@ -15,8 +15,7 @@ namespace kn::analytics::judging {
 namespace {
 constexpr std::uint64_t largest_array = std::uint64_t{1} << 30U;
 
-template <class T>
-T load(std::string_view bytes, std::size_t at) {  // little-endian machines only, like the files
+template <class T> T load(std::string_view bytes, std::size_t at) {  // little-endian machines only, like the files
     T value{};
     std::memcpy(&value, bytes.data() + at, sizeof value);
     return value;
@@ -53,7 +52,8 @@ Result<std::string> zip_member(std::string_view zip, std::string_view name) {
             continue;
         }
         const auto method = load<std::uint16_t>(zip, at + 10);
-        const std::uint64_t packed = load<std::uint32_t>(zip, at + 20), size = load<std::uint32_t>(zip, at + 24), local = load<std::uint32_t>(zip, at + 42);
+        const std::uint64_t packed = load<std::uint32_t>(zip, at + 20), size = load<std::uint32_t>(zip, at + 24),
+                            local = load<std::uint32_t>(zip, at + 42);
         if (size > largest_array) return fail(ErrorCode::resource_exhausted, "an array is larger than 1 GiB");
         if (local + 30 > zip.size()) return damaged();
         const std::uint64_t from = local + 30 + load<std::uint16_t>(zip, local + 26) + load<std::uint16_t>(zip, local + 28);
@@ -74,8 +74,7 @@ std::string_view header_value(std::string_view header, std::string_view key) {
     return value;
 }
 
-template <class T>
-void fill(Matrix& out, std::string_view data, bool by_column) {
+template <class T> void fill(Matrix& out, std::string_view data, bool by_column) {
     for (std::size_t r = 0; r < out.rows(); ++r)
         for (std::size_t c = 0; c < out.cols(); ++c)
             out.at(r, c) = static_cast<double>(load<T>(data, (by_column ? c * out.rows() + r : r * out.cols() + c) * sizeof(T)));
@@ -114,16 +113,26 @@ Result<Matrix> parse_npy(std::string_view bytes) {
     if (data.size() != shape[0] * shape[1] * width) return bad("another length than its shape says");
     Matrix out(shape[0], shape[1]);
     const auto kind = type.substr(1);
-    if (kind.starts_with("<f8")) fill<double>(out, data, by_column);
-    else if (kind.starts_with("<f4")) fill<float>(out, data, by_column);
-    else if (kind.starts_with("<i8")) fill<std::int64_t>(out, data, by_column);
-    else if (kind.starts_with("<i4")) fill<std::int32_t>(out, data, by_column);
-    else if (kind.starts_with("<i2")) fill<std::int16_t>(out, data, by_column);
-    else if (kind.starts_with("|i1")) fill<std::int8_t>(out, data, by_column);
-    else if (kind.starts_with("|u1") || kind.starts_with("|b1")) fill<std::uint8_t>(out, data, by_column);
-    else if (kind.starts_with("<u2")) fill<std::uint16_t>(out, data, by_column);
-    else if (kind.starts_with("<u4")) fill<std::uint32_t>(out, data, by_column);
-    else return bad("a type that is not read here");
+    if (kind.starts_with("<f8"))
+        fill<double>(out, data, by_column);
+    else if (kind.starts_with("<f4"))
+        fill<float>(out, data, by_column);
+    else if (kind.starts_with("<i8"))
+        fill<std::int64_t>(out, data, by_column);
+    else if (kind.starts_with("<i4"))
+        fill<std::int32_t>(out, data, by_column);
+    else if (kind.starts_with("<i2"))
+        fill<std::int16_t>(out, data, by_column);
+    else if (kind.starts_with("|i1"))
+        fill<std::int8_t>(out, data, by_column);
+    else if (kind.starts_with("|u1") || kind.starts_with("|b1"))
+        fill<std::uint8_t>(out, data, by_column);
+    else if (kind.starts_with("<u2"))
+        fill<std::uint16_t>(out, data, by_column);
+    else if (kind.starts_with("<u4"))
+        fill<std::uint32_t>(out, data, by_column);
+    else
+        return bad("a type that is not read here");
     return out;
 }
 

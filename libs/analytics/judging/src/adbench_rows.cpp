@@ -60,7 +60,8 @@ Result<std::vector<Row>> adbench_rows(const std::filesystem::path& data, std::si
     }
     const double n = scored_tables;
     if (n == 0) return fail(ErrorCode::failed_precondition, "no table holds an anomaly in so few rows");
-    const std::string on = std::to_string(static_cast<int>(n)) + " of " + std::to_string(files.size()) + " tables, at most " + std::to_string(most_rows) + " rows";
+    const std::string on =
+        std::to_string(static_cast<int>(n)) + " of " + std::to_string(files.size()) + " tables, at most " + std::to_string(most_rows) + " rows";
     return std::vector<Row>{
         {.set = "ADBench", .metric = "ROC, all rows", .value = roc / n, .best_known = 0.831, .goal = 0.845, .note = on},
         {.set = "ADBench", .metric = "AP, all rows", .value = ap / n, .best_known = 0.438, .goal = 0.47, .note = on},

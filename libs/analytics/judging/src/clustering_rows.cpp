@@ -50,7 +50,9 @@ Result<std::vector<Row>> clustering_rows(const std::filesystem::path& data, unsi
     std::vector<Row> rows;
     rows.push_back({.set = "clustering", .metric = "ARI, number given", .value = ari / n, .best_known = 0.823, .goal = 0.85, .note = on});
     rows.push_back({.set = "clustering", .metric = "NCA, number given", .value = nca / n, .best_known = 0.861, .goal = 0.88, .note = on});
-    rows.push_back({.set = "clustering", .metric = "ARI, number found out", .value = unknown / n,
+    rows.push_back({.set = "clustering",
+                    .metric = "ARI, number found out",
+                    .value = unknown / n,
                     .note = "right number in " + std::to_string(static_cast<int>(right_number)) + " of " + on});
     return rows;
 }

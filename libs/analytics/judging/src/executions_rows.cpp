@@ -26,8 +26,12 @@ Result<std::vector<Row>> executions_rows(const std::filesystem::path& data, unsi
     }
     std::array<char, 64> text{};
     std::snprintf(text.data(), text.size(), "weighed by tasks %.3f", weighted / tasks);
-    return std::vector<Row>{
-        {.set = "WfInstances", .metric = "ARI", .value = sum / static_cast<double>(families.size()), .best_known = 0.836, .goal = 0.90, .note = each + text.data()}};
+    return std::vector<Row>{{.set = "WfInstances",
+                             .metric = "ARI",
+                             .value = sum / static_cast<double>(families.size()),
+                             .best_known = 0.836,
+                             .goal = 0.90,
+                             .note = each + text.data()}};
 }
 
 }  // namespace kn::analytics::judging

@@ -125,8 +125,9 @@ Result<std::vector<Row>> m4_rows(const std::filesystem::path& data, unsigned thr
     }
     const Scores s = mean_scores(cases, threads);
     constexpr double naive2_smape = 18.383, naive2_mase = 2.395;
-    return std::vector{row("M4 Hourly", "OWA", owa(s.smape, s.mase, naive2_smape, naive2_mase), 0.410, 0.43), row("M4 Hourly", "sMAPE", s.smape, 9.328, {}),
-                       row("M4 Hourly", "MASE", s.mase, 0.893, {}), coverage_row("M4 Hourly", s.coverage)};
+    return std::vector{row("M4 Hourly", "OWA", owa(s.smape, s.mase, naive2_smape, naive2_mase), 0.410, 0.43),
+                       row("M4 Hourly", "sMAPE", s.smape, 9.328, {}), row("M4 Hourly", "MASE", s.mase, 0.893, {}),
+                       coverage_row("M4 Hourly", s.coverage)};
 }
 
 Result<std::vector<Row>> m3_rows(const std::filesystem::path& data, unsigned threads, std::size_t stride) {

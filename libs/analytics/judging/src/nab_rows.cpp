@@ -13,7 +13,8 @@ struct Known {
 constexpr std::array<Known, 3> known{{{80.424, 82}, {71.609, 75}, {85.457, 87}}};
 
 std::string hits(const NabScore& score) {
-    return std::to_string(score.windows_hit) + " of " + std::to_string(score.windows) + " windows, " + std::to_string(score.false_flags) + " rows flagged outside";
+    return std::to_string(score.windows_hit) + " of " + std::to_string(score.windows) + " windows, " + std::to_string(score.false_flags) +
+           " rows flagged outside";
 }
 }  // namespace
 
@@ -31,7 +32,8 @@ Result<std::vector<Row>> nab_rows(const std::filesystem::path& dir) {
     for (std::size_t p = 0; p < known.size(); ++p) {
         const NabProfile& profile = nab_profiles()[p];
         const auto best = best_nab_score(corpus, profile);
-        rows.push_back({.set = "NAB", .metric = profile.name, .value = best.value, .best_known = known[p].best, .goal = known[p].goal, .note = hits(best)});
+        rows.push_back(
+            {.set = "NAB", .metric = profile.name, .value = best.value, .best_known = known[p].best, .goal = known[p].goal, .note = hits(best)});
         const auto fixed = nab_score_at(corpus, profile, stream_score_of(options.repeat_notice));
         rows.push_back({.set = "NAB", .metric = profile.name + ", threshold fixed beforehand", .value = fixed.value, .note = hits(fixed)});
     }

@@ -55,7 +55,8 @@ Flags flags_of(std::span<const NabSeries> corpus) {
 // The running total while the threshold sinks.
 class Total {
 public:
-    Total(const NabProfile& profile, std::size_t windows) : profile_(profile), best_(windows, missed), sum_(-profile.fn * static_cast<double>(windows)) {}
+    Total(const NabProfile& profile, std::size_t windows)
+        : profile_(profile), best_(windows, missed), sum_(-profile.fn * static_cast<double>(windows)) {}
 
     void flag(const Flag& flag) {
         if (flag.window < 0) {
@@ -79,8 +80,11 @@ public:
     [[nodiscard]] NabScore score(double threshold) const {
         const auto windows = static_cast<double>(best_.size());
         const double null = -profile_.fn * windows, perfect = windows * profile_.tp;
-        return {.value = windows == 0 ? 0 : 100 * (sum_ - null) / (perfect - null), .threshold = threshold, .windows_hit = hit_,
-                .windows = best_.size(), .false_flags = false_flags_};
+        return {.value = windows == 0 ? 0 : 100 * (sum_ - null) / (perfect - null),
+                .threshold = threshold,
+                .windows_hit = hit_,
+                .windows = best_.size(),
+                .false_flags = false_flags_};
     }
 
 private:

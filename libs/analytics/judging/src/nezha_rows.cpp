@@ -10,7 +10,8 @@ struct Kind {
     const char* name;
     double best, goal;  // 0: none
 };
-constexpr std::array<Kind, 5> kinds{{{"cpu_consumed", 0.90, 0.97}, {"cpu_contention", 0.83, 0.97}, {"network_delay", 0.07, 0.60}, {"exception", 0, 0}, {"return", 0, 0}}};
+constexpr std::array<Kind, 5> kinds{
+    {{"cpu_consumed", 0.90, 0.97}, {"cpu_contention", 0.83, 0.97}, {"network_delay", 0.07, 0.60}, {"exception", 0, 0}, {"return", 0, 0}}};
 }  // namespace
 
 Result<std::vector<Row>> pod_rows(const std::filesystem::path& dir) {

@@ -25,7 +25,12 @@ Result<std::vector<Row>> rows_of(const std::filesystem::path& dir, const std::st
     }
     const std::string counted = std::to_string(own.hit) + " of " + std::to_string(own.events) + " events, threshold from training rows alone";
     return std::vector<Row>{
-        {.set = set, .metric = "VUS-PR", .value = vus, .best_known = best_vus, .goal = goal_vus, .note = "mean of " + std::to_string(servers.size()) + " servers"},
+        {.set = set,
+         .metric = "VUS-PR",
+         .value = vus,
+         .best_known = best_vus,
+         .goal = goal_vus,
+         .note = "mean of " + std::to_string(servers.size()) + " servers"},
         {.set = set, .metric = "average precision", .value = ap},
         {.set = set, .metric = "best point F1", .value = f1},
         {.set = set, .metric = "event TPR, own threshold", .value = own.tpr(), .goal = goal_tpr, .note = counted},

@@ -16,8 +16,10 @@ std::vector<Segment> runs_of(std::span<const std::uint8_t> labels) {
     std::vector<Segment> runs;
     for (std::size_t i = 0; i < labels.size(); ++i) {
         if (labels[i] == 0) continue;
-        if (runs.empty() || runs.back().last + 1 != i) runs.push_back({i, i});
-        else runs.back().last = i;
+        if (runs.empty() || runs.back().last + 1 != i)
+            runs.push_back({i, i});
+        else
+            runs.back().last = i;
     }
     return runs;
 }
@@ -27,8 +29,10 @@ std::vector<Segment> widened(std::span<const Segment> runs, std::size_t half, st
     std::vector<Segment> segments;
     for (const Segment& run : runs) {
         const Segment wide{run.first - std::min(run.first, half), std::min(run.last + half, n - 1)};
-        if (!segments.empty() && segments.back().last >= wide.first) segments.back().last = wide.last;
-        else segments.push_back(wide);
+        if (!segments.empty() && segments.back().last >= wide.first)
+            segments.back().last = wide.last;
+        else
+            segments.push_back(wide);
     }
     return segments;
 }

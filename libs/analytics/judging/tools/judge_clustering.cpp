@@ -14,8 +14,8 @@ void print(const char* what, const kn::Result<std::vector<Row>>& rows) {
         return;
     }
     for (const Row& row : *rows)
-        std::printf("%-12s %-32s %8.4f  best %7.4f  goal %7.4f  %-6s %s\n", row.set.c_str(), row.metric.c_str(), row.value, row.best_known.value_or(0),
-                    row.goal.value_or(0), row.goal ? (row.holds() ? "holds" : "MISSES") : "", row.note.c_str());
+        std::printf("%-12s %-32s %8.4f  best %7.4f  goal %7.4f  %-6s %s\n", row.set.c_str(), row.metric.c_str(), row.value,
+                    row.best_known.value_or(0), row.goal.value_or(0), row.goal ? (row.holds() ? "holds" : "MISSES") : "", row.note.c_str());
     std::fflush(stdout);
 }
 }  // namespace

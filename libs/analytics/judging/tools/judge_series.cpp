@@ -17,8 +17,8 @@ void print(const char* what, const kn::Result<std::vector<Row>>& rows) {
         return;
     }
     for (const Row& row : *rows)
-        std::printf("%-14s %-16.16s %10.4f  best %8.4f  goal %8.4f  %s  %s\n", row.set.c_str(), row.metric.c_str(), row.value, row.best_known.value_or(0),
-                    row.goal.value_or(0), row.goal ? (row.holds() ? "holds" : "MISSES") : "", row.note.c_str());
+        std::printf("%-14s %-16.16s %10.4f  best %8.4f  goal %8.4f  %s  %s\n", row.set.c_str(), row.metric.c_str(), row.value,
+                    row.best_known.value_or(0), row.goal.value_or(0), row.goal ? (row.holds() ? "holds" : "MISSES") : "", row.note.c_str());
 }
 }  // namespace
 

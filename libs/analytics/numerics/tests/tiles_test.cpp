@@ -61,8 +61,10 @@ TEST(Tiles, TheTwoNearestCentersAreTheSameOnEveryVectorUnit) {
                 std::sort(all.begin(), all.end());
                 EXPECT_EQ(found.index[r], all[0].second) << unit;
                 EXPECT_EQ(found.best[r], all[0].first) << unit;
-                if (k > 1) EXPECT_EQ(found.second[r], all[1].first) << unit;
-                else EXPECT_TRUE(std::isinf(found.second[r]));
+                if (k > 1)
+                    EXPECT_EQ(found.second[r], all[1].first) << unit;
+                else
+                    EXPECT_TRUE(std::isinf(found.second[r]));
             }
         }
     }

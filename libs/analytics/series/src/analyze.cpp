@@ -33,7 +33,8 @@ Result<SeriesAnalysis> analyze_series(std::span<const double> times, std::span<c
         out.trend_strength = parts.trend_strength;
         for (const auto& season : out.seasons) {
             const auto at = std::ranges::find(parts.periods, season.period);
-            out.seasonal_strength.push_back(at == parts.periods.end() ? 0 : parts.seasonal_strength[static_cast<std::size_t>(at - parts.periods.begin())]);
+            out.seasonal_strength.push_back(
+                at == parts.periods.end() ? 0 : parts.seasonal_strength[static_cast<std::size_t>(at - parts.periods.begin())]);
         }
         if (options.parts) {
             out.season_part.assign(n, 0.0);
@@ -46,7 +47,9 @@ Result<SeriesAnalysis> analyze_series(std::span<const double> times, std::span<c
     out.trend = fit_trend(grid_times, without_season);
     if (!out.trend.enough) out.notes.emplace_back("too few values for a trend");
     if (out.summary.points >= 8) {
-        out.changes = find_changes(without_season, {.min_segment = std::clamp<std::size_t>(periods.empty() ? 5 : periods.front(), 5, std::max<std::size_t>(5, n / 4)), .period = 1});
+        out.changes = find_changes(
+            without_season,
+            {.min_segment = std::clamp<std::size_t>(periods.empty() ? 5 : periods.front(), 5, std::max<std::size_t>(5, n / 4)), .period = 1});
         if (!periods.empty()) out.changes.period = periods.front();
     }
     if (options.calendar) {
@@ -59,11 +62,14 @@ Result<SeriesAnalysis> analyze_series(std::span<const double> times, std::span<c
         // A day and a week are worth asking for even where no season stood out.
         for (const double seconds : {86'400.0, 7 * 86'400.0}) {
             const double points = seconds / grid.step;
-            if (options.calendar && points >= 2 && points <= 1000 && std::abs(points - std::round(points)) < 1e-6) tried.push_back(static_cast<std::size_t>(std::llround(points)));
+            if (options.calendar && points >= 2 && points <= 1000 && std::abs(points - std::round(points)) < 1e-6)
+                tried.push_back(static_cast<std::size_t>(std::llround(points)));
         }
         std::erase_if(tried, [](std::size_t p) { return p > 1000; });
-        if (auto made = forecast(grid.values, {.horizon = options.horizon, .periods = tried, .coverage = options.coverage})) out.forecast = std::move(*made);
-        else out.notes.push_back("no forecast: " + made.error().message);
+        if (auto made = forecast(grid.values, {.horizon = options.horizon, .periods = tried, .coverage = options.coverage}))
+            out.forecast = std::move(*made);
+        else
+            out.notes.push_back("no forecast: " + made.error().message);
     }
     return out;
 }

@@ -5,8 +5,8 @@
 #include <limits>
 #include <map>
 
-#include "kubernaut/analytics/numerics/robust.hpp"
 #include "distributions.hpp"
+#include "kubernaut/analytics/numerics/robust.hpp"
 
 namespace kn::analytics::series {
 namespace {
@@ -66,7 +66,8 @@ LocalTime local_time(std::int64_t utc_seconds, const UtcOffset& offset) {
     return out;
 }
 
-std::vector<CalendarPattern> find_calendar_patterns(std::span<const std::int64_t> utc_seconds, std::span<const double> values, const UtcOffset& offset) {
+std::vector<CalendarPattern> find_calendar_patterns(std::span<const std::int64_t> utc_seconds, std::span<const double> values,
+                                                    const UtcOffset& offset) {
     std::vector<CalendarPattern> out;
     if (utc_seconds.size() != values.size()) return out;
     std::vector<LocalTime> when;
@@ -136,7 +137,8 @@ std::vector<CalendarPattern> find_calendar_patterns(std::span<const std::int64_t
         const double of_phases = static_cast<double>(seen_phases - 1), of_rest = independent - static_cast<double>(seen_phases);
         if (of_rest < 2) continue;
         const double within = std::max(squares - between, 1e-300);
-        pattern.p_value = std::min(1.0, static_cast<double>(std::size(cycles)) * detail::f_tail(between / of_phases / (within / of_rest), of_phases, of_rest));
+        pattern.p_value =
+            std::min(1.0, static_cast<double>(std::size(cycles)) * detail::f_tail(between / of_phases / (within / of_rest), of_phases, of_rest));
         pattern.profile.assign(cycle.phases, std::numeric_limits<double>::quiet_NaN());
         double top = -std::numeric_limits<double>::infinity(), bottom = -top;
         for (std::size_t p = 0; p < cycle.phases; ++p) {

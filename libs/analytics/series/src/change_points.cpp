@@ -83,7 +83,8 @@ std::vector<Change> spread_changes(const RangeSums& sums, const std::vector<doub
         Change change{.index = b, .kind = ChangeKind::variance};
         change.before = std::sqrt(of_rest.about_mean(a, b) / static_cast<double>(b - a));
         change.after = std::sqrt(of_rest.about_mean(b, c) / static_cast<double>(c - b));
-        const double saved = detail::segment_cost(of_rest, Shape::spread, deviation, a, c) - detail::segment_cost(of_rest, Shape::spread, deviation, a, b) -
+        const double saved = detail::segment_cost(of_rest, Shape::spread, deviation, a, c) -
+                             detail::segment_cost(of_rest, Shape::spread, deviation, a, b) -
                              detail::segment_cost(of_rest, Shape::spread, deviation, b, c);
         change.score = saved / (penalty * inflation);
         if (std::max(change.before, change.after) > 1.5 * std::min(change.before, change.after)) out.push_back(change);

@@ -25,8 +25,10 @@ std::vector<double> moving_average(std::span<const double> x, std::size_t length
     constexpr std::size_t restart = 1024;
     double sum = 0;
     for (std::size_t i = 0; i < out.size(); ++i) {
-        if (i % restart == 0) sum = std::accumulate(x.begin() + static_cast<std::ptrdiff_t>(i), x.begin() + static_cast<std::ptrdiff_t>(i + length), 0.0);
-        else sum += x[i + length - 1] - x[i - 1];
+        if (i % restart == 0)
+            sum = std::accumulate(x.begin() + static_cast<std::ptrdiff_t>(i), x.begin() + static_cast<std::ptrdiff_t>(i + length), 0.0);
+        else
+            sum += x[i + length - 1] - x[i - 1];
         out[i] = sum / static_cast<double>(length);
     }
     return out;

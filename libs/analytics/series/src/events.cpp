@@ -30,7 +30,8 @@ double utc_of(double local, const UtcOffset& offset) {
 }
 
 /// Phase test on a cycle of local time.
-std::optional<Recurrence> phase_pattern(std::span<const double> times, double now, double period, double start, RecurrenceKind kind, const UtcOffset& offset) {
+std::optional<Recurrence> phase_pattern(std::span<const double> times, double now, double period, double start, RecurrenceKind kind,
+                                        const UtcOffset& offset) {
     // One vote a round and clump: events closer than a twelfth of the period to the vote before are part of it.
     std::vector<double> votes;
     for (const double t : times) {
@@ -181,10 +182,12 @@ std::vector<DurationChange> find_duration_changes(std::span<const double> durati
         change.ratio = change.after / change.before;
         if (va + vb > 0) {
             const double t = (mean(after) - mean(before)) / std::sqrt(va + vb);
-            const double freedom = (va + vb) * (va + vb) /
-                                   (va * va / std::max(1.0, static_cast<double>(before.size() - 1)) + vb * vb / std::max(1.0, static_cast<double>(after.size() - 1)));
+            const double freedom =
+                (va + vb) * (va + vb) /
+                (va * va / std::max(1.0, static_cast<double>(before.size() - 1)) + vb * vb / std::max(1.0, static_cast<double>(after.size() - 1)));
             change.p_value = detail::student_two_sided(t, freedom);
-        } else change.p_value = 0;
+        } else
+            change.p_value = 0;
         constexpr double significant = 0.001;
         if (change.p_value < significant && std::abs(change.ratio - 1) >= least_change) out.push_back(change);
     }

@@ -20,7 +20,8 @@ const kissfft<double>& plan(std::size_t half) {
     thread_local std::list<Plan> plans;
     constexpr std::size_t kept = 4;
     const auto known = std::ranges::find(plans, half, &Plan::half);
-    if (known != plans.end()) plans.splice(plans.begin(), plans, known);
+    if (known != plans.end())
+        plans.splice(plans.begin(), plans, known);
     else {
         plans.emplace_front(Plan{half, kissfft<double>(half, false)});
         if (plans.size() > kept) plans.pop_back();

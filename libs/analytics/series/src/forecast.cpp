@@ -5,12 +5,12 @@
 #include <limits>
 #include <utility>
 
+#include "distributions.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/decomposition.hpp"
 #include "kubernaut/analytics/series/fft.hpp"
 #include "kubernaut/analytics/series/regular.hpp"
 #include "kubernaut/analytics/series/trend.hpp"
-#include "distributions.hpp"
 #include "smoothing.hpp"
 
 namespace kn::analytics::series {
@@ -49,8 +49,7 @@ Deseasonalized deseasonalize(std::span<const double> y, std::size_t period) {
         out.multiplicative = false;
         out.indexes = detail::seasonal_indexes(y, period, false);
     }
-    for (std::size_t i = 0; i < y.size(); ++i)
-        out.values[i] = out.multiplicative ? y[i] / out.indexes[i % period] : y[i] - out.indexes[i % period];
+    for (std::size_t i = 0; i < y.size(); ++i) out.values[i] = out.multiplicative ? y[i] / out.indexes[i % period] : y[i] - out.indexes[i % period];
     return out;
 }
 
@@ -72,8 +71,7 @@ Fitted best_ets(const SmoothingTask& task) {
 }
 
 /// Both members on a series without season, given back with it.
-template <class PutBack>
-void add_without_season(std::vector<Fitted>& members, const SmoothingTask& task, PutBack&& put_back) {
+template <class PutBack> void add_without_season(std::vector<Fitted>& members, const SmoothingTask& task, PutBack&& put_back) {
     SmoothingTask second = task;
     if (!task.known.empty()) second.known = task.known.subspan(1);
     for (Fitted member : {detail::fit_theta(task), best_ets(second)}) {
@@ -89,7 +87,8 @@ std::vector<Fitted> fit_members(const SmoothingTask& task, std::span<const std::
     const auto y = task.values;
     const std::size_t period = periods.empty() ? 1 : periods.back();
     const Deseasonalized plain = deseasonalize(y, period);
-    add_without_season(members, {plain.values, task.horizon, task.origins, task.known}, [&](double v, std::size_t o, std::size_t h) { return plain.put_back(v, o + h); });
+    add_without_season(members, {plain.values, task.horizon, task.origins, task.known},
+                       [&](double v, std::size_t o, std::size_t h) { return plain.put_back(v, o + h); });
     if (period < 2) return members;
     // Members stand in the same order every time, so the known one is at the same place.
     const auto from_known = [&] {

@@ -10,6 +10,7 @@ namespace kn::analytics::series::detail {
 double loess_at(std::span<const double> values, std::span<const double> weights, std::size_t window, double x);
 
 /// loess_at for every place of `out`, at each `jump`th place exactly and straight between. out[i] is at place i + first.
-void loess_along(std::span<const double> values, std::span<const double> weights, std::size_t window, std::size_t jump, double first, std::span<double> out);
+void loess_along(std::span<const double> values, std::span<const double> weights, std::size_t window, std::size_t jump, double first,
+                 std::span<double> out);
 
 }  // namespace kn::analytics::series::detail

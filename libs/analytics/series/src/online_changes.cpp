@@ -78,7 +78,8 @@ std::optional<OnlineChange> OnlineChangeDetector::push(double value) {
             }
         }
     if (best < options_.threshold) return std::nullopt;
-    const OnlineChange out{.index = at.index, .before = origin_ + at.sum / at.count, .after = origin_ + (sum_ - at.sum) / (count_ - at.count), .statistic = best};
+    const OnlineChange out{
+        .index = at.index, .before = origin_ + at.sum / at.count, .after = origin_ + (sum_ - at.sum) / (count_ - at.count), .statistic = best};
     restart(seen_, out.after);
     return out;
 }

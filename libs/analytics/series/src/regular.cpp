@@ -24,7 +24,8 @@ std::vector<double> fill_missing(std::span<const double> values) {
                 out[j] = out[last] + (out[i] - out[last]) * static_cast<double>(j - last) / static_cast<double>(i - last);
         last = i;
     }
-    if (last == out.size()) std::ranges::fill(out, 0.0);
+    if (last == out.size())
+        std::ranges::fill(out, 0.0);
     else
         for (std::size_t j = last + 1; j < out.size(); ++j) out[j] = out[last];
     return out;

@@ -82,7 +82,7 @@ struct Candidate {
     std::size_t harmonics = 0;
     std::size_t degree = 0;  ///< of the polynomial trend beneath it
     double cost = std::numeric_limits<double>::infinity();
-    double gain = 0;         ///< squares explained
+    double gain = 0;  ///< squares explained
 };
 
 /// Is the frequency a neighbour of one already found or of its overtones, so that it could be a change of that season's shape over time?
@@ -165,7 +165,8 @@ void remove_harmonics(std::vector<double>& y, double frequency, std::size_t harm
         if (determinant > 1e-6 * cc * cc) {
             a = (yc * ss - ys * cs) / determinant;
             b = (ys * cc - yc * cs) / determinant;
-        } else if (cc > 0) a = yc / cc;  // at half the sampling rate there is no sine
+        } else if (cc > 0)
+            a = yc / cc;  // at half the sampling rate there is no sine
         along([&](std::size_t i, double c, double s) { y[i] -= a * c + b * s; });
     }
 }

@@ -24,9 +24,7 @@ double RangeSums::about_mean(std::size_t begin, std::size_t end) const {
     return std::max(0.0, yy_[end] - yy_[begin] - s * s / m);
 }
 
-double RangeSums::mean(std::size_t begin, std::size_t end) const {
-    return shift_ + (y_[end] - y_[begin]) / static_cast<double>(end - begin);
-}
+double RangeSums::mean(std::size_t begin, std::size_t end) const { return shift_ + (y_[end] - y_[begin]) / static_cast<double>(end - begin); }
 
 double RangeSums::slope(std::size_t begin, std::size_t end) const {
     const auto m = static_cast<double>(end - begin);

@@ -47,10 +47,12 @@ std::vector<double> minimize(const std::function<double(std::span<const double>)
         if (reflected.cost < simplex.front().cost) {
             Corner further = towards(-2);
             simplex.back() = further.cost < reflected.cost ? std::move(further) : std::move(reflected);
-        } else if (reflected.cost < simplex[d - 1].cost) simplex.back() = std::move(reflected);
+        } else if (reflected.cost < simplex[d - 1].cost)
+            simplex.back() = std::move(reflected);
         else {
             Corner nearer = towards(reflected.cost < simplex.back().cost ? -0.5 : 0.5);
-            if (nearer.cost < std::min(reflected.cost, simplex.back().cost)) simplex.back() = std::move(nearer);
+            if (nearer.cost < std::min(reflected.cost, simplex.back().cost))
+                simplex.back() = std::move(nearer);
             else
                 for (std::size_t c = 1; c <= d; ++c) {
                     auto at = simplex[c].at;
@@ -71,8 +73,10 @@ std::vector<double> seasonal_indexes(std::span<const double> y, std::size_t peri
         double sum = 0;
         for (std::size_t k = i - half; k <= i + half; ++k) sum += y[k] * (period % 2 == 0 && (k == i - half || k == i + half) ? 0.5 : 1.0);
         const double level = sum / static_cast<double>(period);
-        if (!multiplicative) by_phase[i % period].push_back(y[i] - level);
-        else if (level > 0) by_phase[i % period].push_back(y[i] / level);
+        if (!multiplicative)
+            by_phase[i % period].push_back(y[i] - level);
+        else if (level > 0)
+            by_phase[i % period].push_back(y[i] / level);
     }
     double total = 0;
     for (std::size_t p = 0; p < period; ++p) {
@@ -91,7 +95,8 @@ struct EtsParameters {
 
 /// One pass of error correction. `see` is called with (count of values seen, level, slope, seasons) after each value.
 template <SeasonKind kind, class See>
-double ets_pass(std::span<const double> y, std::size_t period, const EtsParameters& p, double level, double slope, std::vector<double>& seasons, See&& see) {
+double ets_pass(std::span<const double> y, std::size_t period, const EtsParameters& p, double level, double slope, std::vector<double>& seasons,
+                See&& see) {
     double squares = 0;
     std::size_t phase = 0;
     for (std::size_t i = 0; i < y.size(); ++i) {
@@ -119,15 +124,15 @@ double ets_pass(std::span<const double> y, std::size_t period, const EtsParamete
     return squares;
 }
 
-template <SeasonKind kind>
-Fitted fit_ets_of(const SmoothingTask& task, bool trend, bool damped, std::size_t period) {
+template <SeasonKind kind> Fitted fit_ets_of(const SmoothingTask& task, bool trend, bool damped, std::size_t period) {
     const auto y = task.values;
     const std::size_t n = y.size();
     std::vector<double> first_seasons;
     if constexpr (kind != SeasonKind::none) {
         // Old seasons start the recursion; it should not learn them from the whole series.
         const std::size_t cycles = std::min<std::size_t>(n / period, 5);
-        first_seasons = seasonal_indexes(y.subspan(0, std::min(n, std::max<std::size_t>(cycles, 2) * period)), period, kind == SeasonKind::multiplicative);
+        first_seasons =
+            seasonal_indexes(y.subspan(0, std::min(n, std::max<std::size_t>(cycles, 2) * period)), period, kind == SeasonKind::multiplicative);
     }
     // A line through the first (deseasonalized) points.
     const std::size_t first = std::min(n, std::max<std::size_t>(kind == SeasonKind::none ? 10 : 2 * period, 4));
@@ -224,7 +229,8 @@ Fitted fit_theta(const SmoothingTask& task) {
     };
     const double first = y[0];
     // The level carries 1/theta of the series at first, the line the rest.
-    const std::vector<double> low{0.05, 1.0, std::min(first * -0.25, first * 1.25) - 1e-9}, high{0.99, 6.0, std::max(first * -0.25, first * 1.25) + 1e-9};
+    const std::vector<double> low{0.05, 1.0, std::min(first * -0.25, first * 1.25) - 1e-9},
+        high{0.99, 6.0, std::max(first * -0.25, first * 1.25) + 1e-9};
     const auto best = !task.known.empty()
                           ? task.known.front().parameters
                           : minimize([&](std::span<const double> x) { return pass(x[0], x[1], x[2], [](std::size_t, const State&, double) {}); },

@@ -21,7 +21,8 @@ double inversions(std::vector<double>& v, std::vector<double>& buffer, std::size
     double count = inversions(v, buffer, begin, middle) + inversions(v, buffer, middle, end);
     std::size_t a = begin, b = middle, to = begin;
     while (a < middle || b < end) {
-        if (b == end || (a < middle && v[a] <= v[b])) buffer[to++] = v[a++];
+        if (b == end || (a < middle && v[a] <= v[b]))
+            buffer[to++] = v[a++];
         else {
             count += static_cast<double>(middle - a);
             buffer[to++] = v[b++];

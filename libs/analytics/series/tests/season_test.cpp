@@ -142,8 +142,7 @@ TEST(Decomposition, ScaleAndShiftGoThrough) {
 }
 
 TEST(Decomposition, DegenerateInputGivesDefinedParts) {
-    for (const auto& values : {std::vector<double>{}, std::vector<double>{1}, std::vector<double>(50, 3.0),
-                               std::vector<double>(50, missing)}) {
+    for (const auto& values : {std::vector<double>{}, std::vector<double>{1}, std::vector<double>(50, 3.0), std::vector<double>(50, missing)}) {
         const auto parts = stl(values, 7);
         EXPECT_EQ(parts.trend.size(), values.size());
         for (const double v : parts.trend) EXPECT_TRUE(std::isfinite(v));

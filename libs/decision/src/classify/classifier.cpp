@@ -1,5 +1,5 @@
-#include "has.hpp"
 #include "kubernaut/decision/classifier.hpp"
+#include "has.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -8,9 +8,9 @@
 namespace kn::decision {
 namespace {
 
-constexpr double unknown_ceiling = 0.60;   // a class with a required fact unknown may not be acted on alone
-constexpr double named_by_alert = 0.5;     // logit: the alert map lists the class
-constexpr double not_named = -0.2;         // a known alert that does not list it
+constexpr double unknown_ceiling = 0.60;  // a class with a required fact unknown may not be acted on alone
+constexpr double named_by_alert = 0.5;    // logit: the alert map lists the class
+constexpr double not_named = -0.2;        // a known alert that does not list it
 
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
@@ -151,7 +151,9 @@ Diagnosis Classifier::diagnose(const FactSet& facts, std::string_view kind, cons
         std::size_t best = 0;
         for (std::size_t i = 1; i < live; ++i) {
             if (scored[0].candidate.p - scored[i].candidate.p >= options_.margin) break;
-            const auto key = [](const Scored& s) { return std::tuple(s.alert_rank, -static_cast<std::int64_t>(s.fault->required.size()), std::string_view{s.fault->name}); };
+            const auto key = [](const Scored& s) {
+                return std::tuple(s.alert_rank, -static_cast<std::int64_t>(s.fault->required.size()), std::string_view{s.fault->name});
+            };
             if (key(scored[i]) < key(scored[best])) best = i;
         }
         std::rotate(scored.begin(), scored.begin() + static_cast<std::ptrdiff_t>(best), scored.begin() + static_cast<std::ptrdiff_t>(best) + 1);

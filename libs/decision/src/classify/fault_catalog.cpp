@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "has.hpp"
 #include "classify/table_reader.hpp"
+#include "has.hpp"
 #include "kubernaut/decision/classifier.hpp"
 
 namespace kn::decision {
@@ -54,7 +54,8 @@ private:
     TableErrors& errors_;
 };
 
-constexpr std::string_view known_keys[] = {"title", "kinds", "prior", "required", "any", "supporting", "excluded", "evidence", "leave_alone", "plans", "risk"};
+constexpr std::string_view known_keys[] = {"title",    "kinds",    "prior",       "required", "any", "supporting",
+                                           "excluded", "evidence", "leave_alone", "plans",    "risk"};
 
 FaultClass read_class(std::string_view name, const json::Value& value, TableErrors& errors) {
     const auto place = "/classes/" + json::escape_pointer_token(name);
@@ -74,13 +75,16 @@ FaultClass read_class(std::string_view name, const json::Value& value, TableErro
     const auto& groups = json::array_at(value, "any");
     for (std::size_t i = 0; i < groups.size(); ++i) {
         const auto* group = groups[i].if_array();
-        if (group == nullptr) errors.add(place + "/any/" + std::to_string(i), "must be a list");
-        else out.any.push_back(reader.list(*group, place + "/any/" + std::to_string(i)));
+        if (group == nullptr)
+            errors.add(place + "/any/" + std::to_string(i), "must be a list");
+        else
+            out.any.push_back(reader.list(*group, place + "/any/" + std::to_string(i)));
     }
     out.supporting = reader.weighted("supporting");
     for (const auto& support : out.supporting) {
         for (const auto& fact : support.condition.reads()) {
-            if (fact.find(".hint_") != std::string::npos && std::abs(support.weight) > 0.2) errors.add(place + "/supporting", "a hint weighs at most 0.2: " + fact);
+            if (fact.find(".hint_") != std::string::npos && std::abs(support.weight) > 0.2)
+                errors.add(place + "/supporting", "a hint weighs at most 0.2: " + fact);
         }
     }
     for (const auto& condition : out.required) {
@@ -97,8 +101,11 @@ FaultClass read_class(std::string_view name, const json::Value& value, TableErro
         const auto at = place + "/leave_alone/" + std::to_string(i);
         const auto* text = json::at(leave[i], "if");
         auto c = text == nullptr ? std::nullopt : reader.condition(*text, at + "/if");
-        if (!c || json::string_at(leave[i], "reason").empty()) errors.add(at, "needs `if` and `reason`");
-        else out.leave_alone.push_back({*std::move(c), std::string{json::string_at(leave[i], "reason")}, std::string{json::string_at(leave[i], "text")}});
+        if (!c || json::string_at(leave[i], "reason").empty())
+            errors.add(at, "needs `if` and `reason`");
+        else
+            out.leave_alone.push_back(
+                {*std::move(c), std::string{json::string_at(leave[i], "reason")}, std::string{json::string_at(leave[i], "text")}});
     }
     const auto& plans = json::array_at(value, "plans");
     if (plans.empty()) errors.add(place, "needs at least one plan");
@@ -126,7 +133,8 @@ Result<FaultCatalog> FaultCatalog::parse(std::string_view yaml, std::string_view
     KN_TRY(const auto document, json::parse_yaml(yaml));
     TableErrors errors(document, origin);
     FaultCatalog catalog;
-    for (const auto& member : json::object_at(document.value, "classes")) catalog.classes_.push_back(read_class(member.key(), member.value(), errors));
+    for (const auto& member : json::object_at(document.value, "classes"))
+        catalog.classes_.push_back(read_class(member.key(), member.value(), errors));
     for (const auto& name : json::array_at(document.value, "not_provable_yet")) {
         if (name.is_string()) catalog.names_.emplace_back(json::view(name.get_string()));
     }

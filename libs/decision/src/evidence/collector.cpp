@@ -8,8 +8,8 @@
 namespace kn::decision {
 namespace r = kube::resources;
 
-EvidenceCollector::EvidenceCollector(async::Clock& clock, ports::ClusterGateway& gateway, ports::RegistryStore& registry, ports::IncidentStore& incidents,
-                                     ports::MetricsSource* metrics, DecisionOptions options)
+EvidenceCollector::EvidenceCollector(async::Clock& clock, ports::ClusterGateway& gateway, ports::RegistryStore& registry,
+                                     ports::IncidentStore& incidents, ports::MetricsSource* metrics, DecisionOptions options)
     : clock_(clock), gateway_(gateway), registry_(registry), incidents_(incidents), metrics_(metrics), options_(options) {}
 
 namespace {
@@ -55,7 +55,8 @@ Task<Result<EvidenceSnapshot>> EvidenceCollector::collect(ObjectRef target, Dead
     co_await read_pods_and_revisions(reader, snapshot);
     co_await read_events(reader, snapshot);
     const auto& kind = target.key.kind;
-    const bool workload = kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet" || kind == "Job" || kind == "Pod" || kind == "ReplicaSet";
+    const bool workload =
+        kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet" || kind == "Job" || kind == "Pod" || kind == "ReplicaSet";
     snapshot.nodes = co_await reader.list(r::nodes, "");
     if (workload) {
         co_await read_references(reader, registry_, snapshot);
@@ -75,14 +76,16 @@ Task<Result<EvidenceSnapshot>> EvidenceCollector::collect(ObjectRef target, Dead
         snapshot.leases = co_await reader.list_live(r::leases, "kube-node-lease", {});
         snapshot.nodes = co_await reader.list_live(r::nodes, "", {});
     }
-    const bool storage = kind == "PersistentVolumeClaim" ||
-                         std::ranges::any_of(snapshot.claims.items, [](const kube::ObjectPtr& c) { return json::string_at(*c, "status", "phase") != "Bound"; });
+    const bool storage = kind == "PersistentVolumeClaim" || std::ranges::any_of(snapshot.claims.items, [](const kube::ObjectPtr& c) {
+                             return json::string_at(*c, "status", "phase") != "Bound";
+                         });
     if (storage) snapshot.storage_classes = co_await reader.list(r::storage_classes, "");
     if (workload && snapshot.claims.known && !snapshot.claims.items.empty() && in_trouble(snapshot)) {
         snapshot.volumes = co_await reader.list_live(r::persistent_volumes, "", {});
     }
     if (kind == "Service") {
-        snapshot.endpoint_slices = co_await reader.list_live(r::endpoint_slices, target.key.ns, {.label_selector = "kubernetes.io/service-name=" + target.key.name});
+        snapshot.endpoint_slices =
+            co_await reader.list_live(r::endpoint_slices, target.key.ns, {.label_selector = "kubernetes.io/service-name=" + target.key.name});
         snapshot.ns_pods = co_await reader.list(r::pods, target.key.ns);
         snapshot.ns_workloads = co_await reader.list(r::deployments, target.key.ns);
         auto sets = co_await reader.list(r::stateful_sets, target.key.ns);

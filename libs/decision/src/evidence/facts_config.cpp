@@ -3,10 +3,10 @@
 #include <array>
 #include <set>
 
-#include "has.hpp"
 #include "evidence/image_name.hpp"
 #include "evidence/sink.hpp"
 #include "evidence/template_diff.hpp"
+#include "has.hpp"
 
 namespace kn::decision {
 namespace {
@@ -101,7 +101,8 @@ void image_facts(const FactInput& in) {
     // The rest of the cluster: does it run there, does this registry answer others?
     FactSink others(in.facts, in.snapshot.all_pods.source, in.snapshot.all_pods.at);
     if (!in.snapshot.all_pods.known) {
-        for (const auto* name : {"image.runs_elsewhere", "image.registry_known", "image.registry_wide", "image.pulled_lately"}) others.truth(name, std::nullopt);
+        for (const auto* name : {"image.runs_elsewhere", "image.registry_known", "image.registry_wide", "image.pulled_lately"})
+            others.truth(name, std::nullopt);
     } else {
         bool runs = false, known = false, lately = false, some_ran_before = false;
         std::set<std::string> waiting_owners, waiting_nodes;
@@ -146,10 +147,14 @@ void image_facts(const FactInput& in) {
         const bool covers = std::ranges::any_of(ref.registry_hosts, [&](const std::string& h) { return registry_entry_covers(h, host); });
         const bool host_should_be_there = in.facts.yes("image.hint_unauthorized") || in.facts.yes("image.ran_before");
         std::string found;
-        if (ref.seen == Seen::absent) found = "absent";
-        else if (!right_type) found = "wrong_type";
-        else if (!ref.registry_config_readable) found = "unreadable";
-        else if (!covers && host_should_be_there) found = "host_missing";
+        if (ref.seen == Seen::absent)
+            found = "absent";
+        else if (!right_type)
+            found = "wrong_type";
+        else if (!ref.registry_config_readable)
+            found = "unreadable";
+        else if (!covers && host_should_be_there)
+            found = "host_missing";
         if (!found.empty() && (name.empty() || ref.name < name)) {
             problem = true;
             name = ref.name;
@@ -206,7 +211,8 @@ void config_facts(const FactInput& in) {
     for (const auto& event : in.snapshot.events) {
         start_error = start_error || (event.reason == "FailedMount" && event.kind == "Pod" && in.now() - event.last <= 10min);
     }
-    FactSink(in.facts, in.snapshot.pods.source, in.snapshot.pods.at).truth("ref.start_error", in.snapshot.pods.known ? std::optional(start_error) : std::nullopt);
+    FactSink(in.facts, in.snapshot.pods.source, in.snapshot.pods.at)
+        .truth("ref.start_error", in.snapshot.pods.known ? std::optional(start_error) : std::nullopt);
 
     // Which content changed last before the trouble began?
     auto troubled = crashing(in);
@@ -242,13 +248,14 @@ void config_facts(const FactInput& in) {
     std::optional<bool> secret_changed = false;
     for (const auto& ref : in.snapshot.references) {
         if (ref.kind != "Secret" || ref.image_pull || ref.seen != Seen::present) continue;
-        if (ref.written_at && ref.created_at && first && *ref.written_at - *ref.created_at > 5s && *first - *ref.written_at <= in.ages().config_to_fault &&
-            *first - *ref.written_at >= -90s) {
+        if (ref.written_at && ref.created_at && first && *ref.written_at - *ref.created_at > 5s &&
+            *first - *ref.written_at <= in.ages().config_to_fault && *first - *ref.written_at >= -90s) {
             secret_changed = true;
             if (changed == nullptr) changed = &ref, change = ContentChange{*ref.written_at, nullptr};
         }
     }
-    const bool any_unread = std::ranges::any_of(in.snapshot.references, [](const SeenReference& r) { return r.kind == "ConfigMap" && r.seen == Seen::unreadable; });
+    const bool any_unread =
+        std::ranges::any_of(in.snapshot.references, [](const SeenReference& r) { return r.kind == "ConfigMap" && r.seen == Seen::unreadable; });
     sink.truth("config.changed", changed != nullptr ? std::optional(true) : (any_unread ? std::nullopt : std::optional(false)));
     sink.truth("config.secret_changed", secret_changed);
     sink.truth("config.crashed_before_change", changed == nullptr ? crashed_before : false);
@@ -292,7 +299,8 @@ void dependency_facts(const FactInput& in) {
     bool unknown = false;
     for (const auto& up : in.snapshot.upstreams) {
         const bool gone = up.deleted || (up.seen == Seen::absent && up.why == "annotation");
-        const bool silent = up.seen == Seen::present && up.has_selector && (up.ready_endpoints == 0 || (!up.stable && up.ready_endpoints.has_value()));
+        const bool silent =
+            up.seen == Seen::present && up.has_selector && (up.ready_endpoints == 0 || (!up.stable && up.ready_endpoints.has_value()));
         if (up.seen == Seen::present && up.has_selector && !up.ready_endpoints) unknown = true;
         if (!gone && !silent) continue;
         // Its trouble must not have begun after ours.
@@ -307,7 +315,7 @@ void dependency_facts(const FactInput& in) {
         if (down->workload) sink.text("dep.workload", down->workload->str());
         if (down->incident) sink.text("dep.incident", down->incident->str());
         const auto* rollout = in.model.newest <= 0 ? nullptr : &in.model.revisions[static_cast<std::size_t>(in.model.newest)];
-        sink.truth("dep.down_first", rollout == nullptr ? std::optional(false)
+        sink.truth("dep.down_first", rollout == nullptr                     ? std::optional(false)
                                      : !down->down_since || !rollout->since ? std::nullopt
                                                                             : std::optional(*down->down_since < *rollout->since));
     }
@@ -329,7 +337,8 @@ void ownership_facts(const FactInput& in) {
     static constexpr std::array marks{"argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id", "kustomize.toolkit.fluxcd.io/name",
                                       "helm.toolkit.fluxcd.io/name"};
     const auto owned = [&](const Value& each) {
-        return std::ranges::any_of(marks, [&](const char* mark) { return !kube::label_of(each, mark).empty() || !kube::annotation_of(each, mark).empty(); });
+        return std::ranges::any_of(marks,
+                                   [&](const char* mark) { return !kube::label_of(each, mark).empty() || !kube::annotation_of(each, mark).empty(); });
     };
     bool gitops = owned(object);
     for (const auto& owner : in.snapshot.owners) gitops = gitops || (owner.seen == Seen::present && owned(owner.object));
@@ -367,8 +376,10 @@ void access_facts(const FactInput& in) {
     bool unknown = false;
     for (const auto& access : in.snapshot.access) {
         if (in.now() - access.changed_at > in.ages().change_to_fault) continue;
-        if (!access.allowed_now) unknown = true;
-        else if (!*access.allowed_now && (lost == nullptr || std::tie(access.kind, access.name) < std::tie(lost->kind, lost->name))) lost = &access;
+        if (!access.allowed_now)
+            unknown = true;
+        else if (!*access.allowed_now && (lost == nullptr || std::tie(access.kind, access.name) < std::tie(lost->kind, lost->name)))
+            lost = &access;
     }
     sink.truth("access.lost", lost != nullptr ? std::optional(true) : (unknown ? std::nullopt : std::optional(false)));
     if (lost == nullptr) return;

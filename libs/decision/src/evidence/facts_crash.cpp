@@ -3,9 +3,9 @@
 #include <cmath>
 #include <set>
 
-#include "has.hpp"
 #include "evidence/sink.hpp"
 #include "evidence/template_diff.hpp"
+#include "has.hpp"
 
 namespace kn::decision {
 namespace {
@@ -91,8 +91,10 @@ Truth all_newest(const Model& model, const Troubled& troubled) {
     if (model.newest < 0) return Truth::unknown;
     bool unknown = false;
     for (const auto& [pod, c] : troubled) {
-        if (pod->revision < 0) unknown = true;
-        else if (pod->revision != model.newest) return Truth::no;
+        if (pod->revision < 0)
+            unknown = true;
+        else if (pod->revision != model.newest)
+            return Truth::no;
     }
     return unknown ? Truth::unknown : Truth::yes;
 }
@@ -102,8 +104,10 @@ Truth some_older(const Model& model, const Troubled& troubled) {
     if (model.newest < 0) return Truth::unknown;
     bool unknown = false;
     for (const auto& [pod, c] : troubled) {
-        if (pod->revision < 0) unknown = true;
-        else if (pod->revision != model.newest) return Truth::yes;
+        if (pod->revision < 0)
+            unknown = true;
+        else if (pod->revision != model.newest)
+            return Truth::yes;
     }
     return unknown ? Truth::unknown : Truth::no;
 }
@@ -126,14 +130,15 @@ void target_facts(const FactInput& in) {
     if (seen.seen != Seen::present) return;
     sink.truth("target.deleting", kube::is_deleting(object));
     sink.truth("target.paused", json::bool_at(object, "spec", "paused").value_or(false));
-    sink.truth("target.no_rollback", kube::annotation_of(object, "kubernaut.io/no-rollback") == "true" ||
-                                         kube::annotation_of(object, "kubernaut.io/no-rollback") == "yes");
+    sink.truth("target.no_rollback",
+               kube::annotation_of(object, "kubernaut.io/no-rollback") == "true" || kube::annotation_of(object, "kubernaut.io/no-rollback") == "yes");
     sink.truth("target.on_delete_strategy", string_at(object, "spec", "updateStrategy", "type") == "OnDelete");
     sink.value("target.partition", json::int_at(object, "spec", "updateStrategy", "rollingUpdate", "partition").value_or(0));
     // A typed value only: "namespace/name". Whether it is allowed is for the action to say.
     const auto source = kube::annotation_of(object, "kubernaut.io/pull-secret-source");
     const auto slash = source.find('/');
-    const bool valid = slash != std::string_view::npos && slash > 0 && slash + 1 < source.size() && source.find('/', slash + 1) == std::string_view::npos && source.size() <= 253 &&
+    const bool valid = slash != std::string_view::npos && slash > 0 && slash + 1 < source.size() &&
+                       source.find('/', slash + 1) == std::string_view::npos && source.size() <= 253 &&
                        source.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-./") == std::string_view::npos;
     sink.truth("target.has_secret_source", valid);
     if (valid) sink.text("target.secret_source", source);
@@ -186,15 +191,17 @@ void rollout_facts(const FactInput& in) {
         return;
     }
     if (!in.snapshot.revisions.known) {
-        for (const auto* name : {"rollout.has_revisions", "rollout.first_revision", "rollout.good_revision", "rollout.template_changed"}) sink.truth(name, std::nullopt);
+        for (const auto* name : {"rollout.has_revisions", "rollout.first_revision", "rollout.good_revision", "rollout.template_changed"})
+            sink.truth(name, std::nullopt);
         return;
     }
     sink.truth("rollout.has_revisions", newest != nullptr);
     sink.truth("rollout.first_revision", model.newest <= 0);
     sink.truth("rollout.never_completed", never_completed(in));
     const auto progressing = kube::condition_of(in.snapshot.object.object, "Progressing");
-    sink.truth("rollout.deadline_exceeded", progressing ? std::optional(progressing->status == "False" && progressing->reason == "ProgressDeadlineExceeded")
-                                                        : (model.kind == "Deployment" ? std::optional(false) : std::nullopt));
+    sink.truth("rollout.deadline_exceeded", progressing
+                                                ? std::optional(progressing->status == "False" && progressing->reason == "ProgressDeadlineExceeded")
+                                                : (model.kind == "Deployment" ? std::optional(false) : std::nullopt));
     if (newest == nullptr) return;
     sink.value("rollout.newest_number", newest->number);
     sink.time("rollout.newest_since", newest->since);
@@ -276,21 +283,24 @@ void crash_facts(const FactInput& in) {
         sink.truth("crash.began_after_rollout", newest == nullptr ? std::nullopt : std::optional(false));
     } else {
         const bool unfinished = in.facts.yes("rollout.never_completed") && in.facts.yes("crash.all_newest");
-        if (unfinished) sink.truth("crash.began_after_rollout", true);
+        if (unfinished)
+            sink.truth("crash.began_after_rollout", true);
         else if (first && newest->since) {
             const auto after = *first - *newest->since;
             sink.truth("crash.began_after_rollout", after >= -60s && after <= in.ages().rollout_to_fault);
-        } else sink.truth("crash.began_after_rollout", std::nullopt);
+        } else
+            sink.truth("crash.began_after_rollout", std::nullopt);
     }
     // One node against the others: the same workload healthy elsewhere, and another workload that crashes on this node too.
     bool healthy_elsewhere = false;
-    for (const auto& pod : in.model.pods) healthy_elsewhere = healthy_elsewhere || (pod.ready && !nodes.contains(pod.node) && !pods.contains(pod.name));
+    for (const auto& pod : in.model.pods)
+        healthy_elsewhere = healthy_elsewhere || (pod.ready && !nodes.contains(pod.node) && !pods.contains(pod.name));
     const bool one_node = nodes.size() == 1 && healthy_elsewhere;
     sink.truth("crash.one_node", one_node);
     if (nodes.size() == 1) sink.text("crash.node", *nodes.begin());
     std::optional<bool> others;
     if (in.snapshot.all_pods.known && one_node) {
-        std::map<std::string, std::pair<bool, bool>> by_owner;   // crashes here, crashes elsewhere
+        std::map<std::string, std::pair<bool, bool>> by_owner;  // crashes here, crashes elsewhere
         std::map<std::string, bool> healthy_other;
         for (const auto& item : in.snapshot.all_pods.items) {
             const auto pod = pod_view(*item);
@@ -338,7 +348,8 @@ void memory_facts(const FactInput& in) {
                 judged = true;
                 // It may have begun to grow in the middle of its life: the end of the life counts.
                 bool this_life = false;
-                for (const std::size_t length : {n, n * 3 / 4, n / 2, n / 3}) this_life = this_life || (length >= 8 && keeps_growing(series.samples, to - length, to));
+                for (const std::size_t length : {n, n * 3 / 4, n / 2, n / 3})
+                    this_life = this_life || (length >= 8 && keeps_growing(series.samples, to - length, to));
                 grows = grows && this_life;
             }
             if (judged) return grows;
@@ -361,7 +372,8 @@ void memory_facts(const FactInput& in) {
     sink.truth("oom.limit_reached_early", life ? std::optional(*life <= 10min) : std::nullopt);
     metric.truth("oom.monotone_growth", in.snapshot.metrics_known ? growth(killed_pod->name + "/" + killed->name) : std::nullopt);
     const auto newest_since = in.model.newest > 0 ? in.model.revisions[static_cast<std::size_t>(in.model.newest)].since : std::nullopt;
-    sink.truth("oom.began_with_revision", newest_since ? std::optional(in.facts.yes("crash.began_after_rollout") && in.model.good >= 0) : std::optional(false));
+    sink.truth("oom.began_with_revision",
+               newest_since ? std::optional(in.facts.yes("crash.began_after_rollout") && in.model.good >= 0) : std::optional(false));
     const auto done = in.snapshot.done_24h.find("raise-memory");
     FactSink history(in.facts, "history", in.now());
     history.value("history.raises_24h", done == in.snapshot.done_24h.end() ? 0 : done->second);

@@ -3,10 +3,10 @@
 #include <cmath>
 #include <set>
 
-#include "has.hpp"
 #include "evidence/sched.hpp"
 #include "evidence/sink.hpp"
 #include "evidence/template_diff.hpp"
+#include "has.hpp"
 
 namespace kn::decision {
 namespace {
@@ -26,7 +26,6 @@ bool event_about(const FactInput& in, std::string_view reason, std::string_view 
         return e.reason == reason && e.kind == kind && (name.empty() || e.name == name) && in.now() - e.last <= 15min;
     });
 }
-
 
 std::optional<double> last_value(const FactInput& in, std::string_view name, std::string_view subject) {
     for (const auto& series : in.snapshot.series) {
@@ -108,9 +107,10 @@ void claim_facts(const FactInput& in, const Value& claim, FactSink& sink) {
     sink.text("claim.class", class_name);
     const auto expanded = in.snapshot.done_24h.find("expand-volume");
     FactSink(in.facts, "history", in.now()).value("history.expansions_24h", expanded == in.snapshot.done_24h.end() ? 0 : expanded->second);
-    sink.truth("claim.provisioning_failed", in.snapshot.events_known ? std::optional(event_about(in, "ProvisioningFailed", "PersistentVolumeClaim", name))
-                                                                     : std::nullopt);
-    sink.truth("claim.resizing", condition_is(claim, "Resizing", "True").value_or(false) || condition_is(claim, "FileSystemResizePending", "True").value_or(false));
+    sink.truth("claim.provisioning_failed",
+               in.snapshot.events_known ? std::optional(event_about(in, "ProvisioningFailed", "PersistentVolumeClaim", name)) : std::nullopt);
+    sink.truth("claim.resizing",
+               condition_is(claim, "Resizing", "True").value_or(false) || condition_is(claim, "FileSystemResizePending", "True").value_or(false));
     const auto asked = kube::quantity_at(json::at(claim, "spec", "resources", "requests", "storage"));
     if (asked) sink.value("claim.size_bytes", *asked);
     // A mounted claim, its use from metrics.
@@ -148,7 +148,8 @@ void sched_facts(const FactInput& in) {
     const auto result = check_feasibility(*pending->object, in.snapshot);
     FactSink sink(in.facts, "sched", std::min(in.snapshot.nodes.at, in.snapshot.all_pods.at));
     if (!result.known) {
-        for (const auto* name : {"sched.fits_now", "sched.only_resources", "sched.only_taint", "sched.only_affinity", "sched.only_volume"}) sink.truth(name, std::nullopt);
+        for (const auto* name : {"sched.fits_now", "sched.only_resources", "sched.only_taint", "sched.only_affinity", "sched.only_volume"})
+            sink.truth(name, std::nullopt);
         return;
     }
     const auto only = [&](Blocker b) { return result.only.contains(b); };
@@ -191,7 +192,8 @@ void node_facts(const FactInput& in) {
     sink.truth("node.cordoned", json::bool_at(node.object, "spec", "unschedulable").value_or(false));
     const auto condition = [&](std::string_view fact, std::string_view type) {
         const auto found = kube::condition_of(node.object, type);
-        sink.truth(fact, found && found->status != "Unknown" ? std::optional(found->status == "True") : (found ? std::nullopt : std::optional(false)));
+        sink.truth(fact,
+                   found && found->status != "Unknown" ? std::optional(found->status == "True") : (found ? std::nullopt : std::optional(false)));
     };
     condition("node.memory_pressure", "MemoryPressure");
     condition("node.disk_pressure", "DiskPressure");
@@ -211,8 +213,10 @@ void node_facts(const FactInput& in) {
         const auto renewed = kube::time_at(*item, "spec", "renewTime");
         if (!renewed) continue;
         const bool old = in.now() - *renewed > in.ages().lease_stale;
-        if (kube::name_of(*item) == name) stale = old;
-        else peers = peers.value_or(false) || !old;
+        if (kube::name_of(*item) == name)
+            stale = old;
+        else
+            peers = peers.value_or(false) || !old;
     }
     // No Lease at all: the node never renewed, or the kubelet does not use them.
     lease.truth("node.lease_stale", in.snapshot.leases.known ? stale : std::nullopt);
@@ -307,7 +311,8 @@ void quota_facts(const FactInput& in) {
         failing = condition && condition->status == "True";
     }
     for (const auto& item : in.snapshot.revisions.items) {
-        if (const auto condition = kube::condition_of(*item, "ReplicaFailure"); condition && condition->status == "True" && condition->reason == "FailedCreate") {
+        if (const auto condition = kube::condition_of(*item, "ReplicaFailure");
+            condition && condition->status == "True" && condition->reason == "FailedCreate") {
             failing = true;
         }
     }
@@ -341,7 +346,8 @@ void quota_facts(const FactInput& in) {
     std::ranges::sort(quotas, {}, [](const kube::ObjectPtr& q) { return std::string{kube::name_of(*q)}; });
     for (const auto& item : quotas) {
         if (is_quota && kube::name_of(*item) != in.snapshot.target.key.name) continue;
-        const auto& hard = json::at(*item, "status", "hard") != nullptr ? json::object_at(*item, "status", "hard") : json::object_at(*item, "spec", "hard");
+        const auto& hard =
+            json::at(*item, "status", "hard") != nullptr ? json::object_at(*item, "status", "hard") : json::object_at(*item, "spec", "hard");
         std::set<std::string> names;
         for (const auto& member : hard) names.emplace(member.key());
         for (const auto& name : names) {

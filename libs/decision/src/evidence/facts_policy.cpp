@@ -83,7 +83,8 @@ void pdb_facts(const FactInput& in, const Value& pdb) {
     std::string node;
     for (const auto& pod : in.model.pods) {
         for (const auto& item : in.snapshot.nodes.items) {
-            if (kube::name_of(*item) == pod.node && json::bool_at(*item, "spec", "unschedulable").value_or(false) && (node.empty() || pod.node < node)) {
+            if (kube::name_of(*item) == pod.node && json::bool_at(*item, "spec", "unschedulable").value_or(false) &&
+                (node.empty() || pod.node < node)) {
                 node = pod.node;
             }
         }
@@ -116,7 +117,8 @@ void stateful_set_facts(const FactInput& in, const Value& set) {
     sink.text("statefulset.broken_pod", broken->name);
     const auto since = broken->ready_changed ? broken->ready_changed : broken->created;
     sink.truth("statefulset.stuck_long", since ? std::optional(in.now() - *since >= in.ages().stuck) : std::nullopt);
-    sink.truth("statefulset.broken_is_newest", broken->revision < 0 || in.model.newest < 0 ? std::nullopt : std::optional(broken->revision == in.model.newest));
+    sink.truth("statefulset.broken_is_newest",
+               broken->revision < 0 || in.model.newest < 0 ? std::nullopt : std::optional(broken->revision == in.model.newest));
 }
 
 void daemon_set_facts(const FactInput& in, const Value& set) {
@@ -124,7 +126,8 @@ void daemon_set_facts(const FactInput& in, const Value& set) {
     const auto misscheduled = json::int_at(set, "status", "numberMisscheduled");
     sink.truth("daemonset.misscheduled_count_positive", misscheduled ? std::optional(*misscheduled > 0) : std::nullopt);
     const auto desired = json::int_at(set, "status", "desiredNumberScheduled");
-    const auto updated = json::int_at(set, "status", "updatedNumberScheduled").value_or(0), available = json::int_at(set, "status", "numberAvailable").value_or(0);
+    const auto updated = json::int_at(set, "status", "updatedNumberScheduled").value_or(0),
+               available = json::int_at(set, "status", "numberAvailable").value_or(0);
     sink.truth("daemonset.rollout_behind", desired ? std::optional(updated < *desired || available < *desired) : std::nullopt);
     const auto* spec = in.model.pod_spec();
     if (spec == nullptr || !in.snapshot.nodes.known || !in.snapshot.pods.known) return;
@@ -180,7 +183,8 @@ void job_facts(const FactInput& in, const Value& job) {
         transient = transient || (disrupted && disrupted->status == "True");
         for (const auto& c : pod.containers) transient = transient || is_image_waiting(c);
     }
-    FactSink(in.facts, in.snapshot.pods.source, in.snapshot.pods.at).truth("job.transient_cause", in.snapshot.pods.known ? std::optional(transient) : std::nullopt);
+    FactSink(in.facts, in.snapshot.pods.source, in.snapshot.pods.at)
+        .truth("job.transient_cause", in.snapshot.pods.known ? std::optional(transient) : std::nullopt);
 }
 
 }  // namespace
@@ -193,7 +197,8 @@ void policy_facts(const FactInput& in) {
     if (!in.snapshot.hpas.known) return;
     std::string autoscaler;
     for (const auto& hpa : in.snapshot.hpas.items) {
-        if (string_at(*hpa, "spec", "scaleTargetRef", "kind") == in.model.kind && string_at(*hpa, "spec", "scaleTargetRef", "name") == in.snapshot.target.key.name) {
+        if (string_at(*hpa, "spec", "scaleTargetRef", "kind") == in.model.kind &&
+            string_at(*hpa, "spec", "scaleTargetRef", "name") == in.snapshot.target.key.name) {
             autoscaler = kube::name_of(*hpa);
         }
     }

@@ -25,7 +25,9 @@ bool registry_entry_covers(std::string_view entry, std::string_view host) {
     while (!entry.empty() && !host.empty()) {
         const auto a = entry.find('.'), b = host.find('.');
         const auto part = entry.substr(0, a), label = host.substr(0, b);
-        if (const auto star = part.find('*'); star == std::string_view::npos ? part != label
+        if (const auto star = part.find('*');
+            star == std::string_view::npos
+                ? part != label
                 : (label.size() + 1 < part.size() || !label.starts_with(part.substr(0, star)) || !label.ends_with(part.substr(star + 1)))) {
             return false;
         }

@@ -24,22 +24,22 @@ struct Ending {
 };
 
 struct ContainerView {
-    std::string name, image, waiting;        ///< waiting: state.waiting.reason
+    std::string name, image, waiting;  ///< waiting: state.waiting.reason
     bool init = false, sidecar = false;
     bool ready = false, running = false;
     std::optional<bool> started;
     std::int64_t restarts = 0;
     std::optional<Instant> running_since;
-    std::optional<Ending> last;              ///< state.terminated, else lastState.terminated
+    std::optional<Ending> last;  ///< state.terminated, else lastState.terminated
     bool terminated_now = false;
     std::string hint;
-    const json::Value* spec = nullptr;       ///< its entry in the pod's spec
+    const json::Value* spec = nullptr;  ///< its entry in the pod's spec
 };
 
 struct PodView {
     const json::Value* object = nullptr;
     std::string name, ns, uid, node, phase, restart_policy, reason;
-    int revision = -1;                       ///< index into Model::revisions
+    int revision = -1;  ///< index into Model::revisions
     bool deleting = false, ready = false, scheduled = false, unschedulable = false, finished = false;
     std::optional<Instant> created, started, ready_changed, deleted_at;
     std::optional<bool> ready_known;
@@ -49,26 +49,26 @@ struct PodView {
 struct Revision {
     std::string name, uid, hash;
     std::int64_t number = 0;
-    std::optional<Instant> created;          ///< when the object was made
-    std::optional<Instant> since;            ///< when it became the newest, as far as known
-    bool reused = false;                     ///< it was rolled back to: `created` says nothing
+    std::optional<Instant> created;  ///< when the object was made
+    std::optional<Instant> since;    ///< when it became the newest, as far as known
+    bool reused = false;             ///< it was rolled back to: `created` says nothing
     const json::Value* pod_template = nullptr;
-    std::int64_t replicas = 0;               ///< that exist now
+    std::int64_t replicas = 0;  ///< that exist now
 };
 
 /// The snapshot's pods and revisions in a form that facts are made from. Points into the snapshot, which must outlive it.
 struct Model {
-    std::string kind;                        ///< of the target
-    std::vector<PodView> pods;               ///< by name; without terminating ones
+    std::string kind;           ///< of the target
+    std::vector<PodView> pods;  ///< by name; without terminating ones
     std::vector<PodView> terminating;
-    std::vector<Revision> revisions;         ///< oldest first
+    std::vector<Revision> revisions;  ///< oldest first
     int newest = -1;
-    int good = -1;                           ///< newest earlier one that was available long enough; -1 = none known
-    bool good_unknown = false;               ///< it cannot be told
-    const json::Value* pod_template = nullptr;   ///< of the target (or the pod's own spec, wrapped by `pod_is_template`)
+    int good = -1;                              ///< newest earlier one that was available long enough; -1 = none known
+    bool good_unknown = false;                  ///< it cannot be told
+    const json::Value* pod_template = nullptr;  ///< of the target (or the pod's own spec, wrapped by `pod_is_template`)
     bool pod_is_template = false;
 
-    [[nodiscard]] const json::Value* pod_spec() const;   ///< the spec inside pod_template
+    [[nodiscard]] const json::Value* pod_spec() const;  ///< the spec inside pod_template
 };
 
 Model model_of(const EvidenceSnapshot& snapshot, const RuleAges& ages);

@@ -42,7 +42,8 @@ Task<SeenList> ClusterReader::list_live(kube::Resource resource, std::string ns,
 }
 
 Task<SeenList> ClusterReader::list(kube::Resource resource, std::string ns) {
-    if (const auto cache = gateway_.cache(cluster_, resource); cache != nullptr && cache->synced() && clock_.now() - cache->last_heard() <= cache_age_) {
+    if (const auto cache = gateway_.cache(cluster_, resource);
+        cache != nullptr && cache->synced() && clock_.now() - cache->last_heard() <= cache_age_) {
         co_return cached(resource, ns);
     }
     co_return co_await list_live(std::move(resource), std::move(ns), {});
@@ -169,8 +170,9 @@ Task<> read_events(ClusterReader& reader, EvidenceSnapshot& snapshot) {
     uids.erase("");
     for (const auto& item : list.items) {
         auto event = event_of(*item);
-        const bool ours = (!event.uid.empty() && uids.contains(event.uid)) ||
-                          ((event.uid.empty() || event.kind == "PersistentVolumeClaim" || event.kind == "Node") && names.contains({event.kind, event.name}));
+        const bool ours =
+            (!event.uid.empty() && uids.contains(event.uid)) ||
+            ((event.uid.empty() || event.kind == "PersistentVolumeClaim" || event.kind == "Node") && names.contains({event.kind, event.name}));
         if (ours) snapshot.events.push_back(std::move(event));
     }
     std::ranges::sort(snapshot.events, [](const SeenEvent& a, const SeenEvent& b) {
@@ -265,12 +267,14 @@ Task<> read_references(ClusterReader& reader, ports::RegistryStore& registry, Ev
             for (const auto& member : json::object_at(found.object, "data")) ref.keys.emplace_back(member.key());
             for (const auto& member : json::object_at(found.object, "binaryData")) ref.keys.emplace_back(member.key());
             std::ranges::sort(ref.keys);
-            if (config_map) ref.hash = config_hash(found.object);
-            else if (ref.image_pull) read_registry_hosts(found.object, ref);
+            if (config_map)
+                ref.hash = config_hash(found.object);
+            else if (ref.image_pull)
+                read_registry_hosts(found.object, ref);
         }
         if (config_map) {
-            auto history = co_await registry.snapshots({reader.cluster(), ns, "ConfigMap", "", reference.name}, snapshot.taken_at - std::chrono::hours{24 * 30}, 8,
-                                                       reader.limit());
+            auto history = co_await registry.snapshots({reader.cluster(), ns, "ConfigMap", "", reference.name},
+                                                       snapshot.taken_at - std::chrono::hours{24 * 30}, 8, reader.limit());
             if (history) ref.history = *std::move(history);
         }
         snapshot.references.push_back(std::move(ref));

@@ -15,7 +15,12 @@ class ClusterReader {
 public:
     ClusterReader(async::Clock& clock, ports::ClusterGateway& gateway, ClusterId cluster, std::shared_ptr<kube::Client> client, Duration cache_age,
                   Duration call_timeout, Deadline deadline)
-        : clock_(clock), gateway_(gateway), cluster_(std::move(cluster)), client_(std::move(client)), cache_age_(cache_age), call_timeout_(call_timeout),
+        : clock_(clock),
+          gateway_(gateway),
+          cluster_(std::move(cluster)),
+          client_(std::move(client)),
+          cache_age_(cache_age),
+          call_timeout_(call_timeout),
           deadline_(deadline) {}
 
     /// Live.

@@ -29,7 +29,8 @@ Task<std::optional<ObjectKey>> workload_behind(ClusterReader& reader, std::strin
         if (!owner) continue;
         if (owner->kind != "ReplicaSet") {
             const auto slash = owner->api_version.find('/');
-            co_return ObjectKey{reader.cluster(), ns, owner->kind, slash == std::string::npos ? "" : owner->api_version.substr(0, slash), owner->name};
+            co_return ObjectKey{reader.cluster(), ns, owner->kind, slash == std::string::npos ? "" : owner->api_version.substr(0, slash),
+                                owner->name};
         }
         const auto set = co_await reader.get(r::replica_sets, ns, owner->name);
         const auto above = set.seen == Seen::present ? kube::controller_of(set.object) : std::nullopt;
@@ -106,8 +107,8 @@ Task<> read_upstreams(ClusterReader& reader, ports::RegistryStore& registry, por
         if (service == nullptr) {
             if (!known->second.known || may_be_there(name, known->second)) continue;
             // Not there now. It is an upstream only when somebody said so or it was there before.
-            auto history = co_await registry.snapshots({reader.cluster(), name.ns, "Service", "", name.service}, snapshot.taken_at - std::chrono::hours{24}, 1,
-                                                       reader.limit());
+            auto history = co_await registry.snapshots({reader.cluster(), name.ns, "Service", "", name.service},
+                                                       snapshot.taken_at - std::chrono::hours{24}, 1, reader.limit());
             const bool deleted = history && !history->empty() && history->front().deleted_at.has_value();
             if (!deleted && name.why != "annotation") continue;
             up.seen = Seen::absent;
@@ -119,19 +120,23 @@ Task<> read_upstreams(ClusterReader& reader, ports::RegistryStore& registry, por
         up.seen = Seen::present;
         const auto& selector = json::object_at(*service, "spec", "selector");
         up.has_selector = !selector.empty();
-        if (up.has_selector && kube::map_selector_matches(selector, json::object_at(*pod_template, "metadata", "labels")) && name.ns == target.ns) continue;
+        if (up.has_selector && kube::map_selector_matches(selector, json::object_at(*pod_template, "metadata", "labels")) && name.ns == target.ns)
+            continue;
         if (up.has_selector) {
-            const auto slices = co_await reader.list_live(r::endpoint_slices, name.ns, {.label_selector = "kubernetes.io/service-name=" + name.service});
+            const auto slices =
+                co_await reader.list_live(r::endpoint_slices, name.ns, {.label_selector = "kubernetes.io/service-name=" + name.service});
             if (slices.known) {
                 int ready = 0;
                 for (const auto& slice : slices.items) {
-                    for (const Value& endpoint : json::array_at(*slice, "endpoints")) ready += json::bool_at(endpoint, "conditions", "ready").value_or(true);
+                    for (const Value& endpoint : json::array_at(*slice, "endpoints"))
+                        ready += json::bool_at(endpoint, "conditions", "ready").value_or(true);
                 }
                 up.ready_endpoints = ready;
             }
             std::string query;
             for (const auto& member : selector) {
-                if (member.value().is_string()) query += (query.empty() ? "" : ",") + std::string{member.key()} + "=" + member.value().get_string().c_str();
+                if (member.value().is_string())
+                    query += (query.empty() ? "" : ",") + std::string{member.key()} + "=" + member.value().get_string().c_str();
             }
             const auto pods = co_await reader.list_live(r::pods, name.ns, {.label_selector = query});
             if (pods.known) {
@@ -179,11 +184,11 @@ Task<> read_access(ClusterReader& reader, ports::RegistryStore& registry, Durati
     std::set<std::string> seen;
     for (const auto& change : *changes) {
         if (change.key.kind != "RoleBinding" && change.key.kind != "ClusterRoleBinding") continue;
-        if (!seen.insert(change.key.str()).second) continue;   // only the newest of each
+        if (!seen.insert(change.key.str()).second) continue;  // only the newest of each
         const bool deleted = change.deleted_at.has_value();
         Value before = change.spec;
         if (!deleted) {
-            if (names_account(change.spec, target.ns, account)) continue;   // it has the account now
+            if (names_account(change.spec, target.ns, account)) continue;  // it has the account now
             auto history = co_await registry.snapshots(change.key, snapshot.taken_at - std::chrono::hours{24 * 30}, 2, reader.limit());
             if (!history || history->size() < 2 || !names_account((*history)[1].spec, target.ns, account)) continue;
             before = (*history)[1].spec;
@@ -204,7 +209,8 @@ Task<> read_access(ClusterReader& reader, ports::RegistryStore& registry, Durati
         }
         access.before = std::move(binding);
         const bool cluster_role = string_at(before, "roleRef", "kind") == "ClusterRole";
-        const auto role = co_await reader.get(cluster_role ? r::cluster_roles : r::roles, cluster_role ? "" : target.ns, std::string{string_at(before, "roleRef", "name")});
+        const auto role = co_await reader.get(cluster_role ? r::cluster_roles : r::roles, cluster_role ? "" : target.ns,
+                                              std::string{string_at(before, "roleRef", "name")});
         access.role_exists = role.seen == Seen::present;
         for (const Value& rule : json::array_at(role.object, "rules")) {
             const auto first = [&](std::string_view key) {
@@ -219,9 +225,10 @@ Task<> read_access(ClusterReader& reader, ports::RegistryStore& registry, Durati
             access.verb = first("verbs");
             access.resource = first("resources");
             kube::Resource resource{.group = first("apiGroups"), .version = "v1", .plural = access.resource, .kind = {}, .namespaced = true};
-            auto allowed = co_await reader.client().can_user("system:serviceaccount:" + target.ns + ":" + account,
-                                                             {"system:serviceaccounts", "system:serviceaccounts:" + target.ns, "system:authenticated"}, access.verb,
-                                                             resource, target.ns, reader.limit());
+            auto allowed =
+                co_await reader.client().can_user("system:serviceaccount:" + target.ns + ":" + account,
+                                                  {"system:serviceaccounts", "system:serviceaccounts:" + target.ns, "system:authenticated"},
+                                                  access.verb, resource, target.ns, reader.limit());
             if (allowed) access.allowed_now = *allowed;
         }
         snapshot.access.push_back(std::move(access));
@@ -237,8 +244,8 @@ std::string label_text(const ports::Series& series, std::string_view name) {
     return {};
 }
 
-Task<> query(ClusterReader& reader, ports::MetricsSource& metrics, EvidenceSnapshot& snapshot, std::string name, std::string promql, bool by_claim, Duration back,
-             Duration step) {
+Task<> query(ClusterReader& reader, ports::MetricsSource& metrics, EvidenceSnapshot& snapshot, std::string name, std::string promql, bool by_claim,
+             Duration back, Duration step) {
     auto series = co_await metrics.range(reader.cluster(), std::move(promql), snapshot.taken_at - back, snapshot.taken_at, step, reader.limit());
     if (!series) co_return;
     snapshot.metrics_known = true;
@@ -267,7 +274,8 @@ Task<> read_metrics(ClusterReader& reader, ports::MetricsSource& metrics, Eviden
     if (target.kind == "Deployment" || target.kind == "StatefulSet" || target.kind == "DaemonSet") {
         co_await query(reader, metrics, snapshot, "memory_working_set", "container_memory_working_set_bytes" + ns, false, 1h, 15s);
         co_await query(reader, metrics, snapshot, "cpu_throttled_ratio",
-                       "rate(container_cpu_cfs_throttled_periods_total" + ns + "[5m]) / rate(container_cpu_cfs_periods_total" + ns + "[5m])", false, 15min, 30s);
+                       "rate(container_cpu_cfs_throttled_periods_total" + ns + "[5m]) / rate(container_cpu_cfs_periods_total" + ns + "[5m])", false,
+                       15min, 30s);
     }
     if (target.kind == "PersistentVolumeClaim") {
         const std::string claim = "{namespace=\"" + target.ns + "\",persistentvolumeclaim=\"" + target.name + "\"}";
@@ -276,7 +284,8 @@ Task<> read_metrics(ClusterReader& reader, ports::MetricsSource& metrics, Eviden
         co_await query(reader, metrics, snapshot, "volume_inodes", "kubelet_volume_stats_inodes" + claim, true, 10min, 1min);
         co_await query(reader, metrics, snapshot, "volume_inodes_free", "kubelet_volume_stats_inodes_free" + claim, true, 10min, 1min);
     }
-    std::ranges::sort(snapshot.series, [](const SeenSeries& a, const SeenSeries& b) { return std::tie(a.name, a.subject) < std::tie(b.name, b.subject); });
+    std::ranges::sort(snapshot.series,
+                      [](const SeenSeries& a, const SeenSeries& b) { return std::tie(a.name, a.subject) < std::tie(b.name, b.subject); });
 }
 
 }  // namespace kn::decision

@@ -122,7 +122,8 @@ struct Placement {
 bool selects(const Value& term, std::string_view own_ns, const Value& other) {
     const auto& namespaces = json::array_at(term, "namespaces");
     if (!namespaces.empty()) {
-        if (!std::ranges::any_of(namespaces, [&](const Value& v) { return v.is_string() && json::view(v.get_string()) == kube::namespace_of(other); })) {
+        if (!std::ranges::any_of(namespaces,
+                                 [&](const Value& v) { return v.is_string() && json::view(v.get_string()) == kube::namespace_of(other); })) {
             return false;
         }
     } else if (at(term, "namespaceSelector") == nullptr && kube::namespace_of(other) != own_ns) {
@@ -243,8 +244,13 @@ std::map<std::string, double> requests_of(const Value& spec) {
 
 bool is_rule_taint(const Value& taint, const Value& node, const std::set<std::string>& tolerated) {
     const auto key = string_at(taint, "key");
-    static constexpr std::array prefixes{"node.kubernetes.io/", "node-role.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "karpenter.sh/",
-                                         "cluster-autoscaler.kubernetes.io/", "ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler",
+    static constexpr std::array prefixes{"node.kubernetes.io/",
+                                         "node-role.kubernetes.io/",
+                                         "node.cloudprovider.kubernetes.io/",
+                                         "karpenter.sh/",
+                                         "cluster-autoscaler.kubernetes.io/",
+                                         "ToBeDeletedByClusterAutoscaler",
+                                         "DeletionCandidateOfClusterAutoscaler",
                                          "kubernaut.io/"};
     for (const auto* prefix : prefixes) {
         if (key.starts_with(prefix)) return true;
@@ -280,9 +286,12 @@ Feasibility check_feasibility(const Value& pod, const EvidenceSnapshot& snapshot
         for (const Value& taint : json::array_at(*node, "spec", "taints")) {
             if (!hard(taint) || tolerates(*spec, taint)) continue;
             const auto key = string_at(taint, "key");
-            if (key == "node.kubernetes.io/unschedulable") blockers.insert(Blocker::cordon);
-            else if (key.starts_with("node.kubernetes.io/")) blockers.insert(Blocker::not_ready);
-            else if (is_rule_taint(taint, *node, tolerated)) blockers.insert(Blocker::pool_taint);
+            if (key == "node.kubernetes.io/unschedulable")
+                blockers.insert(Blocker::cordon);
+            else if (key.starts_with("node.kubernetes.io/"))
+                blockers.insert(Blocker::not_ready);
+            else if (is_rule_taint(taint, *node, tolerated))
+                blockers.insert(Blocker::pool_taint);
             else {
                 blockers.insert(Blocker::taint);
                 stray.insert({name, std::string{key}, std::string{string_at(taint, "value")}, std::string{string_at(taint, "effect")}});
@@ -294,7 +303,7 @@ Feasibility check_feasibility(const Value& pod, const EvidenceSnapshot& snapshot
         }
         if (!volumes_hold(pod, *node, snapshot)) blockers.insert(Blocker::volume);
         const auto& allocatable = at(*node, "status", "allocatable") != nullptr ? json::object_at(*node, "status", "allocatable")
-                                                                               : json::object_at(*node, "status", "capacity");
+                                                                                : json::object_at(*node, "status", "capacity");
         const auto room = [&](const std::string& resource) { return kube::quantity_at(allocatable.if_contains(resource)).value_or(0); };
         const auto used = placement.used.find(name);
         std::string lacking;

@@ -23,9 +23,9 @@ struct Feasibility {
     int nodes = 0, fits_now = 0;
     /// Nodes on which exactly this one thing stands in the way (resources and pod_count count as one).
     std::map<Blocker, int> only;
-    std::set<TaintRef> stray_taints;         ///< on nodes where nothing but stray taints blocks
-    bool fits_empty_node = false;            ///< an eligible node would hold it if it were empty
-    std::string short_resource;              ///< "cpu", "memory", "pods" or another resource: the first that lacks where resources are the only blocker
+    std::set<TaintRef> stray_taints;  ///< on nodes where nothing but stray taints blocks
+    bool fits_empty_node = false;     ///< an eligible node would hold it if it were empty
+    std::string short_resource;       ///< "cpu", "memory", "pods" or another resource: the first that lacks where resources are the only blocker
 };
 
 /// What a pod asks for, as the scheduler counts: max(sum of containers and sidecars, init containers) + overhead. Resource → amount (cores, bytes, counts).

@@ -25,9 +25,7 @@ public:
         }
         facts_.put(std::move(fact));
     }
-    void truth(std::string_view name, Truth value) {
-        truth(name, value == Truth::unknown ? std::nullopt : std::optional(value == Truth::yes));
-    }
+    void truth(std::string_view name, Truth value) { truth(name, value == Truth::unknown ? std::nullopt : std::optional(value == Truth::yes)); }
     /// A null value is unknown.
     void value(std::string_view name, json::Value value) {
         Fact fact = make(name);
@@ -36,9 +34,7 @@ public:
         facts_.put(std::move(fact));
     }
     void text(std::string_view name, std::string_view text) { value(name, text.empty() ? json::Value(nullptr) : json::Value(text)); }
-    void time(std::string_view name, std::optional<Instant> time) {
-        value(name, time ? json::Value(format_rfc3339(*time)) : json::Value(nullptr));
-    }
+    void time(std::string_view name, std::optional<Instant> time) { value(name, time ? json::Value(format_rfc3339(*time)) : json::Value(nullptr)); }
     void list(std::string_view name, const std::vector<std::string>& items) {
         json::Array array;
         for (const auto& item : items) array.emplace_back(item);

@@ -1,5 +1,5 @@
-#include "has.hpp"
 #include "evidence/template_diff.hpp"
+#include "has.hpp"
 
 #include <algorithm>
 #include <array>
@@ -40,14 +40,32 @@ json::Object clean_metadata(const Value& pod_template) {
 }
 
 std::string_view field_word(std::string_view field) {
-    static const std::map<std::string_view, std::string_view> words{
-        {"image", "image"}, {"command", "command"}, {"args", "command"}, {"workingDir", "command"},
-        {"livenessProbe", "probe"}, {"readinessProbe", "probe"}, {"startupProbe", "probe"},
-        {"resources", "resources"}, {"lifecycle", "lifecycle"}, {"securityContext", "security"}, {"volumeMounts", "volumes"},
-        {"nodeSelector", "scheduling"}, {"affinity", "scheduling"}, {"tolerations", "scheduling"}, {"topologySpreadConstraints", "scheduling"},
-        {"schedulerName", "scheduling"}, {"priorityClassName", "scheduling"}, {"runtimeClassName", "scheduling"}, {"nodeName", "scheduling"},
-        {"imagePullSecrets", "pull_secrets"}, {"serviceAccountName", "account"}, {"serviceAccount", "account"},
-        {"terminationGracePeriodSeconds", "lifecycle"}, {"hostNetwork", "security"}, {"hostPID", "security"}, {"hostIPC", "security"}};
+    static const std::map<std::string_view, std::string_view> words{{"image", "image"},
+                                                                    {"command", "command"},
+                                                                    {"args", "command"},
+                                                                    {"workingDir", "command"},
+                                                                    {"livenessProbe", "probe"},
+                                                                    {"readinessProbe", "probe"},
+                                                                    {"startupProbe", "probe"},
+                                                                    {"resources", "resources"},
+                                                                    {"lifecycle", "lifecycle"},
+                                                                    {"securityContext", "security"},
+                                                                    {"volumeMounts", "volumes"},
+                                                                    {"nodeSelector", "scheduling"},
+                                                                    {"affinity", "scheduling"},
+                                                                    {"tolerations", "scheduling"},
+                                                                    {"topologySpreadConstraints", "scheduling"},
+                                                                    {"schedulerName", "scheduling"},
+                                                                    {"priorityClassName", "scheduling"},
+                                                                    {"runtimeClassName", "scheduling"},
+                                                                    {"nodeName", "scheduling"},
+                                                                    {"imagePullSecrets", "pull_secrets"},
+                                                                    {"serviceAccountName", "account"},
+                                                                    {"serviceAccount", "account"},
+                                                                    {"terminationGracePeriodSeconds", "lifecycle"},
+                                                                    {"hostNetwork", "security"},
+                                                                    {"hostPID", "security"},
+                                                                    {"hostIPC", "security"}};
     const auto found = words.find(field);
     return found == words.end() ? std::string_view{"other"} : found->second;
 }
@@ -107,9 +125,12 @@ void diff_containers(const Value& a, const Value& b, std::set<std::string>& out)
             const Value& x = value_or_null(at(*old->second, field));
             const Value& y = value_or_null(at(*container, field));
             if (same(x, y)) continue;
-            if (field == "env") diff_env(x, y, out);
-            else if (field == "envFrom") out.insert("config_refs");
-            else out.emplace(field_word(field));
+            if (field == "env")
+                diff_env(x, y, out);
+            else if (field == "envFrom")
+                out.insert("config_refs");
+            else
+                out.emplace(field_word(field));
         }
     }
 }
@@ -137,7 +158,9 @@ void add_reference(std::map<std::pair<std::string, std::string>, ConfigReference
     if (!key.empty() && !has(reference.keys, key)) reference.keys.emplace_back(key);
 }
 
-bool name_character(char c) { return std::islower(static_cast<unsigned char>(c)) || std::isdigit(static_cast<unsigned char>(c)) || c == '-' || c == '.'; }
+bool name_character(char c) {
+    return std::islower(static_cast<unsigned char>(c)) || std::isdigit(static_cast<unsigned char>(c)) || c == '-' || c == '.';
+}
 
 }  // namespace
 
@@ -183,7 +206,8 @@ std::vector<ConfigReference> references_of(const Value& spec) {
                 }
             }
             for (const Value& from : json::array_at(container, "envFrom")) {
-                if (const auto* ref = at(from, "configMapRef")) add_reference(all, "ConfigMap", string_at(*ref, "name"), optional_of(*ref), false, {});
+                if (const auto* ref = at(from, "configMapRef"))
+                    add_reference(all, "ConfigMap", string_at(*ref, "name"), optional_of(*ref), false, {});
                 if (const auto* ref = at(from, "secretRef")) add_reference(all, "Secret", string_at(*ref, "name"), optional_of(*ref), false, {});
             }
         }
@@ -203,7 +227,7 @@ std::vector<ConfigReference> references_of(const Value& spec) {
         if (fresh) {
             entry->second.kind = "Secret";
             entry->second.name = name;
-            entry->second.optional = true;   // the kubelet starts pods without it when the image can be had
+            entry->second.optional = true;  // the kubelet starts pods without it when the image can be had
         }
         entry->second.image_pull = true;
     }
@@ -251,7 +275,8 @@ std::vector<UpstreamName> upstream_names(const Value& spec) {
                         const auto second = rest.find('.');
                         name.ns = rest.substr(0, second);
                         // db.infra, db.infra.svc, db.infra.svc.<cluster domain>; anything else is a name outside the cluster.
-                        if (second != std::string_view::npos && rest.substr(second + 1) != "svc" && !rest.substr(second + 1).starts_with("svc.")) continue;
+                        if (second != std::string_view::npos && rest.substr(second + 1) != "svc" && !rest.substr(second + 1).starts_with("svc."))
+                            continue;
                     }
                     if (!name.service.empty() && std::isalpha(static_cast<unsigned char>(name.service.front()))) out.push_back(std::move(name));
                 }
@@ -271,8 +296,10 @@ std::vector<UpstreamName> declared_upstreams(std::string_view text) {
         UpstreamName name;
         name.why = "annotation";
         const auto slash = word.find('/');
-        if (slash == std::string_view::npos) name.service = word;
-        else name.ns = word.substr(0, slash), name.service = word.substr(slash + 1);
+        if (slash == std::string_view::npos)
+            name.service = word;
+        else
+            name.ns = word.substr(0, slash), name.service = word.substr(slash + 1);
         const auto valid = [](std::string_view part) { return part.size() <= 253 && std::ranges::all_of(part, name_character); };
         if (!name.service.empty() && valid(name.service) && valid(name.ns)) out.push_back(std::move(name));
     }

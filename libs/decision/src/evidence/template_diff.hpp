@@ -17,9 +17,9 @@ bool same_template(const json::Value& a, const json::Value& b);
 std::set<std::string> template_diff(const json::Value& before, const json::Value& after);
 
 struct ConfigReference {
-    std::string kind, name;                  ///< ConfigMap, Secret
+    std::string kind, name;  ///< ConfigMap, Secret
     bool optional = false, image_pull = false, volume = false;
-    std::vector<std::string> keys;           ///< named keys; empty = all
+    std::vector<std::string> keys;  ///< named keys; empty = all
     auto operator<=>(const ConfigReference&) const = default;
 };
 /// Every ConfigMap and Secret that a pod spec refers to, by kind and name, each once (optional only when every use is).

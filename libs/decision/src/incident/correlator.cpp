@@ -45,10 +45,19 @@ ObjectKey cluster_itself(const ClusterId& cluster) { return {cluster, "", "Clust
 }  // namespace
 
 std::string family_of(std::string_view kind, std::string_view meant) {
-    static const std::map<std::string_view, std::string_view> by_kind{
-        {"Node", "node"}, {"PersistentVolumeClaim", "pvc"}, {"PersistentVolume", "pv"}, {"HorizontalPodAutoscaler", "hpa"}, {"PodDisruptionBudget", "pdb"},
-        {"ResourceQuota", "quota"}, {"Service", "service"}, {"Namespace", "namespace"}, {"Job", "job"}, {"CronJob", "job"}, {"Cluster", "cluster"}};
-    if (const auto found = by_kind.find(kind); found != by_kind.end()) return std::string{found->second} + (kind == "Cluster" ? "." + std::string{meant} : "");
+    static const std::map<std::string_view, std::string_view> by_kind{{"Node", "node"},
+                                                                      {"PersistentVolumeClaim", "pvc"},
+                                                                      {"PersistentVolume", "pv"},
+                                                                      {"HorizontalPodAutoscaler", "hpa"},
+                                                                      {"PodDisruptionBudget", "pdb"},
+                                                                      {"ResourceQuota", "quota"},
+                                                                      {"Service", "service"},
+                                                                      {"Namespace", "namespace"},
+                                                                      {"Job", "job"},
+                                                                      {"CronJob", "job"},
+                                                                      {"Cluster", "cluster"}};
+    if (const auto found = by_kind.find(kind); found != by_kind.end())
+        return std::string{found->second} + (kind == "Cluster" ? "." + std::string{meant} : "");
     static const std::set<std::string_view> apart{"controller", "throttling", "slo", "litter", "terminating", "daemonset"};
     return apart.contains(meant) ? std::string{meant} : "pods";
 }
@@ -159,7 +168,9 @@ Task<Result<bool>> Correlator::Impl::settle_resolved(Signal signal) {
 Task<Result<bool>> Correlator::Impl::join_or_open(Signal signal, OwnerAnswer owner, Groups& groups) {
     const auto now = clock().now();
     const auto* meaning = map.find(signal.name);
-    const auto family = family_of(owner.target.key.kind, meaning != nullptr ? meaning->family : owner.target.key.kind == "Cluster" ? signal.name : "pods");
+    const auto family = family_of(owner.target.key.kind, meaning != nullptr                   ? meaning->family
+                                                         : owner.target.key.kind == "Cluster" ? signal.name
+                                                                                              : "pods");
     const auto key = make_correlation_key(owner.target.key, family);
     if (const auto group = groups.find(key); group != groups.end()) {
         auto& incident = group->second.incident;
@@ -190,9 +201,11 @@ Task<Result<bool>> Correlator::Impl::join_or_open(Signal signal, OwnerAnswer own
         if (!open && !reopens && !told && !late) continue;
         signal.incident = incident.id;
         ++incident.signals_total;
-        KN_CO_TRY(const auto twins, co_await signals.by_fingerprint(signal.cluster, signal.alert_fp, now - std::chrono::hours{24 * 7}, store_limit()));
+        KN_CO_TRY(const auto twins,
+                  co_await signals.by_fingerprint(signal.cluster, signal.alert_fp, now - std::chrono::hours{24 * 7}, store_limit()));
         const bool counted = std::ranges::any_of(twins, [&](const Signal& s) { return s.incident == incident.id; });
-        if (!counted) ++incident.signals_firing;
+        if (!counted)
+            ++incident.signals_firing;
         else {
             KN_CO_TRY(incident.signals_firing, co_await firing_of(incident, signal));
         }
@@ -275,8 +288,10 @@ Task<Result<int>> Correlator::Impl::pass() {
         }
         const auto id = signal.id.str();
         auto done = co_await settle(std::move(signal), groups);
-        if (!done) report(id, done.error());
-        else settled += *done ? 1 : 0;
+        if (!done)
+            report(id, done.error());
+        else
+            settled += *done ? 1 : 0;
     }
     for (auto& [key, group] : groups) {
         const auto id = group.signals.front().id.str();
@@ -286,8 +301,10 @@ Task<Result<int>> Correlator::Impl::pass() {
     for (auto& signal : resolved) {
         const auto id = signal.id.str();
         auto done = co_await settle_resolved(std::move(signal));
-        if (!done) report(id, done.error());
-        else settled += *done ? 1 : 0;
+        if (!done)
+            report(id, done.error());
+        else
+            settled += *done ? 1 : 0;
     }
     co_return settled;
 }

@@ -6,11 +6,12 @@
 namespace kn::decision {
 namespace {
 
-constexpr std::size_t at_once = 16;          // incidents moved at the same time; each waits mostly for its cluster
+constexpr std::size_t at_once = 16;  // incidents moved at the same time; each waits mostly for its cluster
 
 }  // namespace
 
-Task<Result<>> IncidentDriver::Impl::save(Incident& incident, std::string verb, std::optional<Approval> approval, std::optional<ports::Notification> note) {
+Task<Result<>> IncidentDriver::Impl::save(Incident& incident, std::string verb, std::optional<Approval> approval,
+                                          std::optional<ports::Notification> note) {
     incident.updated_at = now();
     const bool commit_is_silent = verb.empty() && !approval;
     ports::IncidentCommit commit;
@@ -51,11 +52,13 @@ Task<Result<>> IncidentDriver::Impl::close(Incident incident, IncidentState stat
     incident.outcome = outcome;
     move_to(incident, state, now(), std::move(reason), text);
     const bool resolved = state == IncidentState::resolved;
-    auto note = note_of(incident, resolved ? "incident_resolved" : "incident_escalated", std::string{to_string(outcome)} + ": " + incident.target.key.str(), text);
+    auto note = note_of(incident, resolved ? "incident_resolved" : "incident_escalated",
+                        std::string{to_string(outcome)} + ": " + incident.target.key.str(), text);
     KN_CO_CHECK(co_await save(incident, "incident.closed", std::nullopt, note));
-    log::info("incident closed", {{"incident", incident.id.str()}, {"state", to_string(state)}, {"outcome", to_string(outcome)}, {"reason", incident.state_reason}});
+    log::info("incident closed",
+              {{"incident", incident.id.str()}, {"state", to_string(state)}, {"outcome", to_string(outcome)}, {"reason", incident.state_reason}});
     co_await notify(std::move(note));
-    wakeups.incidents.notify();              // incidents that are linked to this one
+    wakeups.incidents.notify();  // incidents that are linked to this one
     co_return Result<>{};
 }
 
@@ -124,11 +127,12 @@ Task<> IncidentDriver::Impl::run() {
     }
 }
 
-IncidentDriver::IncidentDriver(async::EventLoop& loop, RandomSource& random, ports::Stores stores, ports::ClusterGateway& gateway, EvidenceCollector& evidence,
-                               const Classifier& classifier, const Planner& planner, WorkflowLookup workflows, ports::Gatekeeper& gatekeeper,
-                               ports::Notifier& notifier, ports::Wakeups& wakeups, ports::LiveFeed& feed, DecisionOptions options)
-    : impl_(std::make_unique<Impl>(loop, random, stores, gateway, evidence, classifier, planner, std::move(workflows), gatekeeper, notifier, wakeups, feed,
-                                   std::move(options))) {}
+IncidentDriver::IncidentDriver(async::EventLoop& loop, RandomSource& random, ports::Stores stores, ports::ClusterGateway& gateway,
+                               EvidenceCollector& evidence, const Classifier& classifier, const Planner& planner, WorkflowLookup workflows,
+                               ports::Gatekeeper& gatekeeper, ports::Notifier& notifier, ports::Wakeups& wakeups, ports::LiveFeed& feed,
+                               DecisionOptions options)
+    : impl_(std::make_unique<Impl>(loop, random, stores, gateway, evidence, classifier, planner, std::move(workflows), gatekeeper, notifier, wakeups,
+                                   feed, std::move(options))) {}
 IncidentDriver::~IncidentDriver() = default;
 
 void IncidentDriver::start() {

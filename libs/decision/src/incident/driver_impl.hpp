@@ -25,7 +25,7 @@ struct Look {
     FactSet facts;
     Diagnosis diagnosis;
     std::vector<std::string> alerts;
-    bool has_alert = false;                  ///< one of its signals came from outside, not from our own watches
+    bool has_alert = false;  ///< one of its signals came from outside, not from our own watches
 };
 
 struct IncidentDriver::Impl {
@@ -42,14 +42,26 @@ struct IncidentDriver::Impl {
     ports::Wakeups& wakeups;
     ports::LiveFeed& feed;
     DecisionOptions options;
-    std::set<std::string> busy;              ///< incidents that are being moved now
+    std::set<std::string> busy;  ///< incidents that are being moved now
     bool started = false;
     async::TaskScope scope;
 
-    Impl(async::EventLoop& l, RandomSource& rnd, ports::Stores st, ports::ClusterGateway& g, EvidenceCollector& e, const Classifier& c, const Planner& p,
-         WorkflowLookup w, ports::Gatekeeper& k, ports::Notifier& n, ports::Wakeups& wk, ports::LiveFeed& f, DecisionOptions o)
-        : loop(l), random(rnd), stores(st), gateway(g), evidence(e), classifier(c), planner(p), workflows(std::move(w)), gatekeeper(k), notifier(n),
-          wakeups(wk), feed(f), options(std::move(o)), scope(l.executor()) {}
+    Impl(async::EventLoop& l, RandomSource& rnd, ports::Stores st, ports::ClusterGateway& g, EvidenceCollector& e, const Classifier& c,
+         const Planner& p, WorkflowLookup w, ports::Gatekeeper& k, ports::Notifier& n, ports::Wakeups& wk, ports::LiveFeed& f, DecisionOptions o)
+        : loop(l),
+          random(rnd),
+          stores(st),
+          gateway(g),
+          evidence(e),
+          classifier(c),
+          planner(p),
+          workflows(std::move(w)),
+          gatekeeper(k),
+          notifier(n),
+          wakeups(wk),
+          feed(f),
+          options(std::move(o)),
+          scope(l.executor()) {}
 
     [[nodiscard]] async::Clock& clock() { return loop.clock(); }
     [[nodiscard]] Instant now() { return loop.clock().now(); }
@@ -62,7 +74,8 @@ struct IncidentDriver::Impl {
     Task<> advance_alone(Incident incident);
     Task<Result<>> advance(Incident incident);
     /// Writes the incident (and an approval), publishes it and tells people. On return `incident.version` is the stored one.
-    Task<Result<>> save(Incident& incident, std::string verb, std::optional<Approval> approval = std::nullopt, std::optional<ports::Notification> note = std::nullopt);
+    Task<Result<>> save(Incident& incident, std::string verb, std::optional<Approval> approval = std::nullopt,
+                        std::optional<ports::Notification> note = std::nullopt);
     /// The message about what is saved next: it goes with that commit and then to the notifier.
     [[nodiscard]] static ports::Notification note_of(const Incident& incident, std::string kind, std::string title, std::string text);
     Task<> notify(ports::Notification note);

@@ -71,11 +71,13 @@ Task<Result<std::optional<Incident>>> IncidentDriver::Impl::cause_of(Incident in
             if (!node.empty() && (!ready || ready->status != "True")) in_cluster("", "Node", std::string{node});
         }
     }
-    if (fault == "quota.exhausted" && incident.target.key.kind != "ResourceQuota") in_cluster(incident.target.key.ns, "ResourceQuota", std::string{facts.text("quota.name")});
+    if (fault == "quota.exhausted" && incident.target.key.kind != "ResourceQuota")
+        in_cluster(incident.target.key.ns, "ResourceQuota", std::string{facts.text("quota.name")});
     if (incident.target.key.kind == "PersistentVolumeClaim" && fault.starts_with("p")) {
         // The workload whose pods wait for this claim has the incident.
         for (const auto& pod : look.snapshot.pods.items) {
-            if (const auto owner = kube::controller_of(*pod)) targets.push_back(ObjectKey{incident.cluster, incident.target.key.ns, owner->kind, "apps", owner->name}.str());
+            if (const auto owner = kube::controller_of(*pod))
+                targets.push_back(ObjectKey{incident.cluster, incident.target.key.ns, owner->kind, "apps", owner->name}.str());
         }
     }
     std::optional<Incident> best;
@@ -90,7 +92,8 @@ Task<Result<std::optional<Incident>>> IncidentDriver::Impl::cause_of(Incident in
 }
 
 std::string changed_by_person(const EvidenceSnapshot& snapshot, Instant since) {
-    static constexpr std::array machines{"kubernaut", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-apiserver", "cluster-autoscaler", "karpenter"};
+    static constexpr std::array machines{"kubernaut",      "kube-controller-manager", "kube-scheduler", "kubelet",
+                                         "kube-apiserver", "cluster-autoscaler",      "karpenter"};
     for (const auto& entry : json::array_at(snapshot.object.object, "metadata", "managedFields")) {
         if (!json::string_at(entry, "subresource").empty()) continue;
         const auto manager = json::string_at(entry, "manager");

@@ -14,7 +14,8 @@ constexpr int max_steps = 6;
 
 ObjectKey key_of(const ObjectKey& child, const kube::OwnerRef& owner, bool namespaced) {
     const auto slash = owner.api_version.find('/');
-    return {child.cluster, namespaced ? child.ns : std::string{}, owner.kind, slash == std::string::npos ? std::string{} : owner.api_version.substr(0, slash), owner.name};
+    return {child.cluster, namespaced ? child.ns : std::string{}, owner.kind,
+            slash == std::string::npos ? std::string{} : owner.api_version.substr(0, slash), owner.name};
 }
 
 /// From a synced cache, else live. Error only when the server could not be asked; a null value = not there.
@@ -31,7 +32,9 @@ Task<Result<kube::ObjectPtr>> read(ports::ClusterGateway& gateway, ObjectKey key
 }
 
 bool is_hash(std::string_view text) {
-    return !text.empty() && text.size() <= 10 && std::ranges::all_of(text, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) && !std::isupper(static_cast<unsigned char>(c)); });
+    return !text.empty() && text.size() <= 10 && std::ranges::all_of(text, [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) && !std::isupper(static_cast<unsigned char>(c));
+    });
 }
 
 /// Could a pod of this name belong to the workload? Names as controllers make them.
@@ -91,7 +94,7 @@ Task<Result<OwnerAnswer>> resolve_owner(ports::ClusterGateway& gateway, ObjectKe
             if (key.kind == "Pod") {
                 if (auto weak = co_await by_name(gateway, key, deadline)) co_return *weak;
             }
-            co_return answer;   // what was found before, or unresolved
+            co_return answer;  // what was found before, or unresolved
         }
         answer.target.uid = kube::uid_of(*found);
         answer.target.resource_version = kube::resource_version_of(*found);

@@ -14,7 +14,9 @@ constexpr std::string_view notify_only = "diagnose-and-notify";
 bool tells_only(const Plan& plan) { return plan.workflow == notify_only; }
 
 /// Classes that only say that nothing is known yet.
-bool says_nothing(const PlanResult& result) { return result.reason == "confidence_low" || result.reason == "evidence_unknown" || result.plan.fault_class == "crashloop.unknown"; }
+bool says_nothing(const PlanResult& result) {
+    return result.reason == "confidence_low" || result.reason == "evidence_unknown" || result.plan.fault_class == "crashloop.unknown";
+}
 
 /// A class that an alert named is partly proven: what is missing may still come (a node must be silent for five minutes).
 bool growing(const Diagnosis& diagnosis, const FactSet& facts) {
@@ -122,16 +124,19 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
         const bool hopeless = seen.error().code == ErrorCode::failed_precondition || seen.error().code == ErrorCode::not_found;
         if (!hopeless && age < options.incomplete_limit) co_return co_await look_later(std::move(incident), options.look_every, "stale_facts");
         tell(incident, at, "error", seen.error().describe());
-        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, hopeless ? "no_evidence" : "stale_facts", seen.error().describe());
+        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, hopeless ? "no_evidence" : "stale_facts",
+                                 seen.error().describe());
     }
     auto& facts = seen->facts;
     if (seen->snapshot.object.seen == Seen::absent) {
-        co_return co_await close(std::move(incident), IncidentState::resolved, Outcome::no_action_required, "target_gone", "the target is not there any more");
+        co_return co_await close(std::move(incident), IncidentState::resolved, Outcome::no_action_required, "target_gone",
+                                 "the target is not there any more");
     }
     const bool waits = incident.cause.has_value() && has(incident.tried, std::string{"link-and-wait"});
     KN_CO_TRY(auto result, co_await plan(incident, *seen));
     if (incident.signals_firing <= 0 && result.plan.fault_class.empty()) {
-        co_return co_await close(std::move(incident), IncidentState::resolved, Outcome::self_healed, {}, "its signals are resolved and nothing is wrong");
+        co_return co_await close(std::move(incident), IncidentState::resolved, Outcome::self_healed, {},
+                                 "its signals are resolved and nothing is wrong");
     }
 
     // Whatever explains it from outside comes first: a cause, never an effect, is treated.
@@ -179,7 +184,8 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
     });
     if (result.plan.fault_class.empty() && facts.yes("pod.all_ready") && (about_pods || !incident.fault_class.empty())) {
         if (!incident.evidence_gone_since) incident.evidence_gone_since = at;
-        if (at - *incident.evidence_gone_since < options.evidence_gone) co_return co_await look_later(std::move(incident), options.look_every, "evidence_gone");
+        if (at - *incident.evidence_gone_since < options.evidence_gone)
+            co_return co_await look_later(std::move(incident), options.look_every, "evidence_gone");
         const auto person = changed_by_person(seen->snapshot, incident.opened_at);
         co_return co_await close(std::move(incident), IncidentState::resolved, person.empty() ? Outcome::self_healed : Outcome::human_fixed, {},
                                  person.empty() ? "its pods are ready again and nobody did anything" : person + " changed it");
@@ -187,21 +193,25 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
     incident.evidence_gone_since.reset();
     const bool unexplained_crash = result.plan.fault_class == "crashloop.unknown" && age < options.unknown_crash_limit;
     if (unexplained_crash) incident.fault_class = result.plan.fault_class;
-    const bool early = unexplained_crash || (says_nothing(result) && (age < options.settle || (age < options.incomplete_limit && growing(seen->diagnosis, facts))));
+    const bool early =
+        unexplained_crash || (says_nothing(result) && (age < options.settle || (age < options.incomplete_limit && growing(seen->diagnosis, facts))));
     if (early) {
         incident.diagnosis = without_contents(seen->diagnosis);
         co_return co_await look_later(std::move(incident), options.look_every, "evidence_incomplete");
     }
     // Nothing is wrong with it and nobody but our own eyes said so: a passing event is no incident.
     if (result.plan.fault_class.empty() && facts.yes("pod.all_ready") && !seen->has_alert) {
-        co_return co_await close(std::move(incident), IncidentState::resolved, Outcome::no_action_required, "nothing_wrong", "its pods are ready and nothing is wrong");
+        co_return co_await close(std::move(incident), IncidentState::resolved, Outcome::no_action_required, "nothing_wrong",
+                                 "its pods are ready and nothing is wrong");
     }
     // Another incident under the same key: the older one goes on.
     const auto key = seen->diagnosis.fault_class.empty() ? std::string{} : make_incident_key(incident.target.key, seen->diagnosis.fault_class);
     if (!key.empty()) {
         KN_CO_TRY(const auto same, co_await stores.incidents.by_key(incident.cluster, key, at, store_limit()));
         for (const auto& other : same) {
-            if (other.id == incident.id || is_terminal(other.state) || std::tie(other.opened_at, other.id) > std::tie(incident.opened_at, incident.id)) continue;
+            if (other.id == incident.id || is_terminal(other.state) ||
+                std::tie(other.opened_at, other.id) > std::tie(incident.opened_at, incident.id))
+                continue;
             incident.cause = other.id;
             incident.outcome = Outcome::duplicate;
             move_to(incident, IncidentState::duplicate, at, "duplicate", "the same trouble as " + other.id.str());
@@ -214,10 +224,12 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
     incident.next_look_at = at;
     move_to(incident, IncidentState::planned, at, reason, incident.plan->workflow);
     KN_CO_CHECK(co_await save(incident, "incident.planned"));
-    log::info("plan chosen", {{"incident", incident.id.str()}, {"fault", incident.fault_class}, {"workflow", incident.plan->workflow}, {"reason", reason}});
+    log::info("plan chosen",
+              {{"incident", incident.id.str()}, {"fault", incident.fault_class}, {"workflow", incident.plan->workflow}, {"reason", reason}});
     const bool weak = incident.resolution == Resolution::weak || incident.resolution == Resolution::unresolved;
     if (weak && !tells_only(*incident.plan)) {
-        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "weak_target", "the owner of the trouble is only guessed from a name: a person has to look");
+        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "weak_target",
+                                 "the owner of the trouble is only guessed from a name: a person has to look");
     }
     co_return co_await try_start(std::move(incident), *std::move(seen), approval ? Consent::needed : Consent::if_gates_ask);
 }
@@ -239,7 +251,8 @@ Task<Result<>> IncidentDriver::Impl::ask_people(Incident incident, int needed, R
     // Asked before for this very plan: the answer that is there counts, also after a crash.
     if (auto known = co_await stores.incidents.approval(approval.id, store_limit()); known) {
         if (known->state == ApprovalState::rejected || known->state == ApprovalState::expired) {
-            co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "approval_" + std::string{to_string(known->state)}, "nobody agreed to this plan");
+            co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated,
+                                     "approval_" + std::string{to_string(known->state)}, "nobody agreed to this plan");
         }
         approval = *known;
     }
@@ -256,7 +269,8 @@ Task<Result<>> IncidentDriver::Impl::try_start(Incident incident, Look seen, Con
     const auto at = now();
     const auto workflow = workflows(incident.plan->workflow);
     if (workflow == nullptr) {
-        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "no_workflow", incident.plan->workflow + " is not in the catalogue");
+        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "no_workflow",
+                                 incident.plan->workflow + " is not in the catalogue");
     }
     const Plan plan_now = *incident.plan;
     auto report = co_await gatekeeper.before_start(incident, plan_now, *workflow, consent == Consent::given, look_limit());
@@ -273,9 +287,11 @@ Task<Result<>> IncidentDriver::Impl::try_start(Incident incident, Look seen, Con
         co_return co_await start_execution(std::move(incident), std::move(seen), *std::move(report));
     }
     tell(incident, at, "guard", decision.gate + ": " + decision.reason + (decision.text.empty() ? "" : " (" + decision.text + ")"));
-    if (decision.answer == ports::GateAnswer::ask) co_return co_await ask_people(std::move(incident), decision.approvals, report->risk, decision.text);
-    const bool passing = decision.answer == ports::GateAnswer::hold || decision.reason == "mode" || decision.reason == "paused" || decision.reason == "stale_facts" ||
-                         decision.reason == "condition_cleared" || decision.reason == "human_change" || decision.reason == "target_changed";
+    if (decision.answer == ports::GateAnswer::ask)
+        co_return co_await ask_people(std::move(incident), decision.approvals, report->risk, decision.text);
+    const bool passing = decision.answer == ports::GateAnswer::hold || decision.reason == "mode" || decision.reason == "paused" ||
+                         decision.reason == "stale_facts" || decision.reason == "condition_cleared" || decision.reason == "human_change" ||
+                         decision.reason == "target_changed";
     // What was agreed to stays agreed to while a gate is closed for a while.
     if (passing && incident.state == IncidentState::awaiting_approval) co_return co_await look_later(std::move(incident), 15s, decision.reason);
     if (decision.answer == ports::GateAnswer::hold) {
@@ -291,13 +307,15 @@ Task<Result<>> IncidentDriver::Impl::try_start(Incident incident, Look seen, Con
         move_to(incident, IncidentState::held, at, decision.reason, decision.text);
         co_return co_await save(incident, "incident.held");
     }
-    if (decision.reason == "condition_cleared" || decision.reason == "human_change" || decision.reason == "target_changed" || decision.reason == "stale_facts") {
+    if (decision.reason == "condition_cleared" || decision.reason == "human_change" || decision.reason == "target_changed" ||
+        decision.reason == "stale_facts") {
         incident.hold_until = at + options.look_every;
         incident.next_look_at = *incident.hold_until;
         move_to(incident, IncidentState::held, at, decision.reason, decision.text);
         co_return co_await save(incident, "incident.held");
     }
-    co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, decision.reason, decision.gate + " says no: " + decision.text);
+    co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, decision.reason,
+                             decision.gate + " says no: " + decision.text);
 }
 
 Task<Result<>> IncidentDriver::Impl::start_execution(Incident incident, Look seen, ports::GateReport report) {
@@ -315,9 +333,11 @@ Task<Result<>> IncidentDriver::Impl::start_execution(Incident incident, Look see
     run.requested_by = "kubernaut";
     run.created_at = run.updated_at = at;
     const auto& key = incident.target.key;
-    run.context["incident"] = json::Object{{"id", incident.id.str()}, {"fault_class", incident.fault_class}, {"alert_name", incident.alert_name}, {"p", incident.p},
-                                           {"severity", to_string(incident.severity)}, {"state_reason", incident.state_reason}};
-    run.context["target"] = json::Object{{"key", key.str()}, {"kind", key.kind}, {"group", key.group}, {"namespace", key.ns}, {"name", key.name}, {"uid", incident.target.uid}};
+    run.context["incident"] =
+        json::Object{{"id", incident.id.str()}, {"fault_class", incident.fault_class},      {"alert_name", incident.alert_name},
+                     {"p", incident.p},         {"severity", to_string(incident.severity)}, {"state_reason", incident.state_reason}};
+    run.context["target"] = json::Object{{"key", key.str()},    {"kind", key.kind}, {"group", key.group},
+                                         {"namespace", key.ns}, {"name", key.name}, {"uid", incident.target.uid}};
     run.context["facts"] = FactSet(without_contents(seen.diagnosis).facts).tree();
     run.context["cluster"] = json::Object{{"id", incident.cluster.str()}, {"environment", to_string(incident.environment)}};
     run.context["env"] = to_string(incident.environment);
@@ -442,8 +462,8 @@ Task<Result<>> IncidentDriver::Impl::on_linked(Incident incident) {
         incident.hold_until.reset();
     }
     if (cause_unsolved || at - incident.opened_at > options.linked_limit) {
-        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, cause_unsolved ? "cause_escalated" : "cause_unsolved",
-                                 "its cause is not cured");
+        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated,
+                                 cause_unsolved ? "cause_escalated" : "cause_unsolved", "its cause is not cured");
     }
     co_return co_await look_later(std::move(incident), options.look_every);
 }
@@ -463,7 +483,8 @@ Task<Result<>> IncidentDriver::Impl::on_awaiting_approval(Incident incident) {
         std::string text = "nobody answered in time";
         if (rejected && !approval->votes.empty()) text = "rejected by " + approval->votes.back().by;
         tell(incident, at, "approval", text);
-        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, rejected ? "approval_rejected" : "approval_expired", text);
+        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated,
+                                 rejected ? "approval_rejected" : "approval_expired", text);
     }
     // While nobody has answered, the world is looked at every half minute only.
     const bool look_now = approval->state != ApprovalState::pending || (at - approval->asked_at) % 30s < 5s;
@@ -476,7 +497,8 @@ Task<Result<>> IncidentDriver::Impl::on_awaiting_approval(Incident incident) {
     if (incident.evidence_gone_since) co_return co_await look_later(std::move(incident), 5s);
     // Granted: the same plan must still be the right one.
     KN_CO_TRY(auto result, co_await plan(incident, *seen));
-    const bool same = result.plan.workflow == incident.plan->workflow && result.plan.params == incident.plan->params && result.plan.fault_class == incident.plan->fault_class;
+    const bool same = result.plan.workflow == incident.plan->workflow && result.plan.params == incident.plan->params &&
+                      result.plan.fault_class == incident.plan->fault_class;
     const bool cutting = incident.plan->workflow == "cut-backoff";
     if (!same && !cutting) {
         tell(incident, at, "approval", "granted, but the plan is another one by now");
@@ -492,7 +514,8 @@ Task<Result<>> IncidentDriver::Impl::on_awaiting_approval(Incident incident) {
 
 Task<Result<>> IncidentDriver::Impl::on_remediating(Incident incident) {
     const auto at = now();
-    if (!incident.execution) co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "lost_execution", "its execution is not known");
+    if (!incident.execution)
+        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "lost_execution", "its execution is not known");
     KN_CO_TRY(const auto run, co_await stores.executions.get(*incident.execution, store_limit()));
     const auto& execution = run.execution;
     if (!is_terminal(execution.state)) co_return co_await look_later(std::move(incident), 5s);
@@ -503,7 +526,8 @@ Task<Result<>> IncidentDriver::Impl::on_remediating(Incident incident) {
         co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "people_told", text);
     }
     if (execution.dry_run) {
-        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::dry_run, "shadow", execution.plan.workflow + " would have been done (dry run " + state + ")");
+        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::dry_run, "shadow",
+                                 execution.plan.workflow + " would have been done (dry run " + state + ")");
     }
     if (execution.state == ExecutionState::succeeded) {
         incident.evidence_gone_since.reset();
@@ -520,7 +544,8 @@ Task<Result<>> IncidentDriver::Impl::on_remediating(Incident incident) {
         incident.tried.emplace_back("changed:" + std::to_string(incident.tried.size()));
     }
     if (!execution.cancel_by.empty() && execution.state == ExecutionState::cancelled) {
-        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "cancelled", "cancelled by " + execution.cancel_by);
+        co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "cancelled",
+                                 "cancelled by " + execution.cancel_by);
     }
     if (static_cast<int>(incident.tried.size()) >= options.ineffective_limit + 1) {
         co_return co_await close(std::move(incident), IncidentState::escalated, Outcome::escalated, "ineffective", "nothing that was tried worked");

@@ -46,9 +46,10 @@ double beta_cdf(double a, double b, double x) {
 
 double prior_mean(std::string_view workflow) {
     static const std::map<std::string_view, double> means{
-        {"raise-memory", 0.80}, {"rollback-deployment", 0.75}, {"rollback-statefulset", 0.75}, {"rollback-daemonset", 0.75}, {"rollback-helm-release", 0.75},
-        {"raise-hpa-max", 0.70}, {"add-capacity", 0.70}, {"raise-cpu", 0.70}, {"expand-volume", 0.70},
-        {"graceful-restart", 0.60}, {"restart-dns", 0.60}, {"drain-node", 0.60}, {"relieve-node", 0.60}};
+        {"raise-memory", 0.80},          {"rollback-deployment", 0.75}, {"rollback-statefulset", 0.75}, {"rollback-daemonset", 0.75},
+        {"rollback-helm-release", 0.75}, {"raise-hpa-max", 0.70},       {"add-capacity", 0.70},         {"raise-cpu", 0.70},
+        {"expand-volume", 0.70},         {"graceful-restart", 0.60},    {"restart-dns", 0.60},          {"drain-node", 0.60},
+        {"relieve-node", 0.60}};
     const auto found = means.find(workflow);
     return found == means.end() ? 0.5 : found->second;
 }

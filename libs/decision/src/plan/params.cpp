@@ -74,8 +74,10 @@ json::Object offers(const WorkflowDefinition& workflow, std::string_view fault_c
         put("node", "pdb.node");
         const auto expected = json::to_int(&facts.value("pdb.expected_pods")).value_or(0);
         // One at a time is enough for a drain; something has to stay.
-        if (expected > 1) put_text("min_available", std::to_string(expected - 1));
-        else put_text("max_unavailable", "1");
+        if (expected > 1)
+            put_text("min_available", std::to_string(expected - 1));
+        else
+            put_text("max_unavailable", "1");
     }
     if (id == "move-off-node") put("node", "crash.node"), put("pods", "crash.pods");
     if (id == "reschedule-daemonset") put("pods", "daemonset.wrong_pods");
@@ -92,9 +94,11 @@ std::string reason_of(const WorkflowDefinition& workflow, const FactSet& facts) 
     if (id.starts_with("rollback-") && facts.yes("rollout.good_number")) {
         return "revision " + std::to_string(json::to_int(&facts.value("rollout.good_number")).value_or(0)) + " is the newest earlier one that worked";
     }
-    if (id == "restore-config" && facts.yes("config.restorable")) return "ConfigMap " + text("config.name") + " changed at " + text("config.changed_at") + "; the content before is kept";
+    if (id == "restore-config" && facts.yes("config.restorable"))
+        return "ConfigMap " + text("config.name") + " changed at " + text("config.changed_at") + "; the content before is kept";
     if (id == "clear-taint") return "taint " + text("sched.taint_key") + " on node " + text("sched.taint_node") + " is all that stands in the way";
-    if (id == "fix-unbound-pvc") return "claim " + text("claim.name") + " asks for class '" + text("claim.class") + "'; the default class is " + text("claim.default_class");
+    if (id == "fix-unbound-pvc")
+        return "claim " + text("claim.name") + " asks for class '" + text("claim.class") + "'; the default class is " + text("claim.default_class");
     if (id == "refresh-pull-secret") return "Secret " + text("image.pull_secret") + " is " + text("image.pull_secret_is");
     if (id == "link-and-wait") return "it waits for " + text("dep.service");
     if (id == "restore-rbac") return text("access.kind") + " " + text("access.name") + " was deleted";

@@ -12,8 +12,8 @@ namespace kn::decision {
 
 struct FilledParams {
     json::Object params;
-    std::vector<std::string> missing;        ///< required ones for which nothing is known
-    std::vector<std::string> reasons;        ///< "ConfigMap cart-config goes back to the content before 16:04"
+    std::vector<std::string> missing;  ///< required ones for which nothing is known
+    std::vector<std::string> reasons;  ///< "ConfigMap cart-config goes back to the content before 16:04"
 };
 
 /// The workflow's parameters from what the evidence shows; the workflow's own defaults where it shows nothing.

@@ -1,5 +1,5 @@
-#include "has.hpp"
 #include "kubernaut/decision/planner.hpp"
+#include "has.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -19,7 +19,7 @@ struct Choice {
     FilledParams filled;
     Belief belief;
     double rank = 0;
-    std::string why_not;                     ///< "" = it could be done
+    std::string why_not;  ///< "" = it could be done
 };
 
 double rounded(double x) { return std::round(x * 1e6) / 1e6; }
@@ -36,7 +36,9 @@ FactSet with_policy(const PlanInput& input) {
         Fact fact;
         fact.name = "policy." + std::string{member.key()};
         fact.value = member.value();
-        fact.state = member.value().is_null() ? Truth::unknown : member.value().is_bool() ? (member.value().get_bool() ? Truth::yes : Truth::no) : Truth::yes;
+        fact.state = member.value().is_null()   ? Truth::unknown
+                     : member.value().is_bool() ? (member.value().get_bool() ? Truth::yes : Truth::no)
+                                                : Truth::yes;
         fact.source = "policy";
         facts.put(std::move(fact));
     }
@@ -46,7 +48,8 @@ FactSet with_policy(const PlanInput& input) {
 std::string identity(std::string_view workflow, const json::Object& params) {
     // Workflows that act on an object of their own may be tried again on another one; a second raise is a second step of the same cure.
     for (const auto* key : {"claim", "pvc", "node", "secret", "config_map"}) {
-        if (const auto* value = params.if_contains(key); value != nullptr && value->is_string()) return std::string{workflow} + " " + value->get_string().c_str();
+        if (const auto* value = params.if_contains(key); value != nullptr && value->is_string())
+            return std::string{workflow} + " " + value->get_string().c_str();
     }
     return std::string{workflow};
 }
@@ -64,7 +67,7 @@ PlanResult Planner::plan(const PlanInput& input) const {
     const auto& diagnosis = input.diagnosis;
     plan.fault_class = diagnosis.fault_class;
     plan.target = input.target;
-    plan.target.observed_at = {};            // when it was read is not part of what is planned
+    plan.target.observed_at = {};  // when it was read is not part of what is planned
     plan.target.resource_version.clear();
     plan.p = diagnosis.p;
     const FactSet facts = with_policy(input);
@@ -80,8 +83,8 @@ PlanResult Planner::plan(const PlanInput& input) const {
     bool approval = false;
     if (fault == nullptr) {
         do_nothing("confidence_low", diagnosis.candidates.empty() ? "no known fault fits what was seen"
-                                                                  : "no known fault is likely enough: the likeliest is " + diagnosis.candidates.front().fault_class +
-                                                                        " with " + percent(diagnosis.p));
+                                                                  : "no known fault is likely enough: the likeliest is " +
+                                                                        diagnosis.candidates.front().fault_class + " with " + percent(diagnosis.p));
     } else {
         plan.reasons.push_back(fault->name + ": " + fault->title + " (" + percent(diagnosis.p) + ")");
         for (const auto& candidate : diagnosis.candidates) {
@@ -100,7 +103,8 @@ PlanResult Planner::plan(const PlanInput& input) const {
             choice.row = &row;
             choice.workflow = workflows_(row.workflow);
             const bool holds = std::ranges::all_of(row.when, [&](const Condition& c) { return c.evaluate(view) == Truth::yes; });
-            if (choice.workflow == nullptr) choice.why_not = "not in the catalogue, or one of its actions is not available here";
+            if (choice.workflow == nullptr)
+                choice.why_not = "not in the catalogue, or one of its actions is not available here";
             else if (!holds) {
                 for (const auto& condition : row.when) {
                     if (condition.evaluate(view) == Truth::yes) continue;
@@ -109,12 +113,14 @@ PlanResult Planner::plan(const PlanInput& input) const {
                 }
             } else {
                 choice.filled = fill_params(*choice.workflow, fault->name, facts, input.target);
-                if (!choice.filled.missing.empty()) choice.why_not = "parameter not known: " + choice.filled.missing.front();
+                if (!choice.filled.missing.empty())
+                    choice.why_not = "parameter not known: " + choice.filled.missing.front();
                 else if (has(input.tried, identity(row.workflow, choice.filled.params)) && row.workflow != notify_only) {
                     choice.why_not = "tried already in this episode";
                 }
                 choice.belief = belief_of(input.posteriors, row.workflow, fault->name, input.cluster, input.environment);
-                choice.rank = rounded(choice.belief.q10 - 0.04 * static_cast<double>(choice.workflow->risk) - 0.02 * std::log2(1 + choice.workflow->cost));
+                choice.rank =
+                    rounded(choice.belief.q10 - 0.04 * static_cast<double>(choice.workflow->risk) - 0.02 * std::log2(1 + choice.workflow->cost));
             }
             choices.push_back(std::move(choice));
         }
@@ -125,13 +131,14 @@ PlanResult Planner::plan(const PlanInput& input) const {
     for (std::size_t i = 0; i < choices.size(); ++i) {
         if (choices[i].why_not.empty()) order.push_back(i);
     }
-    const bool learned = std::ranges::any_of(order, [&](std::size_t i) { return choices[i].row->workflow != notify_only && choices[i].belief.n_eff >= 10; });
+    const bool learned =
+        std::ranges::any_of(order, [&](std::size_t i) { return choices[i].row->workflow != notify_only && choices[i].belief.n_eff >= 10; });
     if (learned) {
         std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
             const auto& x = choices[a];
             const auto& y = choices[b];
             const bool x_tells = x.row->workflow == notify_only, y_tells = y.row->workflow == notify_only;
-            if (x_tells != y_tells) return y_tells && a < b;   // telling people is compared by its place in the table only
+            if (x_tells != y_tells) return y_tells && a < b;  // telling people is compared by its place in the table only
             if (x_tells) return false;
             return x.rank != y.rank ? x.rank > y.rank : x.row->workflow < y.row->workflow;
         });
@@ -150,7 +157,8 @@ PlanResult Planner::plan(const PlanInput& input) const {
         for (const auto& reason : chosen.filled.reasons) plan.reasons.push_back(reason);
         if (learned) plan.reasons.push_back("of what was tried on this fault it helped in " + percent(chosen.belief.mean));
     } else if (!result.leave_alone && fault != nullptr) {
-        do_nothing(input.tried.empty() ? "no_plan" : "nothing_left", input.tried.empty() ? "no plan for this fault can be carried out here" : "every plan for this fault was tried");
+        do_nothing(input.tried.empty() ? "no_plan" : "nothing_left",
+                   input.tried.empty() ? "no plan for this fault can be carried out here" : "every plan for this fault was tried");
     }
     for (std::size_t i = 0; i < choices.size(); ++i) {
         const auto& choice = choices[i];
@@ -158,7 +166,10 @@ PlanResult Planner::plan(const PlanInput& input) const {
         Plan::Alternative alternative;
         alternative.workflow = choice.row->workflow;
         alternative.rank_score = choice.rank;
-        alternative.why_not = !choice.why_not.empty() ? choice.why_not : result.leave_alone ? plan.reasons.back() : learned ? "ranks lower" : "comes later in the table";
+        alternative.why_not = !choice.why_not.empty() ? choice.why_not
+                              : result.leave_alone    ? plan.reasons.back()
+                              : learned               ? "ranks lower"
+                                                      : "comes later in the table";
         plan.alternatives.push_back(std::move(alternative));
     }
     if (workflow == nullptr) {

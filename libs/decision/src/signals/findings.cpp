@@ -16,7 +16,7 @@ namespace {
 namespace r = kube::resources;
 using json::Value;
 
-constexpr int piled_up = 5;                   // failed pods of one namespace that are worth a word
+constexpr int piled_up = 5;  // failed pods of one namespace that are worth a word
 
 struct Scan {
     ports::ClusterGateway& gateway;
@@ -54,10 +54,14 @@ struct Scan {
             if (pod.unschedulable && pod.created && now - *pod.created > 30s) add("PodUnschedulable", key(r::pods, *item));
             for (const auto& c : pod.containers) {
                 const bool oom = c.last && c.last->reason == "OOMKilled" && c.last->finished && now - *c.last->finished < 5min && !c.ready;
-                if (is_image_waiting(c)) add("ImagePullFailing", key(r::pods, *item), c.name, 30s);
-                else if (c.waiting == "CreateContainerConfigError") add("KubeContainerWaiting", key(r::pods, *item), c.name, 30s);
-                else if (oom && c.restarts >= 1) add("ContainerOOMKilled", key(r::pods, *item), c.name);
-                else if (is_crashing(pod, c, now)) add("KubePodCrashLooping", key(r::pods, *item), c.name, c.restarts >= 3 ? 0s : 30s);
+                if (is_image_waiting(c))
+                    add("ImagePullFailing", key(r::pods, *item), c.name, 30s);
+                else if (c.waiting == "CreateContainerConfigError")
+                    add("KubeContainerWaiting", key(r::pods, *item), c.name, 30s);
+                else if (oom && c.restarts >= 1)
+                    add("ContainerOOMKilled", key(r::pods, *item), c.name);
+                else if (is_crashing(pod, c, now))
+                    add("KubePodCrashLooping", key(r::pods, *item), c.name, c.restarts >= 3 ? 0s : 30s);
             }
         }
         for (const auto& [ns, count] : failed) {
@@ -67,9 +71,11 @@ struct Scan {
     void workloads() {
         for (const auto& item : all(r::deployments)) {
             const auto progressing = kube::condition_of(*item, "Progressing");
-            if (progressing && progressing->status == "False" && progressing->reason == "ProgressDeadlineExceeded") add("KubeDeploymentRolloutStuck", key(r::deployments, *item));
+            if (progressing && progressing->status == "False" && progressing->reason == "ProgressDeadlineExceeded")
+                add("KubeDeploymentRolloutStuck", key(r::deployments, *item));
             const auto failure = kube::condition_of(*item, "ReplicaFailure");
-            if (failure && failure->status == "True" && failure->reason == "FailedCreate") add("QuotaBlocksCreate", key(r::deployments, *item), {}, 20s);
+            if (failure && failure->status == "True" && failure->reason == "FailedCreate")
+                add("QuotaBlocksCreate", key(r::deployments, *item), {}, 20s);
         }
         for (const auto& item : all(r::daemon_sets)) {
             if (json::int_at(*item, "status", "numberMisscheduled").value_or(0) > 0) {
@@ -78,7 +84,8 @@ struct Scan {
         }
         for (const auto& item : all(r::jobs)) {
             const auto failed = kube::condition_of(*item, "Failed");
-            if (failed && failed->status == "True" && failed->last_transition && now - *failed->last_transition < 1h) add("KubeJobFailed", key(r::jobs, *item));
+            if (failed && failed->status == "True" && failed->last_transition && now - *failed->last_transition < 1h)
+                add("KubeJobFailed", key(r::jobs, *item));
         }
         for (const auto& item : all(r::horizontal_pod_autoscalers)) {
             const auto limited = kube::condition_of(*item, "ScalingLimited");
@@ -112,7 +119,8 @@ struct Scan {
             for (const auto& pod : pods) {
                 const auto* spec = json::at(*pod, "spec");
                 if (spec == nullptr || kube::namespace_of(*pod) != kube::namespace_of(*item) || kube::is_deleting(*pod)) continue;
-                if (has(claims_of(*spec), kube::name_of(*item)) && (waiting == nullptr || kube::name_of(*pod) < kube::name_of(*waiting))) waiting = pod.get();
+                if (has(claims_of(*spec), kube::name_of(*item)) && (waiting == nullptr || kube::name_of(*pod) < kube::name_of(*waiting)))
+                    waiting = pod.get();
             }
             add("PvcPending", waiting != nullptr ? key(r::pods, *waiting) : key(r::persistent_volume_claims, *item));
         }
@@ -127,7 +135,8 @@ struct Scan {
             const auto matches = [&](const json::Object& labels) { return kube::map_selector_matches(selector, labels); };
             const auto pods = pods_of.find(ns);
             if (pods != pods_of.end() &&
-                std::ranges::any_of(pods->second, [&](const kube::ObjectPtr& p) { return matches(json::object_at(*p, "metadata", "labels")); })) continue;
+                std::ranges::any_of(pods->second, [&](const kube::ObjectPtr& p) { return matches(json::object_at(*p, "metadata", "labels")); }))
+                continue;
             // Only where a workload of that name runs with other labels: a Service that waits for its workload is no trouble.
             bool named = false, waits = false;
             for (const auto* resource : {&r::deployments, &r::stateful_sets}) {
@@ -142,19 +151,22 @@ struct Scan {
     }
     void events() {
         // What the objects themselves do not show.
-        static constexpr std::array reasons{"FailedMount", "FailedAttachVolume", "FailedCreate", "SystemOOM", "ProvisioningFailed", "VolumeResizeFailed", "MissSchedule",
-                                            "TooManyMissedTimes"};
+        static constexpr std::array reasons{"FailedMount",        "FailedAttachVolume", "FailedCreate", "SystemOOM",
+                                            "ProvisioningFailed", "VolumeResizeFailed", "MissSchedule", "TooManyMissedTimes"};
         std::set<std::pair<std::string, ObjectKey>> seen;
         for (const auto& item : all(r::events)) {
             auto event = event_of(*item);
-            if (!event.warning || now - event.last > 2min || std::ranges::none_of(reasons, [&](const char* reason) { return event.reason == reason; })) continue;
-            if (event.reason == "ProvisioningFailed" || event.name.empty()) continue;   // the pending claim speaks for itself
+            if (!event.warning || now - event.last > 2min ||
+                std::ranges::none_of(reasons, [&](const char* reason) { return event.reason == reason; }))
+                continue;
+            if (event.reason == "ProvisioningFailed" || event.name.empty()) continue;  // the pending claim speaks for itself
             const auto* resource = kube::find_resource(event.kind);
             if (resource == nullptr) continue;
             ObjectKey object{cluster, event.ns, resource->kind, resource->group, event.name};
             if (!resource->namespaced) object.ns.clear();
             if (seen.emplace(event.reason, object).second) {
-                add(event.reason == "FailedCreate" ? "QuotaBlocksCreate" : event.reason, std::move(object), {}, 30s, Severity::warning, SignalSource::event);
+                add(event.reason == "FailedCreate" ? "QuotaBlocksCreate" : event.reason, std::move(object), {}, 30s, Severity::warning,
+                    SignalSource::event);
             }
         }
     }

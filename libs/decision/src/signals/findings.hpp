@@ -14,12 +14,12 @@ namespace kn::decision {
 
 /// One trouble that stands in the watch caches now.
 struct Finding {
-    std::string name;                        ///< as in the alert map
+    std::string name;  ///< as in the alert map
     ObjectKey object;
     std::string container;
     Severity severity = Severity::warning;
     SignalSource source = SignalSource::watch;
-    Duration must_last{0};                   ///< how long it must have been seen before it counts, beside the second read
+    Duration must_last{0};  ///< how long it must have been seen before it counts, beside the second read
     auto operator<=>(const Finding&) const = default;
 };
 

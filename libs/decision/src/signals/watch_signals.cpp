@@ -20,7 +20,7 @@ struct WatchSignalSource::Impl {
     ports::Wakeups& wakeups;
     DecisionOptions options;
     struct Seen {
-        Instant since{};                     ///< first look that showed it
+        Instant since{};  ///< first look that showed it
         std::optional<Instant> missing_since;
         bool told = false;
     };
@@ -92,7 +92,8 @@ struct WatchSignalSource::Impl {
         }
         if (news.empty()) co_return 0;
         const int count = static_cast<int>(news.size());
-        auto accepted = co_await signals.accept({.source = "watch", .bytes = {}, .received_at = now}, std::move(news), loop.clock().deadline_in(options.store_timeout));
+        auto accepted = co_await signals.accept({.source = "watch", .bytes = {}, .received_at = now}, std::move(news),
+                                                loop.clock().deadline_in(options.store_timeout));
         if (!accepted) co_return std::unexpected(std::move(accepted).error());
         for (auto& [state, told] : marks) state->told = told;
         wakeups.signals.notify();

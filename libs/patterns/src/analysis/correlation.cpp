@@ -69,13 +69,19 @@ std::vector<LeadLag> find_lead_lag(std::span<const std::vector<double>> all, std
                 if (std::abs(c[i]) > std::abs(c[best])) best = i;
             const double r = std::clamp(c[best], -1.0, 1.0);
             const double one = normal_p(r * std::sqrt(static_cast<double>(n)));
-            pairs.push_back({.a = a, .b = b, .lag = static_cast<std::ptrdiff_t>(best) - static_cast<std::ptrdiff_t>(reach), .correlation = r, .p_value = std::min(1.0, one * static_cast<double>(c.size()))});
+            pairs.push_back({.a = a,
+                             .b = b,
+                             .lag = static_cast<std::ptrdiff_t>(best) - static_cast<std::ptrdiff_t>(reach),
+                             .correlation = r,
+                             .p_value = std::min(1.0, one * static_cast<double>(c.size()))});
             p.push_back(pairs.back().p_value);
         }
     const auto q = q_values(p);
     for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i].q_value = q[i];
     std::erase_if(pairs, [&](const LeadLag& one) { return one.q_value >= false_discovery_rate; });
-    std::sort(pairs.begin(), pairs.end(), [](const LeadLag& x, const LeadLag& y) { return x.q_value != y.q_value ? x.q_value < y.q_value : std::abs(x.correlation) > std::abs(y.correlation); });
+    std::sort(pairs.begin(), pairs.end(), [](const LeadLag& x, const LeadLag& y) {
+        return x.q_value != y.q_value ? x.q_value < y.q_value : std::abs(x.correlation) > std::abs(y.correlation);
+    });
     return pairs;
 }
 

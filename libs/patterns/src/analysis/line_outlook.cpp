@@ -57,7 +57,8 @@ analytics::series::Forecast LineOutlook::ahead(std::size_t steps, double coverag
     double width = 0, at_last = 0;
     for (std::size_t h = 0; h < steps; ++h) {
         std::vector<double> near;
-        for (std::size_t j = (h + 1) * 3 / 4 > 0 ? (h + 1) * 3 / 4 - 1 : 0; j <= std::min(steps - 1, (h + 1) * 5 / 4); ++j) near.insert(near.end(), errors[j].begin(), errors[j].end());
+        for (std::size_t j = (h + 1) * 3 / 4 > 0 ? (h + 1) * 3 / 4 - 1 : 0; j <= std::min(steps - 1, (h + 1) * 5 / 4); ++j)
+            near.insert(near.end(), errors[j].begin(), errors[j].end());
         if (near.size() >= 10) {
             std::sort(near.begin(), near.end());
             const auto rank = static_cast<std::size_t>(std::ceil(coverage * static_cast<double>(near.size() + 1)));

@@ -30,13 +30,17 @@ double months_later(double seconds, std::int64_t months) {
     const ch::year_month_day date(day);
     auto later = date + ch::months(months);
     if (!later.ok()) later = later.year() / later.month() / ch::last;
-    return static_cast<double>(ch::sys_days(later).time_since_epoch().count()) * 86'400 + (seconds - static_cast<double>(day.time_since_epoch().count()) * 86'400);
+    return static_cast<double>(ch::sys_days(later).time_since_epoch().count()) * 86'400 +
+           (seconds - static_cast<double>(day.time_since_epoch().count()) * 86'400);
 }
 
 /// 1, 3 or 12 where the times are months, quarters or years apart; 0 else.
 int calendar_months(std::span<const double> times, double step) {
     constexpr double day = 86'400;
-    const int months = step >= 27.5 * day && step <= 31.5 * day ? 1 : step >= 88.5 * day && step <= 92.5 * day ? 3 : step >= 364.5 * day && step <= 366.5 * day ? 12 : 0;
+    const int months = step >= 27.5 * day && step <= 31.5 * day     ? 1
+                       : step >= 88.5 * day && step <= 92.5 * day   ? 3
+                       : step >= 364.5 * day && step <= 366.5 * day ? 12
+                                                                    : 0;
     if (months == 0 || std::abs(times.back()) > 2e11 || std::abs(times.front()) > 2e11) return 0;
     for (std::size_t i = 1; i < times.size(); ++i) {
         const std::int64_t apart = month_number(times[i]) - month_number(times[i - 1]);
@@ -117,7 +121,8 @@ FoundSeason describe(const series::Season& season, const Grid& grid, const serie
 }
 
 /// Where there is a strong trend, both kinds of outlook are held against the end of the series, as long as the horizon or a quarter of it.
-bool line_is_better(const LineOutlook& line, std::span<const double> points, std::span<const double> calm, std::span<const double> times, const std::vector<std::size_t>& periods, std::size_t horizon) {
+bool line_is_better(const LineOutlook& line, std::span<const double> points, std::span<const double> calm, std::span<const double> times,
+                    const std::vector<std::size_t>& periods, std::size_t horizon) {
     const auto trend = find_trend(times, calm);
     if (!trend || !trend->significant() || trend->r2 < 0.5) return false;
     const std::size_t steps = std::min(horizon, points.size() / 4);
@@ -136,7 +141,9 @@ bool line_is_better(const LineOutlook& line, std::span<const double> points, std
 void look_ahead(SeriesAnalysis& a, const AnalysisOptions& options, const std::vector<std::size_t>& periods) {
     const std::span<const double> points(a.grid.values);
     const std::size_t longest = periods.empty() ? 1 : periods.back();
-    const std::size_t horizon = options.horizon > 0 ? options.horizon : longest > 1 ? std::min<std::size_t>(longest, 500) : std::clamp<std::size_t>(points.size() / 10, 2, 500);
+    const std::size_t horizon = options.horizon > 0 ? options.horizon
+                                : longest > 1       ? std::min<std::size_t>(longest, 500)
+                                                    : std::clamp<std::size_t>(points.size() / 10, 2, 500);
     std::vector<double> levels = options.levels;
     if (levels.empty()) levels.push_back(0.95);
     Outlook outlook;
@@ -151,7 +158,8 @@ void look_ahead(SeriesAnalysis& a, const AnalysisOptions& options, const std::ve
     const bool straight = line_is_better(line, points, calm, a.grid.times, periods, horizon);
     double widest = 0;
     for (const double level : levels) {
-        const auto said = straight ? Result<series::Forecast>(line.ahead(horizon, level)) : series::forecast(points, {.horizon = horizon, .periods = periods, .coverage = level});
+        const auto said = straight ? Result<series::Forecast>(line.ahead(horizon, level))
+                                   : series::forecast(points, {.horizon = horizon, .periods = periods, .coverage = level});
         if (!said) {
             a.said.push_back("no forecast: " + said.error().message);
             return;
@@ -172,7 +180,12 @@ void look_ahead(SeriesAnalysis& a, const AnalysisOptions& options, const std::ve
                 const double before = a.grid.after_end(whole);
                 return before + (*steps - static_cast<double>(whole)) * (a.grid.after_end(whole + 1) - before);
             };
-            a.exhaustion = LimitCrossing{.limit = *options.limit, .rising = rising, .chance = end.chance, .expected = when(end.expected), .earliest = when(end.earliest), .latest = when(end.latest)};
+            a.exhaustion = LimitCrossing{.limit = *options.limit,
+                                         .rising = rising,
+                                         .chance = end.chance,
+                                         .expected = when(end.expected),
+                                         .earliest = when(end.earliest),
+                                         .latest = when(end.latest)};
         }
     }
     a.forecast = std::move(outlook);
@@ -186,13 +199,25 @@ std::string season_name(double seconds) {
         const char* name;
     };
     constexpr double day = 86'400;
-    for (const Known known : {Known{60, "every minute"}, {3600, "hourly"}, {day / 2, "twice a day"}, {day, "daily"}, {7 * day, "weekly"}, {14 * day, "fortnightly"}, {30.4369 * day, "monthly"}, {91.31 * day, "quarterly"}, {365.2425 * day, "yearly"}})
+    for (const Known known : {Known{60, "every minute"},
+                              {3600, "hourly"},
+                              {day / 2, "twice a day"},
+                              {day, "daily"},
+                              {7 * day, "weekly"},
+                              {14 * day, "fortnightly"},
+                              {30.4369 * day, "monthly"},
+                              {91.31 * day, "quarterly"},
+                              {365.2425 * day, "yearly"}})
         if (std::abs(seconds - known.seconds) <= 0.02 * known.seconds) return known.name;
     char text[64];
-    if (seconds < 120) std::snprintf(text, sizeof text, "every %.3g seconds", seconds);
-    else if (seconds < 2 * 3600) std::snprintf(text, sizeof text, "every %.3g minutes", seconds / 60);
-    else if (seconds < 2 * day) std::snprintf(text, sizeof text, "every %.3g hours", seconds / 3600);
-    else std::snprintf(text, sizeof text, "every %.3g days", seconds / day);
+    if (seconds < 120)
+        std::snprintf(text, sizeof text, "every %.3g seconds", seconds);
+    else if (seconds < 2 * 3600)
+        std::snprintf(text, sizeof text, "every %.3g minutes", seconds / 60);
+    else if (seconds < 2 * day)
+        std::snprintf(text, sizeof text, "every %.3g hours", seconds / 3600);
+    else
+        std::snprintf(text, sizeof text, "every %.3g days", seconds / day);
     return text;
 }
 
@@ -206,7 +231,8 @@ Result<Grid> to_grid(std::span<const double> times, std::span<const double> valu
     if (times.size() != values.size()) return fail(ErrorCode::invalid_argument, "a series needs as many times as values");
     if (times.empty()) return fail(ErrorCode::invalid_argument, "a series without points");
     for (std::size_t i = 0; i < times.size(); ++i)
-        if (!std::isfinite(times[i]) || (i > 0 && times[i] <= times[i - 1])) return fail(ErrorCode::invalid_argument, "times must be finite and go up; place " + std::to_string(i) + " does not");
+        if (!std::isfinite(times[i]) || (i > 0 && times[i] <= times[i - 1]))
+            return fail(ErrorCode::invalid_argument, "times must be finite and go up; place " + std::to_string(i) + " does not");
     Grid grid;
     if (times.size() >= 3) {
         std::vector<double> steps;
@@ -245,7 +271,8 @@ Result<Grid> to_grid(std::span<const double> times, std::span<const double> valu
     return grid;
 }
 
-Result<SeriesAnalysis> analyze_series(std::string name, std::span<const double> times, std::span<const double> values, const AnalysisOptions& options) {
+Result<SeriesAnalysis> analyze_series(std::string name, std::span<const double> times, std::span<const double> values,
+                                      const AnalysisOptions& options) {
     SeriesAnalysis a;
     a.name = std::move(name);
     KN_TRY(a.grid, to_grid(times, values));

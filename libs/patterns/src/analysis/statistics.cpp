@@ -35,7 +35,8 @@ Blocks block_medians(std::span<const double> values, std::size_t count) {
 std::vector<double> q_values(std::span<const double> p_values) {
     std::vector<std::size_t> order(p_values.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p_values[a] != p_values[b] ? p_values[a] < p_values[b] : a < b; });
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return p_values[a] != p_values[b] ? p_values[a] < p_values[b] : a < b; });
     std::vector<double> q(p_values.size(), 1);
     double least = 1;
     for (std::size_t rank = order.size(); rank-- > 0;) {

@@ -24,7 +24,8 @@ void Calibration::add(double raw, bool came_true) {
 
 void Calibration::refit() {
     std::vector<Check> sorted = checks_;
-    std::sort(sorted.begin(), sorted.end(), [](const Check& a, const Check& b) { return a.raw != b.raw ? a.raw < b.raw : a.came_true < b.came_true; });
+    std::sort(sorted.begin(), sorted.end(),
+              [](const Check& a, const Check& b) { return a.raw != b.raw ? a.raw < b.raw : a.came_true < b.came_true; });
     struct Pool {
         double from, hits, count;
     };

@@ -65,15 +65,23 @@ Found find_chains(const Question& q) {
                 double chance = binomial_tail(starts.size(), by_chance, delays.size());
                 if (delays.size() < least_support || share < 0.3) chance = 1;
                 const double delay = delays.empty() ? 0 : analytics::median(delays);
-                auto pattern = make_pattern(PatternKind::chain, "chain", cluster, then, first + " -> " + then,
-                                            worded("%.80s is followed by %.80s within %.0f minutes in %.0f %% of cases, %.1f times as often as by chance", first.c_str(), then.c_str(),
-                                                   delays.empty() ? 0.0 : std::ceil(analytics::quantile(delays, 0.9) / 60), 100 * share, share / std::max(by_chance, 1e-6)));
+                auto pattern =
+                    make_pattern(PatternKind::chain, "chain", cluster, then, first + " -> " + then,
+                                 worded("%.80s is followed by %.80s within %.0f minutes in %.0f %% of cases, %.1f times as often as by chance",
+                                        first.c_str(), then.c_str(), delays.empty() ? 0.0 : std::ceil(analytics::quantile(delays, 0.9) / 60),
+                                        100 * share, share / std::max(by_chance, 1e-6)));
                 pattern.raw = share;
                 pattern.support = delays.size();
                 pattern.first_seen = instant_of(causes.times.front());
                 pattern.last_seen = instant_of(causes.times[starts.back()]);
                 pattern.evidence = evidence_of(ids);
-                pattern.detail = json::Object{{"first", first}, {"then", then}, {"cluster", cluster}, {"window_seconds", window}, {"median_delay_seconds", delay}, {"share", share}, {"lift", share / std::max(by_chance, 1e-6)}};
+                pattern.detail = json::Object{{"first", first},
+                                              {"then", then},
+                                              {"cluster", cluster},
+                                              {"window_seconds", window},
+                                              {"median_delay_seconds", delay},
+                                              {"share", share},
+                                              {"lift", share / std::max(by_chance, 1e-6)}};
                 candidates.push_back(std::move(pattern));
                 p.push_back(chance);
             }

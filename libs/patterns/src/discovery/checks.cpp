@@ -38,7 +38,8 @@ std::optional<std::vector<double>> later_values(const SeriesRow& row, double fou
 std::optional<bool> recurred(const Pattern& p, const History& history, Instant now) {
     if (!p.next_expected || now < p.next_expected->to) return std::nullopt;
     return std::any_of(history.incidents.begin(), history.incidents.end(), [&](const IncidentRow& row) {
-        return row.opened >= p.next_expected->from && row.opened <= p.next_expected->to && in_scope(p, row.cluster) && row.fault_class + " at " + row.subject == p.subject;
+        return row.opened >= p.next_expected->from && row.opened <= p.next_expected->to && in_scope(p, row.cluster) &&
+               row.fault_class + " at " + row.subject == p.subject;
     });
 }
 
@@ -92,7 +93,8 @@ std::optional<bool> reached(const Pattern& p, Instant found_at, const History& h
     const bool up = rising == nullptr || !rising->is_bool() || rising->get_bool();
     for (std::size_t i = 0; i < row->times.size(); ++i) {
         if (row->times[i] <= seconds_of(found_at) || !std::isfinite(row->values[i])) continue;
-        if (up ? row->values[i] >= number_of(p, "limit") : row->values[i] <= number_of(p, "limit")) return row->times[i] >= seconds_of(p.next_expected->from) && row->times[i] <= seconds_of(p.next_expected->to);
+        if (up ? row->values[i] >= number_of(p, "limit") : row->values[i] <= number_of(p, "limit"))
+            return row->times[i] >= seconds_of(p.next_expected->from) && row->times[i] <= seconds_of(p.next_expected->to);
     }
     if (row->times.empty() || row->times.back() < seconds_of(p.next_expected->to)) return std::nullopt;
     return false;
@@ -113,7 +115,12 @@ std::optional<bool> followed(const Pattern& p, Instant found_at, const History& 
         if (cause->fault_class != first || at - last <= window / 4 || at + window > seconds_of(now)) continue;
         last = at;
         ++causes;
-        effects += std::any_of(rows.begin(), rows.end(), [&](const IncidentRow* row) { return row->fault_class == then && seconds_of(row->opened) > at && seconds_of(row->opened) <= at + window; }) ? 1 : 0;
+        effects += std::any_of(rows.begin(), rows.end(),
+                               [&](const IncidentRow* row) {
+                                   return row->fault_class == then && seconds_of(row->opened) > at && seconds_of(row->opened) <= at + window;
+                               })
+                       ? 1
+                       : 0;
         if (causes == 3) break;
     }
     if (causes < 3) return std::nullopt;
@@ -128,7 +135,8 @@ std::optional<bool> worked(const Pattern& p, Instant found_at, const History& hi
     for (const auto& row : history.executions)
         if (row.started > found_at && row.workflow == workflow) rows.push_back(&row);
     if (rows.size() < 5) return std::nullopt;
-    std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->started != b->started ? a->started < b->started : a->id < b->id; });
+    std::sort(rows.begin(), rows.end(),
+              [](const auto* a, const auto* b) { return a->started != b->started ? a->started < b->started : a->id < b->id; });
     std::size_t good = 0;
     for (std::size_t i = 0; i < 5; ++i) good += rows[i]->succeeded ? 1 : 0;
     return static_cast<double>(good) / 5 >= p.raw;
@@ -138,7 +146,8 @@ std::optional<bool> worked(const Pattern& p, Instant found_at, const History& hi
 std::optional<bool> stayed(const Pattern& p, Instant found_at, const History& history) {
     std::vector<double> later;
     for (const auto& row : history.executions)
-        if (row.started > found_at && row.workflow == p.subject && in_scope(p, row.cluster) && row.succeeded && later.size() < 10) later.push_back(row.seconds);
+        if (row.started > found_at && row.workflow == p.subject && in_scope(p, row.cluster) && row.succeeded && later.size() < 10)
+            later.push_back(row.seconds);
     if (later.size() < 10) return std::nullopt;
     const double middle = std::sqrt(std::max(1e-9, number_of(p, "before_seconds")) * std::max(1e-9, number_of(p, "now_seconds")));
     return (analytics::median(later) - middle) * (number_of(p, "ratio") - 1) > 0;
@@ -148,7 +157,8 @@ std::optional<bool> stayed(const Pattern& p, Instant found_at, const History& hi
 std::optional<bool> confirmed(const Pattern& p, const History& history, Instant now) {
     const Instant until = p.last_seen + 30min;
     if (now < until) return std::nullopt;
-    return std::any_of(history.incidents.begin(), history.incidents.end(), [&](const IncidentRow& row) { return in_scope(p, row.cluster) && row.opened >= p.first_seen - 5min && row.opened <= until; });
+    return std::any_of(history.incidents.begin(), history.incidents.end(),
+                       [&](const IncidentRow& row) { return in_scope(p, row.cluster) && row.opened >= p.first_seen - 5min && row.opened <= until; });
 }
 
 }  // namespace
@@ -172,7 +182,8 @@ Found find_basics(const Question& q) {
     std::map<std::pair<std::string, std::string>, std::vector<const IncidentRow*>> classes;
     for (const auto& row : q.history.incidents) classes[{row.cluster, row.fault_class}].push_back(&row);
     for (auto& [name, rows] : classes) {
-        std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->opened != b->opened ? a->opened < b->opened : a->id < b->id; });
+        std::sort(rows.begin(), rows.end(),
+                  [](const auto* a, const auto* b) { return a->opened != b->opened ? a->opened < b->opened : a->id < b->id; });
         const double days = std::max(1.0, (seconds_of(q.now) - seconds_of(rows.front()->opened)) / 86'400);
         std::array<std::size_t, 168> hours{};
         std::vector<std::string> ids;
@@ -180,7 +191,9 @@ Found find_basics(const Question& q) {
             ++hours[static_cast<std::size_t>(seconds_of(row->opened) / 3600) % 168];
             ids.push_back(row->id);
         }
-        auto pattern = make_pattern(PatternKind::rate, "basic", name.first, name.second, "rate", worded("%.80s: %zu incidents, %.3g a day", name.second.c_str(), rows.size(), static_cast<double>(rows.size()) / days));
+        auto pattern =
+            make_pattern(PatternKind::rate, "basic", name.first, name.second, "rate",
+                         worded("%.80s: %zu incidents, %.3g a day", name.second.c_str(), rows.size(), static_cast<double>(rows.size()) / days));
         pattern.provenance.basic = true;
         pattern.support = rows.size();
         pattern.first_seen = rows.front()->opened;
@@ -188,7 +201,8 @@ Found find_basics(const Question& q) {
         pattern.evidence = evidence_of(ids);
         json::Array profile;
         for (const std::size_t count : hours) profile.push_back(count);
-        pattern.detail = json::Object{{"count", rows.size()}, {"per_day", static_cast<double>(rows.size()) / days}, {"by_hour_of_week", std::move(profile)}};
+        pattern.detail =
+            json::Object{{"count", rows.size()}, {"per_day", static_cast<double>(rows.size()) / days}, {"by_hour_of_week", std::move(profile)}};
         found.push_back(std::move(pattern));
     }
     for (const auto& row : q.history.series) {
@@ -197,7 +211,8 @@ Found find_basics(const Question& q) {
             if (std::isfinite(v)) known.push_back(v);
         const double middle = analytics::median(known), spread = analytics::mad(known);
         if (known.size() < 24 || !(spread > 0) || std::abs(known.back() - middle) < 8 * spread) continue;
-        auto pattern = make_pattern(PatternKind::anomaly, "basic", row.cluster, row.name, "last", worded("%.120s is %.4g, far from its median %.4g", row.name.c_str(), known.back(), middle));
+        auto pattern = make_pattern(PatternKind::anomaly, "basic", row.cluster, row.name, "last",
+                                    worded("%.120s is %.4g, far from its median %.4g", row.name.c_str(), known.back(), middle));
         pattern.provenance.basic = true;
         pattern.support = known.size();
         pattern.first_seen = pattern.last_seen = instant_of(row.times.back());

@@ -8,7 +8,8 @@
 namespace kn::patterns {
 
 std::string_view to_string(PatternKind kind) {
-    constexpr std::array<std::string_view, 12> names{"trend", "change_point", "season", "forecast", "burst", "recurrence", "correlation", "chain", "family", "anomaly", "duration", "rate"};
+    constexpr std::array<std::string_view, 12> names{"trend",       "change_point", "season", "forecast", "burst",    "recurrence",
+                                                     "correlation", "chain",        "family", "anomaly",  "duration", "rate"};
     return names[static_cast<std::size_t>(kind)];
 }
 std::string_view to_string(PatternStatus status) {
@@ -19,10 +20,25 @@ std::string_view to_string(PatternStatus status) {
 json::Value to_json(const Pattern& p) {
     json::Array evidence;
     for (const auto& id : p.evidence) evidence.push_back(json::Value(id));
-    json::Object out{{"id", p.id}, {"kind", to_string(p.kind)}, {"scope", p.scope}, {"subject", p.subject}, {"claim", p.claim}, {"confidence", p.confidence}, {"calibrated", p.calibrated}, {"support", p.support},
-                     {"first_seen", format_rfc3339(p.first_seen)}, {"last_seen", format_rfc3339(p.last_seen)}, {"status", to_string(p.status)}, {"evidence", std::move(evidence)},
-                     {"provenance", json::Object{{"analyzer", p.provenance.analyzer}, {"version", p.provenance.version}, {"mode", p.provenance.basic ? "basic" : "full"}}}, {"detail", p.detail}};
-    out["next_expected"] = p.next_expected ? json::Value(json::Object{{"from", format_rfc3339(p.next_expected->from)}, {"to", format_rfc3339(p.next_expected->to)}}) : json::Value(nullptr);
+    json::Object out{
+        {"id", p.id},
+        {"kind", to_string(p.kind)},
+        {"scope", p.scope},
+        {"subject", p.subject},
+        {"claim", p.claim},
+        {"confidence", p.confidence},
+        {"calibrated", p.calibrated},
+        {"support", p.support},
+        {"first_seen", format_rfc3339(p.first_seen)},
+        {"last_seen", format_rfc3339(p.last_seen)},
+        {"status", to_string(p.status)},
+        {"evidence", std::move(evidence)},
+        {"provenance",
+         json::Object{{"analyzer", p.provenance.analyzer}, {"version", p.provenance.version}, {"mode", p.provenance.basic ? "basic" : "full"}}},
+        {"detail", p.detail}};
+    out["next_expected"] =
+        p.next_expected ? json::Value(json::Object{{"from", format_rfc3339(p.next_expected->from)}, {"to", format_rfc3339(p.next_expected->to)}})
+                        : json::Value(nullptr);
     return out;
 }
 
@@ -36,7 +52,12 @@ History History::until(Instant then) const {
     for (const auto& one : series) {
         const auto count = std::upper_bound(one.times.begin(), one.times.end(), limit) - one.times.begin();
         if (count == 0) continue;
-        out.series.push_back({.name = one.name, .cluster = one.cluster, .environment = one.environment, .times = {one.times.begin(), one.times.begin() + count}, .values = {one.values.begin(), one.values.begin() + count}, .limit = one.limit});
+        out.series.push_back({.name = one.name,
+                              .cluster = one.cluster,
+                              .environment = one.environment,
+                              .times = {one.times.begin(), one.times.begin() + count},
+                              .values = {one.values.begin(), one.values.begin() + count},
+                              .limit = one.limit});
     }
     return out;
 }
@@ -59,8 +80,9 @@ double binomial_tail(std::size_t n, double p, std::size_t k) {
     if (p >= 1) return 1;
     double sum = 0;
     for (std::size_t i = k; i <= n; ++i)
-        sum += std::exp(std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(i) + 1) - std::lgamma(static_cast<double>(n - i) + 1) + static_cast<double>(i) * std::log(p) +
-                        static_cast<double>(n - i) * std::log1p(-p));
+        sum +=
+            std::exp(std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(i) + 1) - std::lgamma(static_cast<double>(n - i) + 1) +
+                     static_cast<double>(i) * std::log(p) + static_cast<double>(n - i) * std::log1p(-p));
     return std::min(1.0, sum);
 }
 

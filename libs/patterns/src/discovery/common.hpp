@@ -15,8 +15,7 @@ namespace kn::patterns {
 inline double seconds_of(Instant t) { return static_cast<double>(to_millis(t)) / 1000; }
 inline Instant instant_of(double seconds) { return from_millis(static_cast<std::int64_t>(seconds * 1000)); }
 
-template <class... Values>
-std::string worded(const char* form, Values... values) {
+template <class... Values> std::string worded(const char* form, Values... values) {
     std::array<char, 400> text{};
     std::snprintf(text.data(), text.size(), form, values...);
     return text.data();
@@ -30,7 +29,7 @@ double binomial_tail(std::size_t n, double p, std::size_t k);
 /// Incidents that are the same trouble, in order of time.
 struct EventList {
     std::string cluster, subject, fault_class;
-    std::vector<double> times;        ///< seconds since 1970
+    std::vector<double> times;  ///< seconds since 1970
     std::vector<std::string> ids;
     [[nodiscard]] std::string name() const { return fault_class + " at " + subject; }
 };

@@ -19,13 +19,16 @@ std::string analyzer_of(const Pattern& pattern) { return pattern.provenance.anal
 }  // namespace
 
 std::vector<std::pair<std::string, DiscoveryEngine::Analyzer>> builtin_analyzers() {
-    return {{"series", find_series_patterns}, {"recurrence", find_recurrences}, {"burst", find_bursts}, {"chain", find_chains}, {"family", find_families}, {"duration", find_duration_drifts}};
+    return {{"series", find_series_patterns}, {"recurrence", find_recurrences}, {"burst", find_bursts},
+            {"chain", find_chains},           {"family", find_families},        {"duration", find_duration_drifts}};
 }
 
 DiscoveryEngine::DiscoveryEngine(EngineOptions options, Watch watch) : DiscoveryEngine(std::move(options), std::move(watch), builtin_analyzers()) {}
 
-DiscoveryEngine::DiscoveryEngine(EngineOptions options, Watch watch, std::vector<std::pair<std::string, Analyzer>> analyzers) : options_(std::move(options)), watch_(std::move(watch)) {
-    for (auto& [name, analyzer] : analyzers) states_.push_back({.name = std::move(name), .analyzer = std::move(analyzer), .calibration = {}, .failures = {}});
+DiscoveryEngine::DiscoveryEngine(EngineOptions options, Watch watch, std::vector<std::pair<std::string, Analyzer>> analyzers)
+    : options_(std::move(options)), watch_(std::move(watch)) {
+    for (auto& [name, analyzer] : analyzers)
+        states_.push_back({.name = std::move(name), .analyzer = std::move(analyzer), .calibration = {}, .failures = {}});
 }
 
 AnalyzerSetting DiscoveryEngine::setting_of(const std::string& name) const {
@@ -83,8 +86,10 @@ void DiscoveryEngine::keep(const Pattern& pattern, bool shadow, State* state, In
         known.pattern.confidence = state->calibration.confidence(pattern.raw);
         known.pattern.calibrated = state->calibration.calibrated();
     }
-    if (known.refuted >= 3 && known.refuted > 2 * known.confirmed) known.pattern.status = PatternStatus::retired;
-    else if (known.confirmed > 0 || known.runs >= 2) known.pattern.status = PatternStatus::active;
+    if (known.refuted >= 3 && known.refuted > 2 * known.confirmed)
+        known.pattern.status = PatternStatus::retired;
+    else if (known.confirmed > 0 || known.runs >= 2)
+        known.pattern.status = PatternStatus::active;
 }
 
 void DiscoveryEngine::age(const std::vector<std::string>& seen, Instant) {
@@ -111,7 +116,8 @@ Discovery DiscoveryEngine::run(const History& given, Instant now) {
         while (!state.failures.empty() && state.failures.front() + options_.breaker_window < now) state.failures.pop_front();
         if (now < state.cut_off_until) {
             report.basic = any_basic = true;
-            report.error = "cut off until " + format_rfc3339(state.cut_off_until) + " after " + std::to_string(options_.breaker_failures) + " failures";
+            report.error =
+                "cut off until " + format_rfc3339(state.cut_off_until) + " after " + std::to_string(options_.breaker_failures) + " failures";
             // Its patterns are neither seen nor missed.
             for (const auto& [id, known] : known_)
                 if (analyzer_of(known.pattern) == state.name) seen.push_back(id);
@@ -122,7 +128,8 @@ Discovery DiscoveryEngine::run(const History& given, Instant now) {
         if (first_run_) learn_from_past(state, history, now);
         auto found = state.analyzer({.history = history, .now = now, .false_discovery_rate = options_.false_discovery_rate});
         const auto taken = std::chrono::duration_cast<Duration>(watch_() - began);
-        if (found && taken > options_.time_limit) found = fail(ErrorCode::deadline_exceeded, "took " + format_duration(taken) + ", allowed are " + format_duration(options_.time_limit));
+        if (found && taken > options_.time_limit)
+            found = fail(ErrorCode::deadline_exceeded, "took " + format_duration(taken) + ", allowed are " + format_duration(options_.time_limit));
         if (!found) {
             state.failures.push_back(now);
             if (state.failures.size() >= options_.breaker_failures) state.cut_off_until = now + options_.breaker_pause, state.failures.clear();

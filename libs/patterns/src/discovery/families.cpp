@@ -86,7 +86,8 @@ std::pair<std::string, double> best_workflow(const std::vector<const ExecutionRo
     const Record one = records[best], other{.good = total.good - one.good, .all = total.all - one.all};
     const double share = static_cast<double>(total.good) / static_cast<double>(total.all);
     const double error = std::sqrt(share * (1 - share) * (1 / static_cast<double>(one.all) + 1 / static_cast<double>(other.all)));
-    const double difference = static_cast<double>(one.good) / static_cast<double>(one.all) - static_cast<double>(other.good) / static_cast<double>(other.all);
+    const double difference =
+        static_cast<double>(one.good) / static_cast<double>(one.all) - static_cast<double>(other.good) / static_cast<double>(other.all);
     return {best, error > 0 ? normal_p(difference / error) : 1};
 }
 
@@ -119,14 +120,17 @@ Found find_families(const Question& q) {
         for (const auto* row : members)
             if (row->workflow == workflow) record.good += row->succeeded ? 1 : 0, ++record.all;
         std::string claim = worded("%zu executions share: %.200s", members.size(), shared.c_str());
-        if (!workflow.empty()) claim += worded("; %.60s worked in %zu of %zu%s", workflow.c_str(), record.good, record.all, p < 0.05 ? ", better than the others" : "");
+        if (!workflow.empty())
+            claim += worded("; %.60s worked in %zu of %zu%s", workflow.c_str(), record.good, record.all, p < 0.05 ? ", better than the others" : "");
         auto pattern = make_pattern(PatternKind::family, "family", "", "executions", one.id, claim);
         pattern.raw = workflow.empty() ? parts.confidence : wilson_lower(record.good, record.all);
         pattern.support = members.size();
         pattern.first_seen = members.front()->started;
         pattern.last_seen = members.back()->started;
         pattern.evidence = evidence_of(ids);
-        pattern.detail = json::Object{{"shared", shared}, {"best_workflow", workflow}, {"better_p_value", p}, {"workflows", std::move(ranking)}, {"apart", parts.confidence}, {"medoid", rows[one.medoid]->id}};
+        pattern.detail =
+            json::Object{{"shared", shared},          {"best_workflow", workflow},     {"better_p_value", p}, {"workflows", std::move(ranking)},
+                         {"apart", parts.confidence}, {"medoid", rows[one.medoid]->id}};
         found.push_back(std::move(pattern));
     }
     return found;
@@ -155,13 +159,18 @@ Found find_duration_drifts(const Question& q) {
         std::vector<std::string> ids;
         for (std::size_t i = cut; i < rows.size(); ++i) ids.push_back(rows[i]->id);
         auto pattern = make_pattern(PatternKind::duration, "duration", name.first, name.second, "drift",
-                                    worded("%.80s takes %s than before: %.3g s instead of %.3g s (medians of %zu and %zu runs)", name.second.c_str(), ratio > 1 ? "longer" : "less long", is, was, after.size(), before.size()));
+                                    worded("%.80s takes %s than before: %.3g s instead of %.3g s (medians of %zu and %zu runs)", name.second.c_str(),
+                                           ratio > 1 ? "longer" : "less long", is, was, after.size(), before.size()));
         pattern.raw = std::abs(u / (n * m) - 0.5) * 2;
         pattern.support = after.size();
         pattern.first_seen = rows[cut]->started;
         pattern.last_seen = rows.back()->started;
         pattern.evidence = evidence_of(ids);
-        pattern.detail = json::Object{{"before_seconds", was}, {"now_seconds", is}, {"ratio", ratio}, {"before_p95", analytics::quantile(before, 0.95)}, {"now_p95", analytics::quantile(after, 0.95)}};
+        pattern.detail = json::Object{{"before_seconds", was},
+                                      {"now_seconds", is},
+                                      {"ratio", ratio},
+                                      {"before_p95", analytics::quantile(before, 0.95)},
+                                      {"now_p95", analytics::quantile(after, 0.95)}};
         candidates.push_back(std::move(pattern));
     }
     const auto adjusted = q_values(p);

@@ -65,7 +65,8 @@ struct Rate {
 /// In how many of the cycles since `from` an event fell into the arc.
 Rate hit_rate(std::span<const double> times, const Phase& phase, double period, double from, double until) {
     Rate rate;
-    for (double start = std::ceil((from - phase.center + phase.half) / period) * period + phase.center - phase.half; start + 2 * phase.half <= until; start += period) {
+    for (double start = std::ceil((from - phase.center + phase.half) / period) * period + phase.center - phase.half; start + 2 * phase.half <= until;
+         start += period) {
         ++rate.trials;
         const auto first = std::lower_bound(times.begin(), times.end(), start);
         rate.hits += first != times.end() && *first <= start + 2 * phase.half ? 1 : 0;
@@ -103,11 +104,16 @@ void seek_cycle(const EventList& list, const Cycle& cycle, double now, std::vect
     while (next + phase.half < now) next += cycle.period;
     std::string when = clock(std::fmod(phase.center, day));
     if (cycle.period > day) when = std::string(weekdays[static_cast<std::size_t>(phase.center / day) % 7]) + " " + when;
-    one.pattern = make_pattern(PatternKind::recurrence, "recurrence", list.cluster, list.name(), cycle.name,
-                               worded("%.120s comes back %s around %s UTC (give or take %.0f minutes)", list.name().c_str(), cycle.name, when.c_str(), phase.half / 60));
+    one.pattern = make_pattern(
+        PatternKind::recurrence, "recurrence", list.cluster, list.name(), cycle.name,
+        worded("%.120s comes back %s around %s UTC (give or take %.0f minutes)", list.name().c_str(), cycle.name, when.c_str(), phase.half / 60));
     one.pattern.raw = share;
     one.pattern.next_expected = TimeWindow{instant_of(next - phase.half), instant_of(next + phase.half)};
-    one.pattern.detail = json::Object{{"period_seconds", cycle.period}, {"phase_seconds", phase.center}, {"half_width_seconds", phase.half}, {"held_back_hits", held_back.hits}, {"held_back_trials", held_back.trials}};
+    one.pattern.detail = json::Object{{"period_seconds", cycle.period},
+                                      {"phase_seconds", phase.center},
+                                      {"half_width_seconds", phase.half},
+                                      {"held_back_hits", held_back.hits},
+                                      {"held_back_trials", held_back.trials}};
     out.push_back(std::move(one));
 }
 
@@ -139,11 +145,13 @@ void seek_interval(const EventList& list, double now, std::vector<Candidate>& ou
     if (static_cast<double>(hits) < 0.5 * n) one.p_value = 1;
     double next = list.times.back() + period;
     while (next + reach < now) next += period;
-    one.pattern = make_pattern(PatternKind::recurrence, "recurrence", list.cluster, list.name(), "interval",
-                               worded("%.120s comes back every %.3g hours (give or take %.0f minutes)", list.name().c_str(), period / hour, reach / 60));
+    one.pattern =
+        make_pattern(PatternKind::recurrence, "recurrence", list.cluster, list.name(), "interval",
+                     worded("%.120s comes back every %.3g hours (give or take %.0f minutes)", list.name().c_str(), period / hour, reach / 60));
     one.pattern.raw = static_cast<double>(hits) / n;
     one.pattern.next_expected = TimeWindow{instant_of(next - reach), instant_of(next + reach)};
-    one.pattern.detail = json::Object{{"period_seconds", period}, {"half_width_seconds", reach}, {"held_back_hits", hits}, {"held_back_trials", gaps.size() - half}};
+    one.pattern.detail =
+        json::Object{{"period_seconds", period}, {"half_width_seconds", reach}, {"held_back_hits", hits}, {"held_back_trials", gaps.size() - half}};
     out.push_back(std::move(one));
 }
 
@@ -166,7 +174,9 @@ Found find_recurrences(const Question& q) {
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         if (adjusted[i] >= q.false_discovery_rate) continue;
         // A daily event is also a weekly one; the shorter cycle says more.
-        const bool told = std::any_of(found.begin(), found.end(), [&](const Pattern& one) { return one.subject == candidates[i].pattern.subject && one.scope == candidates[i].pattern.scope; });
+        const bool told = std::any_of(found.begin(), found.end(), [&](const Pattern& one) {
+            return one.subject == candidates[i].pattern.subject && one.scope == candidates[i].pattern.scope;
+        });
         if (told) continue;
         Pattern& pattern = candidates[i].pattern;
         pattern.support = owner[i]->times.size();
@@ -212,9 +222,10 @@ Found find_bursts(const Question& q) {
         const Burst& b = bursts[i];
         if (adjusted[i] >= q.false_discovery_rate || b.count == 0) continue;
         const double begin = b.list->times[b.first], end = b.list->times[b.first + b.count - 1];
-        auto pattern = make_pattern(PatternKind::burst, "burst", b.list->cluster, b.list->name(), std::to_string(static_cast<long long>(begin / hour)),
-                                    worded("%.120s came %zu times within %.0f minutes, %.0f times its usual rate", b.list->name().c_str(), b.count, std::max(1.0, (end - begin) / 60),
-                                           static_cast<double>(b.count) / std::max(1e-9, b.rate * std::max(60.0, end - begin))));
+        auto pattern = make_pattern(
+            PatternKind::burst, "burst", b.list->cluster, b.list->name(), std::to_string(static_cast<long long>(begin / hour)),
+            worded("%.120s came %zu times within %.0f minutes, %.0f times its usual rate", b.list->name().c_str(), b.count,
+                   std::max(1.0, (end - begin) / 60), static_cast<double>(b.count) / std::max(1e-9, b.rate * std::max(60.0, end - begin))));
         pattern.raw = 1 - adjusted[i];
         pattern.support = b.count;
         pattern.first_seen = instant_of(begin);

@@ -24,7 +24,9 @@ void place(Pattern& pattern, const Context& c, double from, double to) {
 
 void add_seasons(const Context& c, std::vector<Pattern>& out) {
     for (const auto& season : c.a.seasons) {
-        auto pattern = make_pattern(PatternKind::season, "series", c.row.cluster, c.row.name, season.name, worded("%.120s repeats %s: %.0f %% of its variance", c.row.name.c_str(), season.name.c_str(), 100 * season.season.strength));
+        auto pattern =
+            make_pattern(PatternKind::season, "series", c.row.cluster, c.row.name, season.name,
+                         worded("%.120s repeats %s: %.0f %% of its variance", c.row.name.c_str(), season.name.c_str(), 100 * season.season.strength));
         pattern.raw = season.season.strength;
         pattern.support = static_cast<std::size_t>(static_cast<double>(c.a.grid.values.size()) / static_cast<double>(season.season.period));
         pattern.detail = json::Object{{"period_seconds", season.seconds}, {"strength", season.season.strength}, {"p_value", season.season.p_value}};
@@ -44,7 +46,8 @@ void add_change(const Context& c, std::vector<Pattern>& out) {
     const auto& change = c.a.changes.back();  // the latest is the one to ask "what was changed then?"
     if (change.kind != analytics::series::ChangeKind::mean || change.score < 2) return;
     const double at = c.a.grid.times[change.index];
-    auto pattern = make_pattern(PatternKind::change_point, "series", c.row.cluster, c.row.name, std::to_string(static_cast<long long>(at)), worded("the level of %.120s moved from %.4g to %.4g", c.row.name.c_str(), change.before, change.after));
+    auto pattern = make_pattern(PatternKind::change_point, "series", c.row.cluster, c.row.name, std::to_string(static_cast<long long>(at)),
+                                worded("the level of %.120s moved from %.4g to %.4g", c.row.name.c_str(), change.before, change.after));
     pattern.raw = 1 - 1 / change.score;
     pattern.detail = json::Object{{"before", change.before}, {"after", change.after}, {"score", change.score}};
     place(pattern, c, at, c.a.grid.times.back());
@@ -54,11 +57,14 @@ void add_change(const Context& c, std::vector<Pattern>& out) {
 void add_limit(const Context& c, std::vector<Pattern>& out) {
     if (!c.a.exhaustion || c.a.exhaustion->chance < 0.5 || !c.a.exhaustion->expected) return;
     const auto& e = *c.a.exhaustion;
-    auto pattern = make_pattern(PatternKind::forecast, "series", c.row.cluster, c.row.name, "limit", worded("%.120s reaches %.4g around %s", c.row.name.c_str(), e.limit, format_rfc3339(instant_of(std::floor(*e.expected))).c_str()));
+    auto pattern = make_pattern(
+        PatternKind::forecast, "series", c.row.cluster, c.row.name, "limit",
+        worded("%.120s reaches %.4g around %s", c.row.name.c_str(), e.limit, format_rfc3339(instant_of(std::floor(*e.expected))).c_str()));
     pattern.raw = e.chance;
     const double reach = std::max(c.a.grid.step, 0.25 * (*e.expected - seconds_of(c.now)));
     pattern.next_expected = TimeWindow{instant_of(e.earliest.value_or(*e.expected - reach)), instant_of(e.latest.value_or(*e.expected + reach))};
-    pattern.detail = json::Object{{"limit", e.limit}, {"rising", e.rising}, {"chance", e.chance}, {"expected", format_rfc3339(instant_of(std::floor(*e.expected)))}};
+    pattern.detail = json::Object{
+        {"limit", e.limit}, {"rising", e.rising}, {"chance", e.chance}, {"expected", format_rfc3339(instant_of(std::floor(*e.expected)))}};
     place(pattern, c, c.a.grid.times.front(), c.a.grid.times.back());
     out.push_back(std::move(pattern));
 }
@@ -67,8 +73,9 @@ void add_odd(const Context& c, std::vector<Pattern>& out) {
     const double recent = seconds_of(c.now) - day;
     for (const auto& odd : c.a.outliers) {
         if (c.a.grid.times[odd.last] < recent) continue;
-        auto pattern = make_pattern(PatternKind::anomaly, "series", c.row.cluster, c.row.name, std::to_string(static_cast<long long>(c.a.grid.times[odd.first])),
-                                    worded("%.120s was %.4g where %.4g was expected", c.row.name.c_str(), odd.value, odd.expected));
+        auto pattern =
+            make_pattern(PatternKind::anomaly, "series", c.row.cluster, c.row.name, std::to_string(static_cast<long long>(c.a.grid.times[odd.first])),
+                         worded("%.120s was %.4g where %.4g was expected", c.row.name.c_str(), odd.value, odd.expected));
         pattern.raw = 1 - odd.p_value;
         pattern.support = odd.last - odd.first + 1;
         pattern.detail = json::Object{{"value", odd.value}, {"expected", odd.expected}, {"deviations", odd.score}, {"p_value", odd.p_value}};
@@ -91,9 +98,13 @@ Found find_series_patterns(const Question& q) {
         add_limit(c, found);
         add_odd(c, found);
         if (!a->trend) continue;
-        auto pattern = make_pattern(PatternKind::trend, "series", row.cluster, row.name, "trend", worded("%.120s %s by %.4g a day", row.name.c_str(), a->trend->slope > 0 ? "rises" : "falls", std::abs(a->trend->slope) * day));
+        auto pattern = make_pattern(
+            PatternKind::trend, "series", row.cluster, row.name, "trend",
+            worded("%.120s %s by %.4g a day", row.name.c_str(), a->trend->slope > 0 ? "rises" : "falls", std::abs(a->trend->slope) * day));
         pattern.raw = a->trend->r2;
-        pattern.detail = json::Object{{"slope_per_second", a->trend->slope}, {"low", a->trend->slope_low}, {"high", a->trend->slope_high}, {"r2", a->trend->r2}, {"p_value", a->trend->p_value}, {"end", a->trend->end}};
+        pattern.detail =
+            json::Object{{"slope_per_second", a->trend->slope}, {"low", a->trend->slope_low}, {"high", a->trend->slope_high}, {"r2", a->trend->r2},
+                         {"p_value", a->trend->p_value},        {"end", a->trend->end}};
         place(pattern, c, a->grid.times.front(), a->grid.times.back());
         trends.push_back(std::move(pattern));
         p.push_back(a->trend->p_value);

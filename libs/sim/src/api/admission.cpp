@@ -32,8 +32,10 @@ Outcome<> default_priority(Core& core, const WriteContext& context, Value& spec)
     std::string name(string_at(spec, "priorityClassName"));
     std::int64_t value = 0;
     std::string policy = "PreemptLowerPriority";
-    if (name == "system-node-critical") value = 2000001000;
-    else if (name == "system-cluster-critical") value = 2000000000;
+    if (name == "system-node-critical")
+        value = 2000001000;
+    else if (name == "system-cluster-critical")
+        value = 2000000000;
     else if (!name.empty()) {
         const auto found = classes == nullptr ? nullptr : classes->find({}, name);
         if (!found) return forbidden(context.type->resource, {}, "no PriorityClass with name " + name + " was found");
@@ -72,8 +74,7 @@ Outcome<> service_account(Core& core, const WriteContext& context, Value& spec, 
 }
 
 /// Calls visit(limit item) for every LimitRange entry of this type in the namespace.
-template <class Visit>
-void each_limit(Core& core, std::string_view ns, std::string_view type, const Visit& visit) {
+template <class Visit> void each_limit(Core& core, std::string_view ns, std::string_view type, const Visit& visit) {
     const auto* ranges = core.store.find("limitranges");
     if (ranges == nullptr) return;
     for (const auto& [key, object] : ranges->objects()) {
@@ -93,7 +94,8 @@ void limit_range_defaults(Core& core, std::string_view ns, Value& spec) {
                 const Object limits = json::object_at(item, "default");
                 const Object requests = json::object_at(item, "defaultRequest");
                 for (const auto& [name, value] : limits) {
-                    if (at(container, "resources", "limits", std::string_view(name)) == nullptr) json::make_at(container, "resources", "limits", std::string_view(name)) = value;
+                    if (at(container, "resources", "limits", std::string_view(name)) == nullptr)
+                        json::make_at(container, "resources", "limits", std::string_view(name)) = value;
                 }
                 for (const auto& [name, value] : requests) {
                     if (at(container, "resources", "requests", std::string_view(name)) == nullptr) {
@@ -128,7 +130,8 @@ std::string limit_range_violations(Core& core, std::string_view ns, const Value&
                 if (request == nullptr) {
                     found.push_back("minimum " + std::string(name) + " usage per Container is " + plain(bound) + ".  No request is specified");
                 } else if (kube::quantity_at(request).value_or(0) < kube::quantity_at(&bound).value_or(0)) {
-                    found.push_back("minimum " + std::string(name) + " usage per Container is " + plain(bound) + ", but request is " + plain(*request));
+                    found.push_back("minimum " + std::string(name) + " usage per Container is " + plain(bound) + ", but request is " +
+                                    plain(*request));
                 }
             }
         }
@@ -174,7 +177,8 @@ Outcome<> assign_service_addresses(Core& core, const WriteContext& context, Valu
 double pod_amount(const Value& spec, std::string_view kind, std::string_view name) {
     double containers = 0, init = 0;
     for (const Value& c : json::array_at(spec, "containers")) containers += kube::quantity_at(at(c, "resources", kind, name)).value_or(0);
-    for (const Value& c : json::array_at(spec, "initContainers")) init = std::max(init, kube::quantity_at(at(c, "resources", kind, name)).value_or(0));
+    for (const Value& c : json::array_at(spec, "initContainers"))
+        init = std::max(init, kube::quantity_at(at(c, "resources", kind, name)).value_or(0));
     return std::max(containers, init);
 }
 
@@ -206,7 +210,8 @@ bool in_scope(const Value& quota, const ServedType& type, const Value& object) {
         const auto& values = json::array_at(expression, "values");
         const bool listed = std::ranges::any_of(values, [&](const Value& v) { return v.is_string() && json::view(v.get_string()) == name; });
         const auto op = string_at(expression, "operator");
-        if ((op == "In" && !listed) || (op == "NotIn" && listed) || (op == "Exists" && name.empty()) || (op == "DoesNotExist" && !name.empty())) return false;
+        if ((op == "In" && !listed) || (op == "NotIn" && listed) || (op == "Exists" && name.empty()) || (op == "DoesNotExist" && !name.empty()))
+            return false;
     }
     return true;
 }
@@ -248,8 +253,8 @@ Outcome<> check_quota(Core& core, const WriteContext& context, const Value& obje
             // A quota on compute resources obliges every pod to state them.
             if (context.type->storage == "pods" && old == nullptr) {
                 static const std::map<std::string, std::pair<std::string_view, std::string_view>, std::less<>> compute{
-                    {"cpu", {"requests", "cpu"}},           {"requests.cpu", {"requests", "cpu"}},       {"limits.cpu", {"limits", "cpu"}},
-                    {"memory", {"requests", "memory"}},     {"requests.memory", {"requests", "memory"}}, {"limits.memory", {"limits", "memory"}}};
+                    {"cpu", {"requests", "cpu"}},       {"requests.cpu", {"requests", "cpu"}},       {"limits.cpu", {"limits", "cpu"}},
+                    {"memory", {"requests", "memory"}}, {"requests.memory", {"requests", "memory"}}, {"limits.memory", {"limits", "memory"}}};
                 if (const auto rule = compute.find(name); rule != compute.end()) {
                     for (const Value& container : json::array_at(object, "spec", "containers")) {
                         if (at(container, "resources", rule->second.first, rule->second.second) == nullptr) {
@@ -281,7 +286,8 @@ Outcome<> check_quota(Core& core, const WriteContext& context, const Value& obje
 /// The pod template of a workload, for warnings.
 const Value* template_of(const ServedType& type, const Value& object) {
     if (type.storage == "cronjobs.batch") return at(object, "spec", "jobTemplate", "spec", "template");
-    if (type.resource.group == "apps" || type.storage == "jobs.batch" || type.storage == "replicationcontrollers") return at(object, "spec", "template");
+    if (type.resource.group == "apps" || type.storage == "jobs.batch" || type.storage == "replicationcontrollers")
+        return at(object, "spec", "template");
     return nullptr;
 }
 
@@ -302,7 +308,8 @@ Outcome<> check_pod_security(Core& core, WriteContext& context, const Value& obj
         if (const auto enforce = level("enforce"); !enforce.empty()) {
             const auto found = pod_security_violations(enforce, metadata == nullptr ? none : *metadata, spec == nullptr ? none : *spec);
             if (!found.empty()) {
-                return forbidden(context.type->resource, kube::name_of(object), "violates PodSecurity \"" + enforce + ":" + version("enforce") + "\": " + found);
+                return forbidden(context.type->resource, kube::name_of(object),
+                                 "violates PodSecurity \"" + enforce + ":" + version("enforce") + "\": " + found);
             }
         }
         if (const auto warn = level("warn"); !warn.empty()) {
@@ -337,7 +344,8 @@ std::map<std::string, double> quota_usage(const ServedType& type, const Value& o
     if (type.storage == "services") {
         const auto kind = string_at(object, "spec", "type");
         if (kind == "LoadBalancer") out["services.loadbalancers"] = 1;
-        if (kind == "LoadBalancer" || kind == "NodePort") out["services.nodeports"] = static_cast<double>(json::array_at(object, "spec", "ports").size());
+        if (kind == "LoadBalancer" || kind == "NodePort")
+            out["services.nodeports"] = static_cast<double>(json::array_at(object, "spec", "ports").size());
     }
     if (type.storage == "persistentvolumeclaims") {
         const double size = kube::quantity_at(at(object, "spec", "resources", "requests", "storage")).value_or(0);
@@ -383,7 +391,7 @@ Outcome<> admit_create(Core& core, WriteContext& context, Value& object) {
         KN_CHECK(assign_service_addresses(core, context, object));
         json::make_at(object, "status") = Object{{"loadBalancer", Object{}}};
     } else if (kind == "namespaces") {
-        const std::string name(kube::name_of(object));   // a copy: making room for the label moves what the view points into
+        const std::string name(kube::name_of(object));  // a copy: making room for the label moves what the view points into
         json::make_at(object, "metadata", "labels", "kubernetes.io/metadata.name") = name;
         json::make_at(object, "status") = Object{{"phase", "Active"}};
     } else if (kind == "jobs.batch" && !json::bool_at(object, "spec", "manualSelector").value_or(false)) {

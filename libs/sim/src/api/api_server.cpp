@@ -36,9 +36,7 @@ std::unique_ptr<kube::Stream> ApiServer::open(const kube::Request& request, cons
 void ApiServer::add_token(std::string token, Identity identity) { impl_->options.tokens.insert_or_assign(std::move(token), std::move(identity)); }
 std::optional<Identity> ApiServer::authenticate(std::string_view bearer_token) const { return impl_->authenticate(bearer_token); }
 
-kube::Response ApiServer::unauthorized() {
-    return api::Refusal{.code = 401, .reason = "Unauthorized", .message = "Unauthorized"}.response();
-}
+kube::Response ApiServer::unauthorized() { return api::Refusal{.code = 401, .reason = "Unauthorized", .message = "Unauthorized"}.response(); }
 
 NetworkFaults& ApiServer::network() { return impl_->faults; }
 

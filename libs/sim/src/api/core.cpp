@@ -12,7 +12,11 @@
 namespace kn::sim::api {
 
 Core::Core(async::EventLoop& event_loop, RandomSource& random_source, ApiServerOptions server_options)
-    : loop(event_loop), random(random_source), options(std::move(server_options)), store(options.watch_history, options.watch_history_age), rbac(store),
+    : loop(event_loop),
+      random(random_source),
+      options(std::move(server_options)),
+      store(options.watch_history, options.watch_history_age),
+      rbac(store),
       faults(random_source) {}
 
 std::string Core::make_uid() {
@@ -24,8 +28,8 @@ std::string Core::make_uid() {
         if (i == 8 || i == 12 || i == 16 || i == 20) out += '-';
         auto nibble = static_cast<unsigned>(bits & 0xFU);
         bits >>= 4U;
-        if (i == 12) nibble = 4;                      // RFC 4122: version 4
-        if (i == 16) nibble = 8U | (nibble & 3U);     // and variant 1
+        if (i == 12) nibble = 4;                   // RFC 4122: version 4
+        if (i == 16) nibble = 8U | (nibble & 3U);  // and variant 1
         out += digits[nibble];
     }
     return out;
@@ -48,7 +52,8 @@ namespace {
 
 std::string_view header(const kube::Request& request, std::string_view name) {
     for (const auto& [key, value] : request.headers) {
-        if (std::ranges::equal(key, name, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; })) return value;
+        if (std::ranges::equal(key, name, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; }))
+            return value;
     }
     return {};
 }
@@ -67,14 +72,17 @@ bool ran_out(std::string_view timeout) {
 
 /// The API that is kept for those who still ask, with its warning (b30).
 kube::Response component_statuses() {
-    auto out = json_response(200, json::Object{{"kind", "ComponentStatusList"}, {"apiVersion", "v1"}, {"metadata", json::Object{}}, {"items", json::Array{}}});
+    auto out = json_response(
+        200, json::Object{{"kind", "ComponentStatusList"}, {"apiVersion", "v1"}, {"metadata", json::Object{}}, {"items", json::Array{}}});
     out.headers.emplace_back("warning", R"(299 - "v1 ComponentStatus is deprecated in v1.19+")");
     return out;
 }
 
 /// A Status without a kind, sent as text (l08).
 kube::Response timed_out() {
-    auto out = text_response(504, R"({"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout","reason":"Timeout","details":{},"code":504})");
+    auto out = text_response(
+        504,
+        R"({"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout","reason":"Timeout","details":{},"code":504})");
     return out;
 }
 
@@ -89,13 +97,17 @@ Outcome<Identity> Core::effective_identity(const kube::Request& request, const I
     };
     Identity other{.user = std::string(user)};
     if (!may("users", user)) {
-        return refuse(403, "Forbidden", "users \"" + other.user + "\" is forbidden: User \"" + caller.user + "\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope",
+        return refuse(403, "Forbidden",
+                      "users \"" + other.user + "\" is forbidden: User \"" + caller.user +
+                          "\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope",
                       json::Object{{"name", user}, {"kind", "users"}});
     }
     for (const auto& [key, value] : request.headers) {
         if (header(kube::Request{.headers = {{key, value}}}, "impersonate-group").empty()) continue;
         if (!may("groups", value)) {
-            return refuse(403, "Forbidden", "groups \"" + value + "\" is forbidden: User \"" + caller.user + "\" cannot impersonate resource \"groups\" in API group \"\" at the cluster scope",
+            return refuse(403, "Forbidden",
+                          "groups \"" + value + "\" is forbidden: User \"" + caller.user +
+                              "\" cannot impersonate resource \"groups\" in API group \"\" at the cluster scope",
                           json::Object{{"name", value}, {"kind", "groups"}});
         }
         other.groups.push_back(value);
@@ -115,7 +127,8 @@ Outcome<> Core::authorize(const RequestInfo& info, const Identity& identity) con
     if (!info.resource_request) question.path = info.path;
     if (rbac.allowed(identity, question)) return {};
     if (!info.resource_request) {
-        return refuse(403, "Forbidden", "forbidden: User \"" + identity.user + "\" cannot " + info.verb + " path \"" + info.path + "\"", json::Object{});
+        return refuse(403, "Forbidden", "forbidden: User \"" + identity.user + "\" cannot " + info.verb + " path \"" + info.path + "\"",
+                      json::Object{});
     }
     const kube::Resource resource{info.group, info.version, info.plural, "", true};
     const auto full = info.subresource.empty() ? info.plural : info.plural + "/" + info.subresource;
@@ -148,14 +161,15 @@ kube::Response Core::handle(const kube::Request& request, const Identity& identi
         const auto* type = types.find(info.group, info.version, info.plural);
         if (type != nullptr && !type->storage.empty()) {
             const auto manager = info.query("fieldManager");
-            note_write(info, *type, caller ? *caller : identity, manager, response.status, !info.query("dryRun").empty(), write_changed_, write_name_);
+            note_write(info, *type, caller ? *caller : identity, manager, response.status, !info.query("dryRun").empty(), write_changed_,
+                       write_name_);
         }
     }
     return response;
 }
 
-void Core::note_write(const RequestInfo& info, const ServedType& type, const Identity& identity, std::string_view manager, int code, bool dry_run, bool changed,
-                      std::string_view name) {
+void Core::note_write(const RequestInfo& info, const ServedType& type, const Identity& identity, std::string_view manager, int code, bool dry_run,
+                      bool changed, std::string_view name) {
     const auto resource = type.resource.plural_group();
     if (options.keep_write && !options.keep_write(identity.user, resource)) return;
     WriteRecord record;
@@ -205,7 +219,7 @@ Outcome<kube::Response> Core::dispatch(const RequestInfo& info, const Identity& 
     if (info.verb == "get") return get(info, *type);
     if (info.verb == "list") return list(info, *type);
     if (info.verb == "watch") {
-        return bad_request("a watch is a stream");   // callers use open()
+        return bad_request("a watch is a stream");  // callers use open()
     }
     if (!type->has_verb(info.verb)) return method_not_allowed();
     if (info.verb == "create") {
@@ -220,7 +234,8 @@ Outcome<kube::Response> Core::dispatch(const RequestInfo& info, const Identity& 
     return remove_collection(info, *type, identity);
 }
 
-kube::Response Core::render(int code, const ServedType& type, const StoredObject& object, const RequestInfo& info, std::vector<std::string> warnings) {
+kube::Response Core::render(int code, const ServedType& type, const StoredObject& object, const RequestInfo& info,
+                            std::vector<std::string> warnings) {
     const auto accepted = negotiate(info.request->accept, &type);
     if (!accepted) return accepted.error().response();
     kube::Response out;
@@ -230,7 +245,8 @@ kube::Response Core::render(int code, const ServedType& type, const StoredObject
         Value value;
         if (accepted->form == Form::table) {
             const auto shared = std::make_shared<const StoredObject>(object);
-            value = table_of(type, {shared}, json::Object{{"resourceVersion", kube::resource_version_of(object.value())}}, info.query("includeObject"), now(), true);
+            value = table_of(type, {shared}, json::Object{{"resourceVersion", kube::resource_version_of(object.value())}},
+                             info.query("includeObject"), now(), true);
         } else {
             value = served_value(type, object.value());
             if (accepted->form == Form::metadata) value = partial_metadata(value);
@@ -252,7 +268,8 @@ kube::Response Core::render(int code, const ServedType& type, const StoredObject
 
 Value partial_metadata(const Value& object) {
     const auto* metadata = json::at(object, "metadata");
-    return json::Object{{"kind", "PartialObjectMetadata"}, {"apiVersion", "meta.k8s.io/v1"}, {"metadata", metadata == nullptr ? Value(json::Object{}) : *metadata}};
+    return json::Object{
+        {"kind", "PartialObjectMetadata"}, {"apiVersion", "meta.k8s.io/v1"}, {"metadata", metadata == nullptr ? Value(json::Object{}) : *metadata}};
 }
 
 namespace {
@@ -303,19 +320,22 @@ void Core::bootstrap() {
     const auto named = [](std::string_view kind, std::string_view api_version, std::string_view name) {
         return Value(json::Object{{"kind", kind}, {"apiVersion", api_version}, {"metadata", json::Object{{"name", name}}}});
     };
-    for (const std::string_view name : {"kube-system", "kube-public", "kube-node-lease", "default"}) add("namespaces", {}, named("Namespace", "v1", name));
-    for (auto& object : bootstrap_rbac()) add(std::string(kube::kind_of(object)) == "ClusterRole" ? "clusterroles.rbac.authorization.k8s.io"
-                                                                                                 : "clusterrolebindings.rbac.authorization.k8s.io",
-                                              {}, object);
-    for (const auto& [name, value] : {std::pair<std::string_view, std::int64_t>{"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}}) {
+    for (const std::string_view name : {"kube-system", "kube-public", "kube-node-lease", "default"})
+        add("namespaces", {}, named("Namespace", "v1", name));
+    for (auto& object : bootstrap_rbac())
+        add(std::string(kube::kind_of(object)) == "ClusterRole" ? "clusterroles.rbac.authorization.k8s.io"
+                                                                : "clusterrolebindings.rbac.authorization.k8s.io",
+            {}, object);
+    for (const auto& [name, value] :
+         {std::pair<std::string_view, std::int64_t>{"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}}) {
         auto object = named("PriorityClass", "scheduling.k8s.io/v1", name);
         object.as_object()["value"] = value;
         add("priorityclasses.scheduling.k8s.io", {}, std::move(object));
     }
     auto service = named("Service", "v1", "kubernetes");
     service.as_object()["metadata"].as_object()["labels"] = json::Object{{"component", "apiserver"}, {"provider", "kubernetes"}};
-    service.as_object()["spec"] = json::Object{{"clusterIP", "10.96.0.1"},
-                                               {"ports", json::Array{json::Object{{"name", "https"}, {"port", 443}, {"targetPort", 6443}}}}};
+    service.as_object()["spec"] =
+        json::Object{{"clusterIP", "10.96.0.1"}, {"ports", json::Array{json::Object{{"name", "https"}, {"port", 443}, {"targetPort", 6443}}}}};
     add("services", "default", std::move(service));
 }
 

@@ -29,14 +29,14 @@ struct WriteContext {
     enum class FieldValidation : std::uint8_t { ignore, warn, strict } field_validation = FieldValidation::warn;
     std::vector<std::string> warnings;
     Instant now{};
-    std::string subresource;   ///< as recorded in managedFields
+    std::string subresource;  ///< as recorded in managedFields
 };
 
 struct Written {
-    ObjectPtr object;          ///< for a dry run not stored
+    ObjectPtr object;  ///< for a dry run not stored
     bool created = false;
     bool changed = false;
-    bool deleted = false;      ///< the last finalizer went
+    bool deleted = false;  ///< the last finalizer went
 };
 
 /// How a new state is meant.
@@ -77,7 +77,8 @@ public:
     Outcome<Identity> effective_identity(const kube::Request& request, const Identity& identity) const;
     Outcome<> authorize(const RequestInfo& info, const Identity& identity) const;
     Outcome<kube::Response> dispatch(const RequestInfo& info, const Identity& identity);
-    kube::Response render(int code, const ServedType& type, const StoredObject& object, const RequestInfo& info, std::vector<std::string> warnings = {});
+    kube::Response render(int code, const ServedType& type, const StoredObject& object, const RequestInfo& info,
+                          std::vector<std::string> warnings = {});
 
     // read.cpp
     Outcome<kube::Response> get(const RequestInfo& info, const ServedType& type);
@@ -100,7 +101,7 @@ public:
     Outcome<kube::Response> remove_collection(const RequestInfo& info, const ServedType& type, const Identity& identity);
     struct DeleteSpec {
         std::string uid, resource_version, propagation;
-        int grace_seconds = -1;   ///< -1: not given
+        int grace_seconds = -1;  ///< -1: not given
         bool dry_run = false;
     };
     struct Removed {
@@ -132,10 +133,10 @@ public:
     Outcome<kube::Response> discovery_of_group_version(const std::string& group, const std::string& version);
 
     [[nodiscard]] ObjectPtr find(std::string_view storage, std::string_view ns, std::string_view name) const;
-    void note_write(const RequestInfo& info, const ServedType& type, const Identity& identity, std::string_view manager, int code, bool dry_run, bool changed,
-                    std::string_view name);
-    bool write_changed_ = false;       ///< set by the write in progress, for its WriteRecord
-    std::string write_name_;           ///< a generated name, likewise
+    void note_write(const RequestInfo& info, const ServedType& type, const Identity& identity, std::string_view manager, int code, bool dry_run,
+                    bool changed, std::string_view name);
+    bool write_changed_ = false;  ///< set by the write in progress, for its WriteRecord
+    std::string write_name_;      ///< a generated name, likewise
     std::set<std::string, std::less<>> cleaning_;
     /// Changes of Events by time, and the last one of each.
     std::deque<std::pair<Instant, Key>> event_ages_;
@@ -170,14 +171,15 @@ private:
 };
 
 std::unique_ptr<kube::Stream> refused_stream(kube::Response response);
-std::unique_ptr<kube::Stream> open_watch(const std::shared_ptr<Core>& core, const RequestInfo& info, const ServedType& type, const Identity& identity);
+std::unique_ptr<kube::Stream> open_watch(const std::shared_ptr<Core>& core, const RequestInfo& info, const ServedType& type,
+                                         const Identity& identity);
 std::unique_ptr<kube::Stream> open_log(const std::shared_ptr<Core>& core, const kube::Request& request, const Identity& identity);
 
 // table.cpp
 /// columnDefinitions and rows for these objects.
 json::Array table_columns(const ServedType& type);
 json::Array table_row(const ServedType& type, const Value& object, Instant now);
-Value table_of(const ServedType& type, const std::vector<ObjectPtr>& objects, const Value& list_metadata, std::string_view include_object, Instant now,
-               bool with_columns);
+Value table_of(const ServedType& type, const std::vector<ObjectPtr>& objects, const Value& list_metadata, std::string_view include_object,
+               Instant now, bool with_columns);
 
 }  // namespace kn::sim::api

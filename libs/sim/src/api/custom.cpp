@@ -42,8 +42,8 @@ void check_number(const Value& value, const Value& schema, const std::string& pa
     }
 }
 
-void check_size(const Value& value, std::size_t size, const Value& schema, std::string_view low_key, std::string_view high_key, const std::string& path,
-                Causes& causes) {
+void check_size(const Value& value, std::size_t size, const Value& schema, std::string_view low_key, std::string_view high_key,
+                const std::string& path, Causes& causes) {
     const auto low = json::to_int(at(schema, low_key)), high = json::to_int(at(schema, high_key));
     if (low && size < static_cast<std::size_t>(*low)) {
         causes.push_back(invalid_value(path, value, path + " in body should be at least " + std::to_string(*low) + " long"));
@@ -56,14 +56,15 @@ void check_size(const Value& value, std::size_t size, const Value& schema, std::
 void check(const Value& value, const Value& schema, const std::string& path, Causes& causes) {
     if (value.is_null() && json::bool_at(schema, "nullable").value_or(false)) return;
     if (json::bool_at(schema, "x-kubernetes-int-or-string").value_or(false)) {
-        if (!value.is_string() && !json::to_int(&value)) causes.push_back(invalid_value(path, value, path + " in body must be of type integer or string"));
+        if (!value.is_string() && !json::to_int(&value))
+            causes.push_back(invalid_value(path, value, path + " in body must be of type integer or string"));
         return;
     }
     const auto type = json::string_at(schema, "type");
     if (!type.empty() && !has_type(value, type)) {
         causes.push_back({"FieldValueTypeInvalid",
-                          "Invalid value: " + json::dump(Value(type_name(value))) + ": " + path + " in body must be of type " + std::string(type) + ": " +
-                              json::dump(Value(type_name(value))),
+                          "Invalid value: " + json::dump(Value(type_name(value))) + ": " + path + " in body must be of type " + std::string(type) +
+                              ": " + json::dump(Value(type_name(value))),
                           path});
         return;
     }
@@ -89,8 +90,10 @@ void check(const Value& value, const Value& schema, const std::string& path, Cau
     const auto& properties = json::object_at(schema, "properties");
     const auto* additional = at(schema, "additionalProperties");
     for (const auto& [key, child] : *object) {
-        if (const auto* known = properties.if_contains(key)) check(child, *known, child_path(path, key), causes);
-        else if (additional != nullptr && additional->is_object()) check(child, *additional, child_path(path, key), causes);
+        if (const auto* known = properties.if_contains(key))
+            check(child, *known, child_path(path, key), causes);
+        else if (additional != nullptr && additional->is_object())
+            check(child, *additional, child_path(path, key), causes);
     }
 }
 
@@ -189,48 +192,125 @@ const std::vector<KnownFields>& known_fields() {
         {"secrets", {"data", "stringData", "immutable", "type"}, {}},
         {"namespaces", {"spec", "status"}, {"finalizers"}},
         {"nodes", {"spec", "status"}, {"podCIDR", "podCIDRs", "providerID", "unschedulable", "taints", "configSource", "externalID"}},
-        {"persistentvolumeclaims", {"spec", "status"},
-         {"accessModes", "selector", "resources", "volumeName", "storageClassName", "volumeMode", "dataSource", "dataSourceRef", "volumeAttributesClassName"}},
-        {"deployments.apps", {"spec", "status"},
+        {"persistentvolumeclaims",
+         {"spec", "status"},
+         {"accessModes", "selector", "resources", "volumeName", "storageClassName", "volumeMode", "dataSource", "dataSourceRef",
+          "volumeAttributesClassName"}},
+        {"deployments.apps",
+         {"spec", "status"},
          {"replicas", "selector", "template", "strategy", "minReadySeconds", "revisionHistoryLimit", "paused", "progressDeadlineSeconds"}},
         {"replicasets.apps", {"spec", "status"}, {"replicas", "selector", "template", "minReadySeconds"}},
-        {"statefulsets.apps", {"spec", "status"},
+        {"statefulsets.apps",
+         {"spec", "status"},
          {"replicas", "selector", "template", "volumeClaimTemplates", "serviceName", "podManagementPolicy", "updateStrategy", "revisionHistoryLimit",
           "minReadySeconds", "persistentVolumeClaimRetentionPolicy", "ordinals"}},
         {"daemonsets.apps", {"spec", "status"}, {"selector", "template", "updateStrategy", "minReadySeconds", "revisionHistoryLimit"}},
-        {"jobs.batch", {"spec", "status"},
-         {"parallelism", "completions", "activeDeadlineSeconds", "podFailurePolicy", "successPolicy", "backoffLimit", "backoffLimitPerIndex", "maxFailedIndexes",
-          "selector", "manualSelector", "template", "ttlSecondsAfterFinished", "completionMode", "suspend", "podReplacementPolicy", "managedBy"}},
-        {"cronjobs.batch", {"spec", "status"},
-         {"schedule", "timeZone", "startingDeadlineSeconds", "concurrencyPolicy", "suspend", "jobTemplate", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"}},
+        {"jobs.batch",
+         {"spec", "status"},
+         {"parallelism", "completions", "activeDeadlineSeconds", "podFailurePolicy", "successPolicy", "backoffLimit", "backoffLimitPerIndex",
+          "maxFailedIndexes", "selector", "manualSelector", "template", "ttlSecondsAfterFinished", "completionMode", "suspend",
+          "podReplacementPolicy", "managedBy"}},
+        {"cronjobs.batch",
+         {"spec", "status"},
+         {"schedule", "timeZone", "startingDeadlineSeconds", "concurrencyPolicy", "suspend", "jobTemplate", "successfulJobsHistoryLimit",
+          "failedJobsHistoryLimit"}},
         {"horizontalpodautoscalers.autoscaling", {"spec", "status"}, {"scaleTargetRef", "minReplicas", "maxReplicas", "metrics", "behavior"}},
         {"poddisruptionbudgets.policy", {"spec", "status"}, {"minAvailable", "selector", "maxUnavailable", "unhealthyPodEvictionPolicy"}},
-        {"services", {"spec", "status"},
-         {"ports", "selector", "clusterIP", "clusterIPs", "type", "externalIPs", "sessionAffinity", "loadBalancerIP", "loadBalancerSourceRanges", "externalName",
-          "externalTrafficPolicy", "healthCheckNodePort", "publishNotReadyAddresses", "sessionAffinityConfig", "ipFamilies", "ipFamilyPolicy",
-          "allocateLoadBalancerNodePorts", "loadBalancerClass", "internalTrafficPolicy", "trafficDistribution"}},
-        {"pods", {"spec", "status"},
-         {"volumes", "initContainers", "containers", "ephemeralContainers", "restartPolicy", "terminationGracePeriodSeconds", "activeDeadlineSeconds", "dnsPolicy",
-          "nodeSelector", "serviceAccountName", "serviceAccount", "automountServiceAccountToken", "nodeName", "hostNetwork", "hostPID", "hostIPC",
-          "shareProcessNamespace", "securityContext", "imagePullSecrets", "hostname", "subdomain", "affinity", "schedulerName", "tolerations", "hostAliases",
-          "priorityClassName", "priority", "dnsConfig", "readinessGates", "runtimeClassName", "enableServiceLinks", "preemptionPolicy", "overhead",
-          "topologySpreadConstraints", "setHostnameAsFQDN", "os", "hostUsers", "schedulingGates", "resourceClaims", "resources", "hostnameOverride",
+        {"services",
+         {"spec", "status"},
+         {"ports",
+          "selector",
+          "clusterIP",
+          "clusterIPs",
+          "type",
+          "externalIPs",
+          "sessionAffinity",
+          "loadBalancerIP",
+          "loadBalancerSourceRanges",
+          "externalName",
+          "externalTrafficPolicy",
+          "healthCheckNodePort",
+          "publishNotReadyAddresses",
+          "sessionAffinityConfig",
+          "ipFamilies",
+          "ipFamilyPolicy",
+          "allocateLoadBalancerNodePorts",
+          "loadBalancerClass",
+          "internalTrafficPolicy",
+          "trafficDistribution"}},
+        {"pods",
+         {"spec", "status"},
+         {"volumes",
+          "initContainers",
+          "containers",
+          "ephemeralContainers",
+          "restartPolicy",
+          "terminationGracePeriodSeconds",
+          "activeDeadlineSeconds",
+          "dnsPolicy",
+          "nodeSelector",
+          "serviceAccountName",
+          "serviceAccount",
+          "automountServiceAccountToken",
+          "nodeName",
+          "hostNetwork",
+          "hostPID",
+          "hostIPC",
+          "shareProcessNamespace",
+          "securityContext",
+          "imagePullSecrets",
+          "hostname",
+          "subdomain",
+          "affinity",
+          "schedulerName",
+          "tolerations",
+          "hostAliases",
+          "priorityClassName",
+          "priority",
+          "dnsConfig",
+          "readinessGates",
+          "runtimeClassName",
+          "enableServiceLinks",
+          "preemptionPolicy",
+          "overhead",
+          "topologySpreadConstraints",
+          "setHostnameAsFQDN",
+          "os",
+          "hostUsers",
+          "schedulingGates",
+          "resourceClaims",
+          "resources",
+          "hostnameOverride",
           "workloadRef"}},
         {"resourcequotas", {"spec", "status"}, {"hard", "scopes", "scopeSelector"}},
         {"roles.rbac.authorization.k8s.io", {"rules"}, {}},
         {"clusterroles.rbac.authorization.k8s.io", {"rules", "aggregationRule"}, {}},
         {"rolebindings.rbac.authorization.k8s.io", {"subjects", "roleRef"}, {}},
         {"clusterrolebindings.rbac.authorization.k8s.io", {"subjects", "roleRef"}, {}},
-        {"leases.coordination.k8s.io", {"spec"},
+        {"leases.coordination.k8s.io",
+         {"spec"},
          {"holderIdentity", "leaseDurationSeconds", "acquireTime", "renewTime", "leaseTransitions", "strategy", "preferredHolder"}},
         {"networkpolicies.networking.k8s.io", {"spec", "status"}, {"podSelector", "ingress", "egress", "policyTypes"}},
     };
     return table;
 }
 
-constexpr std::string_view metadata_fields[]{"name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
-                                             "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers",
-                                             "managedFields", "clusterName"};
+constexpr std::string_view metadata_fields[]{"name",
+                                             "generateName",
+                                             "namespace",
+                                             "selfLink",
+                                             "uid",
+                                             "resourceVersion",
+                                             "generation",
+                                             "creationTimestamp",
+                                             "deletionTimestamp",
+                                             "deletionGracePeriodSeconds",
+                                             "labels",
+                                             "annotations",
+                                             "ownerReferences",
+                                             "finalizers",
+                                             "managedFields",
+                                             "clusterName"};
 
 }  // namespace
 

@@ -36,8 +36,7 @@ Object& ensure(Object& parent, std::string_view key) {
     return slot.is_object() ? slot.get_object() : slot.emplace_object();
 }
 
-template <class Visit>
-void each_object(Object& parent, std::string_view key, const Visit& visit) {
+template <class Visit> void each_object(Object& parent, std::string_view key, const Visit& visit) {
     auto* list = parent.if_contains(key);
     if (list == nullptr || !list->is_array()) return;
     for (Value& item : list->get_array()) {
@@ -109,7 +108,8 @@ void default_resources(Object& container) {
 }
 
 void default_container(Object& container) {
-    const auto image = container.contains("image") && container.at("image").is_string() ? json::view(container.at("image").get_string()) : std::string_view{};
+    const auto image =
+        container.contains("image") && container.at("image").is_string() ? json::view(container.at("image").get_string()) : std::string_view{};
     fill_text(container, "imagePullPolicy", latest_tag(image) ? "Always" : "IfNotPresent");
     fill_text(container, "terminationMessagePath", "/dev/termination-log");
     fill_text(container, "terminationMessagePolicy", "File");
@@ -238,17 +238,15 @@ void default_network_policy(Object& spec) {
         spec["policyTypes"] = std::move(types);
     }
     for (const std::string_view direction : {"ingress", "egress"}) {
-        each_object(spec, direction, [](Object& rule) {
-            each_object(rule, "ports", [](Object& port) { fill_text(port, "protocol", "TCP"); });
-        });
+        each_object(spec, direction, [](Object& rule) { each_object(rule, "ports", [](Object& port) { fill_text(port, "protocol", "TCP"); }); });
     }
 }
 
 void default_autoscaler(Object& spec) {
     fill(spec, "minReplicas", 1);
     if (!spec.contains("metrics")) {
-        spec["metrics"] = json::Array{Object{{"type", "Resource"},
-                                             {"resource", Object{{"name", "cpu"}, {"target", Object{{"type", "Utilization"}, {"averageUtilization", 80}}}}}}};
+        spec["metrics"] = json::Array{Object{
+            {"type", "Resource"}, {"resource", Object{{"name", "cpu"}, {"target", Object{{"type", "Utilization"}, {"averageUtilization", 80}}}}}}};
     }
 }
 
@@ -344,8 +342,8 @@ void normalize(const ServedType& type, Value& object) {
     auto& root = object.get_object();
     if (auto* metadata = root.if_contains("metadata"); metadata != nullptr && metadata->is_object()) {
         auto& fields = metadata->get_object();
-        for (const std::string_view key : {"labels", "annotations", "finalizers", "ownerReferences", "creationTimestamp", "generateName", "resourceVersion",
-                                           "uid", "namespace", "managedFields", "selfLink"}) {
+        for (const std::string_view key : {"labels", "annotations", "finalizers", "ownerReferences", "creationTimestamp", "generateName",
+                                           "resourceVersion", "uid", "namespace", "managedFields", "selfLink"}) {
             drop_empty(fields, key);
         }
         for (auto it = fields.begin(); it != fields.end();) it = it->value().is_null() ? fields.erase(it) : std::next(it);
@@ -355,8 +353,10 @@ void normalize(const ServedType& type, Value& object) {
     ordered.reserve(root.size() + 2);
     ordered["kind"] = type.resource.kind;
     ordered["apiVersion"] = type.resource.api_version();
-    if (auto* metadata = root.if_contains("metadata")) ordered["metadata"] = std::move(*metadata);
-    else ordered["metadata"] = Object{};
+    if (auto* metadata = root.if_contains("metadata"))
+        ordered["metadata"] = std::move(*metadata);
+    else
+        ordered["metadata"] = Object{};
     for (auto& [key, value] : root) {
         if (key != "kind" && key != "apiVersion" && key != "metadata") ordered[key] = std::move(value);
     }

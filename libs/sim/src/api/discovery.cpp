@@ -20,7 +20,7 @@ Array texts(const std::vector<std::string>& list) {
 
 struct SubresourceShape {
     std::vector<std::string> verbs;
-    std::string group, version, kind;   ///< kind "" = that of the parent
+    std::string group, version, kind;  ///< kind "" = that of the parent
 };
 
 SubresourceShape shape_of(const std::string& name) {
@@ -42,7 +42,8 @@ Value resource_list(const std::vector<std::shared_ptr<const ServedType>>& types,
     for (const auto& type : types) {
         const auto& r = type->resource;
         if (r.group != group || r.version != version) continue;
-        Object entry{{"name", r.plural}, {"singularName", type->singular}, {"namespaced", r.namespaced}, {"kind", r.kind}, {"verbs", texts(type->verbs)}};
+        Object entry{
+            {"name", r.plural}, {"singularName", type->singular}, {"namespaced", r.namespaced}, {"kind", r.kind}, {"verbs", texts(type->verbs)}};
         if (!type->short_names.empty()) entry["shortNames"] = texts(type->short_names);
         if (!type->categories.empty()) entry["categories"] = texts(type->categories);
         if (!type->storage.empty()) entry["storageVersionHash"] = base64_encode(to_hex(sha256(r.kind_group())).substr(0, 8));
@@ -59,7 +60,7 @@ Value resource_list(const std::vector<std::shared_ptr<const ServedType>>& types,
     }
     std::ranges::sort(resources, [](const Value& a, const Value& b) { return json::string_at(a, "name") < json::string_at(b, "name"); });
     Object out{{"kind", "APIResourceList"}};
-    if (!group.empty()) out["apiVersion"] = "v1";   // the core list has none (a04)
+    if (!group.empty()) out["apiVersion"] = "v1";  // the core list has none (a04)
     out["groupVersion"] = group.empty() ? version : group + "/" + version;
     out["resources"] = std::move(resources);
     return out;
@@ -83,7 +84,8 @@ Value group_entry(const std::string& name, const std::vector<std::string>& versi
     return Object{{"name", name}, {"versions", std::move(list)}, {"preferredVersion", preferred}};
 }
 
-Value aggregated(const std::vector<std::shared_ptr<const ServedType>>& types, bool core, const std::string& api_version, const std::vector<DeadApi>& dead) {
+Value aggregated(const std::vector<std::shared_ptr<const ServedType>>& types, bool core, const std::string& api_version,
+                 const std::vector<DeadApi>& dead) {
     Array items;
     for (const auto& [group, versions] : groups_of(types)) {
         if (group.empty() != core) continue;
@@ -103,9 +105,11 @@ Value aggregated(const std::vector<std::shared_ptr<const ServedType>>& types, bo
                 Array subs;
                 for (const auto& sub : type->subresources) {
                     const auto shape = shape_of(sub);
-                    subs.push_back(Object{{"subresource", sub},
-                                          {"responseKind", Object{{"group", shape.group}, {"version", shape.version}, {"kind", shape.kind.empty() ? r.kind : shape.kind}}},
-                                          {"verbs", texts(shape.verbs)}});
+                    subs.push_back(
+                        Object{{"subresource", sub},
+                               {"responseKind",
+                                Object{{"group", shape.group}, {"version", shape.version}, {"kind", shape.kind.empty() ? r.kind : shape.kind}}},
+                               {"verbs", texts(shape.verbs)}});
                 }
                 if (!subs.empty()) entry["subresources"] = std::move(subs);
                 resources.push_back(std::move(entry));
@@ -118,7 +122,8 @@ Value aggregated(const std::vector<std::shared_ptr<const ServedType>>& types, bo
     }
     for (const auto& api : dead) {
         if (core) break;
-        items.push_back(Object{{"metadata", Object{{"name", api.group}}}, {"versions", Array{Object{{"version", api.version}, {"freshness", "Stale"}}}}});
+        items.push_back(
+            Object{{"metadata", Object{{"name", api.group}}}, {"versions", Array{Object{{"version", api.version}, {"freshness", "Stale"}}}}});
     }
     return Object{{"kind", "APIGroupDiscoveryList"}, {"apiVersion", api_version}, {"metadata", Object{}}, {"items", std::move(items)}};
 }
@@ -146,14 +151,17 @@ kube::Response with_etag(const RequestInfo& info, std::string content_type, std:
     return out;
 }
 
-std::string openapi_name(const std::string& group, const std::string& version) { return group.empty() ? "api/" + version : "apis/" + group + "/" + version; }
+std::string openapi_name(const std::string& group, const std::string& version) {
+    return group.empty() ? "api/" + version : "apis/" + group + "/" + version;
+}
 
 Value openapi_index(const TypeTable& types) {
     Object paths;
     for (const auto& [group, versions] : groups_of(types.all())) {
         for (const auto& version : versions) {
             const auto name = openapi_name(group, version);
-            paths[name] = Object{{"serverRelativeURL", "/openapi/v3/" + name + "?hash=" + to_hex(sha256(name + std::to_string(types.revision()))).substr(0, 32)}};
+            paths[name] = Object{
+                {"serverRelativeURL", "/openapi/v3/" + name + "?hash=" + to_hex(sha256(name + std::to_string(types.revision()))).substr(0, 32)}};
         }
     }
     return Object{{"paths", std::move(paths)}};
@@ -162,7 +170,9 @@ Value openapi_index(const TypeTable& types) {
 /// No schemas: just enough for a client to learn that PATCH takes fieldValidation and dryRun, so that it leaves validation to the server.
 Outcome<kube::Response> openapi_document(const TypeTable& types, const std::string& name) {
     Object paths;
-    const auto parameter = [](std::string_view text) { return Object{{"name", text}, {"in", "query"}, {"schema", Object{{"type", "string"}, {"uniqueItems", true}}}}; };
+    const auto parameter = [](std::string_view text) {
+        return Object{{"name", text}, {"in", "query"}, {"schema", Object{{"type", "string"}, {"uniqueItems", true}}}};
+    };
     for (const auto& type : types.all()) {
         const auto& r = type->resource;
         if (openapi_name(r.group, r.version) != name || !type->has_verb("patch")) continue;
@@ -173,10 +183,12 @@ Outcome<kube::Response> openapi_document(const TypeTable& types, const std::stri
                      {"x-kubernetes-group-version-kind", Object{{"group", r.group}, {"version", r.version}, {"kind", r.kind}}}};
         paths[r.path(r.namespaced ? "{namespace}" : "", "{name}")] = Object{{"patch", std::move(patch)}};
     }
-    if (paths.empty() && !types.has_group_version(name.starts_with("apis/") ? name.substr(5, name.rfind('/') - 5) : "", name.substr(name.rfind('/') + 1))) {
+    if (paths.empty() &&
+        !types.has_group_version(name.starts_with("apis/") ? name.substr(5, name.rfind('/') - 5) : "", name.substr(name.rfind('/') + 1))) {
         return page_not_found();
     }
-    return json_response(200, Object{{"openapi", "3.0.0"}, {"info", Object{{"title", "Kubernetes"}, {"version", "simulated"}}}, {"paths", std::move(paths)}});
+    return json_response(
+        200, Object{{"openapi", "3.0.0"}, {"info", Object{{"title", "Kubernetes"}, {"version", "simulated"}}}, {"paths", std::move(paths)}});
 }
 
 }  // namespace
@@ -193,7 +205,8 @@ Outcome<kube::Response> Core::non_resource(const RequestInfo& info) {
     for (const std::string_view health : {"/healthz", "/livez", "/readyz"}) {
         if (path == health || path.starts_with(std::string(health) + "/")) {
             if (info.request != nullptr && std::ranges::any_of(info.request->query, [](const auto& q) { return q.first == "verbose"; })) {
-                return text_response(200, "[+]ping ok\n[+]log ok\n[+]etcd ok\n[+]poststarthook/rbac/bootstrap-roles ok\n" + std::string(health.substr(1)) + " check passed\n");
+                return text_response(200, "[+]ping ok\n[+]log ok\n[+]etcd ok\n[+]poststarthook/rbac/bootstrap-roles ok\n" +
+                                              std::string(health.substr(1)) + " check passed\n");
             }
             return text_response(200, "ok");
         }
@@ -204,8 +217,15 @@ Outcome<kube::Response> Core::non_resource(const RequestInfo& info) {
         const auto first = text.find('.');
         const auto second = text.find('.', first + 1);
         const auto major = text.substr(1, first - 1), minor = text.substr(first + 1, second - first - 1);
-        return json_response(200, Object{{"major", major}, {"minor", minor}, {"gitVersion", text}, {"gitCommit", "simulated"}, {"gitTreeState", "clean"},
-                                         {"buildDate", "1970-01-01T00:00:00Z"}, {"goVersion", "none"}, {"compiler", "none"}, {"platform", "linux/amd64"}});
+        return json_response(200, Object{{"major", major},
+                                         {"minor", minor},
+                                         {"gitVersion", text},
+                                         {"gitCommit", "simulated"},
+                                         {"gitTreeState", "clean"},
+                                         {"buildDate", "1970-01-01T00:00:00Z"},
+                                         {"goVersion", "none"},
+                                         {"compiler", "none"},
+                                         {"platform", "linux/amd64"}});
     }
     if (path == "/api" || path == "/apis") {
         const bool core = path == "/api";
@@ -215,8 +235,10 @@ Outcome<kube::Response> Core::non_resource(const RequestInfo& info) {
         }
         KN_CHECK(negotiate(info.request->accept, nullptr));
         if (core) {
-            return json_response(200, Object{{"kind", "APIVersions"}, {"versions", Array{"v1"}},
-                                             {"serverAddressByClientCIDRs", Array{Object{{"clientCIDR", "0.0.0.0/0"}, {"serverAddress", "127.0.0.1:6443"}}}}});
+            return json_response(
+                200, Object{{"kind", "APIVersions"},
+                            {"versions", Array{"v1"}},
+                            {"serverAddressByClientCIDRs", Array{Object{{"clientCIDR", "0.0.0.0/0"}, {"serverAddress", "127.0.0.1:6443"}}}}});
         }
         Array groups;
         for (const auto& [group, versions] : groups_of(types.all())) {

@@ -9,15 +9,14 @@ struct Renamed {
     std::string_view old_name, new_name;
 };
 constexpr std::array<Renamed, 7> renamed{{{"involvedObject", "regarding"},
-                                         {"message", "note"},
-                                         {"source", "deprecatedSource"},
-                                         {"firstTimestamp", "deprecatedFirstTimestamp"},
-                                         {"lastTimestamp", "deprecatedLastTimestamp"},
-                                         {"count", "deprecatedCount"},
-                                         {"reportingComponent", "reportingController"}}};
+                                          {"message", "note"},
+                                          {"source", "deprecatedSource"},
+                                          {"firstTimestamp", "deprecatedFirstTimestamp"},
+                                          {"lastTimestamp", "deprecatedLastTimestamp"},
+                                          {"count", "deprecatedCount"},
+                                          {"reportingComponent", "reportingController"}}};
 
-template <bool ToNew>
-json::Value convert(const json::Value& event) {
+template <bool ToNew> json::Value convert(const json::Value& event) {
     json::Object out;
     if (!event.is_object()) return event;
     out["kind"] = "Event";

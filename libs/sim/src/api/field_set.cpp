@@ -6,7 +6,7 @@ namespace kn::sim::api {
 namespace {
 
 struct ListRule {
-    std::string_view parent, field;   // parent "" = any
+    std::string_view parent, field;  // parent "" = any
     std::vector<std::string> keys;
 };
 
@@ -45,7 +45,8 @@ std::string item_key(const Value& item, const std::vector<std::string>& keys) {
     for (const auto& key : keys) {
         if (const auto* value = json::at(item, key)) selector[key] = *value;
         // The one key with a default that a patch may leave out.
-        else if (key == "protocol") selector[key] = "TCP";
+        else if (key == "protocol")
+            selector[key] = "TCP";
     }
     return "k:" + json::dump(Value(std::move(selector)));
 }
@@ -59,8 +60,9 @@ bool keyed(const json::Array& list, const std::vector<std::string>& keys) {
 // metadata that belongs to the server.
 bool unowned(std::string_view parent, std::string_view field) {
     if (parent.empty()) return field == "apiVersion" || field == "kind";
-    static constexpr std::string_view names[]{"name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
-                                             "deletionGracePeriodSeconds", "managedFields", "selfLink"};
+    static constexpr std::string_view names[]{
+        "name",          "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+        "managedFields", "selfLink"};
     return parent == "metadata" && std::ranges::find(names, field) != std::end(names);
 }
 
@@ -74,9 +76,13 @@ std::vector<std::string> list_keys(std::string_view parent, std::string_view fie
 }
 
 bool atomic_map(std::string_view field) {
-    static constexpr std::string_view names[]{"selector", "nodeSelector", "labelSelector", "fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef",
-                                             "nodeSelectorTerms", "requiredDuringSchedulingIgnoredDuringExecution", "involvedObject", "regarding", "related",
-                                             "scaleTargetRef", "claimRef", "targetRef", "roleRef", "podSelector", "namespaceSelector", "openAPIV3Schema"};
+    static constexpr std::string_view names[]{"selector",       "nodeSelector",      "labelSelector",
+                                              "fieldRef",       "resourceFieldRef",  "configMapKeyRef",
+                                              "secretKeyRef",   "nodeSelectorTerms", "requiredDuringSchedulingIgnoredDuringExecution",
+                                              "involvedObject", "regarding",         "related",
+                                              "scaleTargetRef", "claimRef",          "targetRef",
+                                              "roleRef",        "podSelector",       "namespaceSelector",
+                                              "openAPIV3Schema"};
     return std::ranges::find(names, field) != std::end(names);
 }
 
@@ -142,7 +148,6 @@ struct FieldWalk {
         }
         out.member_ = true;
     }
-
 };
 
 bool FieldSet::prune() {
@@ -166,8 +171,10 @@ FieldSet FieldSet::from_fields_v1(const Value& fields) {
         return out;
     }
     for (const auto& [key, child] : *object) {
-        if (key == ".") out.member_ = true;
-        else out.children_[std::string(key)] = from_fields_v1(child);
+        if (key == ".")
+            out.member_ = true;
+        else
+            out.children_[std::string(key)] = from_fields_v1(child);
     }
     return out;
 }
@@ -292,8 +299,10 @@ void remove_path(Value& value, const std::vector<std::string>& path, std::size_t
         if (object == nullptr) return;
         const auto found = object->find(std::string_view(step).substr(2));
         if (found == object->end()) return;
-        if (last) object->erase(found);
-        else remove_path(found->value(), path, at + 1);
+        if (last)
+            object->erase(found);
+        else
+            remove_path(found->value(), path, at + 1);
         return;
     }
     auto* list = value.if_array();
@@ -301,8 +310,10 @@ void remove_path(Value& value, const std::vector<std::string>& path, std::size_t
     const auto* item = item_of(*list, step);
     if (item == nullptr) return;
     const auto index = item - list->data();
-    if (last) list->erase(list->begin() + index);
-    else remove_path((*list)[static_cast<std::size_t>(index)], path, at + 1);
+    if (last)
+        list->erase(list->begin() + index);
+    else
+        remove_path((*list)[static_cast<std::size_t>(index)], path, at + 1);
 }
 
 }  // namespace
@@ -357,8 +368,10 @@ Value merge_value(const Value* live, const Value& config, std::string_view paren
     for (const Value& item : *list) {
         const auto key = item_key(item, keys);
         const auto found = std::ranges::find_if(out, [&](const Value& old) { return item_key(old, keys) == key; });
-        if (found == out.end()) out.push_back(item);
-        else if (item.is_object()) *found = merge_value(&*found, item, field, field, keyed_lists);
+        if (found == out.end())
+            out.push_back(item);
+        else if (item.is_object())
+            *found = merge_value(&*found, item, field, field, keyed_lists);
     }
     return out;
 }

@@ -23,8 +23,8 @@ FieldSet fields_of(const Value& entry) {
 std::string seconds(Instant now) { return format_rfc3339(std::chrono::floor<std::chrono::seconds>(now)); }
 
 Value make_entry(const Manager& manager, const FieldSet& fields, Instant now) {
-    json::Object out{{"manager", manager.name},   {"operation", manager.operation}, {"apiVersion", manager.api_version},
-                     {"time", seconds(now)},      {"fieldsType", "FieldsV1"},       {"fieldsV1", fields.to_fields_v1()}};
+    json::Object out{{"manager", manager.name}, {"operation", manager.operation}, {"apiVersion", manager.api_version},
+                     {"time", seconds(now)},    {"fieldsType", "FieldsV1"},       {"fieldsV1", fields.to_fields_v1()}};
     if (!manager.subresource.empty()) out["subresource"] = manager.subresource;
     return out;
 }
@@ -56,8 +56,10 @@ json::Array managed_after(const json::Array& before, const Manager& manager, con
             fields = *applied;
         } else {
             fields.remove(changes.removed);
-            if (mine) fields.add(changes.changed);
-            else fields.remove(changes.changed);
+            if (mine)
+                fields.add(changes.changed);
+            else
+                fields.remove(changes.changed);
         }
         if (fields.empty()) continue;
         if (fields == original) {
@@ -101,7 +103,8 @@ FieldSet owned_by_others(const json::Array& managed, const Manager& manager) {
     return out;
 }
 
-std::vector<FieldConflict> find_conflicts(const json::Array& managed, const Manager& manager, const Value& live, const Value& config, const FieldSet& fields) {
+std::vector<FieldConflict> find_conflicts(const json::Array& managed, const Manager& manager, const Value& live, const Value& config,
+                                          const FieldSet& fields) {
     std::vector<FieldConflict> out;
     const auto paths = fields.paths();
     for (const Value& entry : managed) {

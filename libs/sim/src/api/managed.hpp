@@ -12,7 +12,7 @@ namespace kn::sim::api {
 /// One writer as metadata.managedFields names it.
 struct Manager {
     std::string name;
-    std::string operation;      ///< "Update" or "Apply"
+    std::string operation;  ///< "Update" or "Apply"
     std::string api_version;
     std::string subresource;
 };
@@ -27,11 +27,12 @@ json::Array managed_after(const json::Array& before, const Manager& manager, con
 FieldSet applied_before(const json::Array& managed, const Manager& manager);
 
 struct FieldConflict {
-    std::string manager;   ///< as messages name it: `"kubectl" using apps/v1`
+    std::string manager;  ///< as messages name it: `"kubectl" using apps/v1`
     std::vector<std::string> path;
 };
 /// Fields of `config` whose live value differs and belongs to another manager.
-std::vector<FieldConflict> find_conflicts(const json::Array& managed, const Manager& manager, const Value& live, const Value& config, const FieldSet& fields);
+std::vector<FieldConflict> find_conflicts(const json::Array& managed, const Manager& manager, const Value& live, const Value& config,
+                                          const FieldSet& fields);
 /// What others own.
 FieldSet owned_by_others(const json::Array& managed, const Manager& manager);
 

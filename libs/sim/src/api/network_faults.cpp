@@ -82,8 +82,10 @@ NetworkFaults::Decision NetworkFaults::decide(const Traffic& traffic) {
             out.after += latency - latency / 2;
         }
         if (out.fate != Fate::deliver) continue;
-        if (rule.refuse) out.fate = Fate::refuse;
-        else if (rule.black_hole) out.fate = Fate::black_hole;
+        if (rule.refuse)
+            out.fate = Fate::refuse;
+        else if (rule.black_hole)
+            out.fate = Fate::black_hole;
         if (out.fate != Fate::deliver) {
             ++state.hits;
             continue;

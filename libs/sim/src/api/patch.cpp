@@ -34,7 +34,8 @@ Outcome<Value> Core::patched(WriteContext& context, Value target, std::string_vi
     if (json_patch) {
         if (!patch.is_array()) return bad_request("error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp");
         if (patch.get_array().size() > 10'000) {
-            return refuse(413, "RequestEntityTooLarge", "The allowed maximum operations in a JSON patch is 10000, got " + std::to_string(patch.get_array().size()));
+            return refuse(413, "RequestEntityTooLarge",
+                          "The allowed maximum operations in a JSON patch is 10000, got " + std::to_string(patch.get_array().size()));
         }
         auto result = kube::apply_json_patch(std::move(target), patch);
         if (!result) return refuse(422, "Invalid", std::string(rejected), json::Object{});
@@ -55,10 +56,12 @@ Outcome<Written> Core::patch(WriteContext& context) {
     if (!old) return not_found(type.resource, info.name);
     KN_TRY(auto desired, patched(context, served_value(type, old->value()), type.resource.kind));
     if (kube::name_of(desired) != info.name) {
-        return bad_request("the name of the object (" + std::string(kube::name_of(desired)) + ") does not match the name on the URL (" + info.name + ")");
+        return bad_request("the name of the object (" + std::string(kube::name_of(desired)) + ") does not match the name on the URL (" + info.name +
+                           ")");
     }
     if (type.resource.namespaced && kube::namespace_of(desired) != info.ns) {
-        return bad_request("the namespace of the object (" + std::string(kube::namespace_of(desired)) + ") does not match the namespace on the request (" + info.ns + ")");
+        return bad_request("the namespace of the object (" + std::string(kube::namespace_of(desired)) +
+                           ") does not match the namespace on the request (" + info.ns + ")");
     }
     auto part = UpdatePart::main;
     if (info.subresource == "status") part = UpdatePart::status;
@@ -78,8 +81,8 @@ Outcome<Written> Core::apply(WriteContext& context) {
         return bad_request("error decoding YAML: Object 'Kind' or 'apiVersion' is missing");
     }
     if (kube::kind_of(config) != type.resource.kind || kube::api_version_of(config) != type.resource.api_version()) {
-        return bad_request("incorrect version specified in apply patch. Specified patch version: " + std::string(kube::api_version_of(config)) + ", expected: " +
-                           type.resource.api_version());
+        return bad_request("incorrect version specified in apply patch. Specified patch version: " + std::string(kube::api_version_of(config)) +
+                           ", expected: " + type.resource.api_version());
     }
     const auto name = kube::name_of(config);
     if (!name.empty() && name != info.name) {
@@ -91,8 +94,9 @@ Outcome<Written> Core::apply(WriteContext& context) {
     // The typed merge fails before validation is asked (f11); so do fields that the kind has not.
     if (!type.custom) {
         if (const auto unknown = unknown_fields(type, config); !unknown.empty()) {
-            return refuse(500, "", "failed to create typed patch object (" + info.ns + "/" + info.name + "; " + type.resource.api_version() + ", Kind=" +
-                                       type.resource.kind + "): ." + unknown.front() + ": field not declared in schema");
+            return refuse(500, "",
+                          "failed to create typed patch object (" + info.ns + "/" + info.name + "; " + type.resource.api_version() +
+                              ", Kind=" + type.resource.kind + "): ." + unknown.front() + ": field not declared in schema");
         }
     }
     auto& metadata = config.as_object()["metadata"];
@@ -105,7 +109,8 @@ Outcome<Written> Core::apply(WriteContext& context) {
     const auto old = find(type.storage, type.resource.namespaced ? info.ns : std::string{}, info.name);
     if (!old) {
         if (!info.subresource.empty()) return not_found(type.resource, info.name);
-        if (!kube::uid_of(config).empty()) return conflict(type.resource, info.name, "uid mismatch: the provided object specified uid and no existing object was found");
+        if (!kube::uid_of(config).empty())
+            return conflict(type.resource, info.name, "uid mismatch: the provided object specified uid and no existing object was found");
         return create(context, std::move(config), &fields);
     }
     const Value live = served_value(type, old->value());
@@ -131,7 +136,8 @@ Outcome<Written> Core::apply(WriteContext& context) {
     dropped.remove(owned_by_others(managed, manager));
     remove_fields(merged, dropped);
     const auto part = info.subresource == "status" ? UpdatePart::status : UpdatePart::main;
-    if (const auto version = kube::resource_version_of(config); version.empty()) json::make_at(merged, "metadata", "resourceVersion") = kube::resource_version_of(live);
+    if (const auto version = kube::resource_version_of(config); version.empty())
+        json::make_at(merged, "metadata", "resourceVersion") = kube::resource_version_of(live);
     return update(context, old, stored_value(type, std::move(merged)), part, &fields);
 }
 

@@ -25,8 +25,7 @@ std::string subject(const std::vector<std::string>& names) {
     return out;
 }
 
-template <class Breaks>
-std::vector<std::string> offenders(const Value& spec, const Breaks& breaks) {
+template <class Breaks> std::vector<std::string> offenders(const Value& spec, const Breaks& breaks) {
     std::vector<std::string> out;
     for (const auto* container : all_containers(spec)) {
         if (breaks(*container)) out.emplace_back(string_at(*container, "name"));
@@ -37,8 +36,8 @@ std::vector<std::string> offenders(const Value& spec, const Breaks& breaks) {
 void add(std::string& all, const std::string& one) { all += (all.empty() ? "" : ", ") + one; }
 
 const std::set<std::string, std::less<>>& baseline_capabilities() {
-    static const std::set<std::string, std::less<>> allowed{"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
-                                                            "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"};
+    static const std::set<std::string, std::less<>> allowed{"AUDIT_WRITE",      "CHOWN",   "DAC_OVERRIDE", "FOWNER",  "FSETID", "KILL",      "MKNOD",
+                                                            "NET_BIND_SERVICE", "SETFCAP", "SETGID",       "SETPCAP", "SETUID", "SYS_CHROOT"};
     return allowed;
 }
 
@@ -54,7 +53,8 @@ std::string baseline(const Value& spec) {
         if (at(volume, "hostPath") != nullptr) add(paths, "\"" + std::string(string_at(volume, "name")) + "\"");
     }
     if (!paths.empty()) add(out, "hostPath volumes (volume " + paths + ")");
-    if (const auto names = offenders(spec, [](const Value& c) { return json::bool_at(c, "securityContext", "privileged").value_or(false); }); !names.empty()) {
+    if (const auto names = offenders(spec, [](const Value& c) { return json::bool_at(c, "securityContext", "privileged").value_or(false); });
+        !names.empty()) {
         add(out, "privileged (" + subject(names) + " must not set securityContext.privileged=true)");
     }
     const auto ports = offenders(spec, [](const Value& c) {
@@ -62,9 +62,8 @@ std::string baseline(const Value& spec) {
     });
     if (!ports.empty()) add(out, "hostPort (" + subject(ports) + " uses hostPort)");
     const auto extra = offenders(spec, [](const Value& c) {
-        return std::ranges::any_of(json::array_at(c, "securityContext", "capabilities", "add"), [](const Value& v) {
-            return !v.is_string() || !baseline_capabilities().contains(json::view(v.get_string()));
-        });
+        return std::ranges::any_of(json::array_at(c, "securityContext", "capabilities", "add"),
+                                   [](const Value& v) { return !v.is_string() || !baseline_capabilities().contains(json::view(v.get_string())); });
     });
     if (!extra.empty()) add(out, "non-default capabilities (" + subject(extra) + " must not include more in securityContext.capabilities.add)");
     const auto unconfined = offenders(spec, [](const Value& c) { return string_at(c, "securityContext", "seccompProfile", "type") == "Unconfined"; });
@@ -77,7 +76,8 @@ std::string baseline(const Value& spec) {
 
 std::string restricted(const Value& spec) {
     std::string out;
-    const auto escalate = offenders(spec, [](const Value& c) { return json::bool_at(c, "securityContext", "allowPrivilegeEscalation").value_or(true); });
+    const auto escalate =
+        offenders(spec, [](const Value& c) { return json::bool_at(c, "securityContext", "allowPrivilegeEscalation").value_or(true); });
     if (!escalate.empty()) {
         add(out, "allowPrivilegeEscalation != false (" + subject(escalate) + " must set securityContext.allowPrivilegeEscalation=false)");
     }
@@ -85,14 +85,17 @@ std::string restricted(const Value& spec) {
         const auto& drop = json::array_at(c, "securityContext", "capabilities", "drop");
         const bool drops_all = std::ranges::any_of(drop, [](const Value& v) { return v.is_string() && json::view(v.get_string()) == "ALL"; });
         const auto& more = json::array_at(c, "securityContext", "capabilities", "add");
-        return !drops_all || std::ranges::any_of(more, [](const Value& v) { return !v.is_string() || json::view(v.get_string()) != "NET_BIND_SERVICE"; });
+        return !drops_all ||
+               std::ranges::any_of(more, [](const Value& v) { return !v.is_string() || json::view(v.get_string()) != "NET_BIND_SERVICE"; });
     });
     if (!capable.empty()) add(out, "unrestricted capabilities (" + subject(capable) + " must set securityContext.capabilities.drop=[\"ALL\"])");
     std::string volumes;
-    static const std::set<std::string, std::less<>> allowed{"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"};
+    static const std::set<std::string, std::less<>> allowed{"configMap", "csi",   "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim",
+                                                            "projected", "secret"};
     for (const Value& volume : json::array_at(spec, "volumes")) {
         for (const auto& [key, source] : volume.as_object()) {
-            if (key != "name" && key != "hostPath" && !allowed.contains(std::string_view(key))) add(volumes, "\"" + std::string(string_at(volume, "name")) + "\"");
+            if (key != "name" && key != "hostPath" && !allowed.contains(std::string_view(key)))
+                add(volumes, "\"" + std::string(string_at(volume, "name")) + "\"");
         }
     }
     if (!volumes.empty()) add(out, "restricted volume types (volume " + volumes + " uses restricted volume type)");
@@ -111,7 +114,8 @@ std::string restricted(const Value& spec) {
         return own.empty() ? !pod_seccomp : !fine(own);
     });
     if (!seccomp.empty()) {
-        add(out, "seccompProfile (pod or " + subject(seccomp) + " must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")");
+        add(out,
+            "seccompProfile (pod or " + subject(seccomp) + " must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")");
     }
     return out;
 }

@@ -17,7 +17,8 @@ bool lists(const Value& rule, std::string_view field, std::string_view wanted) {
 }
 
 bool lists_exactly(const Value& rule, std::string_view field, std::string_view wanted) {
-    return std::ranges::any_of(json::array_at(rule, field), [wanted](const Value& v) { return v.is_string() && json::view(v.get_string()) == wanted; });
+    return std::ranges::any_of(json::array_at(rule, field),
+                               [wanted](const Value& v) { return v.is_string() && json::view(v.get_string()) == wanted; });
 }
 
 bool path_allowed(const Value& rule, std::string_view path) {
@@ -35,8 +36,8 @@ bool rule_allows(const Value& rule, const AccessQuestion& question) {
     if (!question.resource_request) return path_allowed(rule, question.path);
     if (!lists(rule, "apiGroups", question.group)) return false;
     const auto full = question.subresource.empty() ? question.resource : question.resource + "/" + question.subresource;
-    const bool resource = lists(rule, "resources", full) ||
-                          (!question.subresource.empty() && lists_exactly(rule, "resources", "*/" + question.subresource));
+    const bool resource =
+        lists(rule, "resources", full) || (!question.subresource.empty() && lists_exactly(rule, "resources", "*/" + question.subresource));
     if (!resource) return false;
     const auto& names = json::array_at(rule, "resourceNames");
     return names.empty() || (!question.name.empty() && lists_exactly(rule, "resourceNames", question.name));
@@ -64,7 +65,8 @@ bool each_rule(const Store& store, std::string_view bindings, std::string_view n
         if (std::ranges::none_of(subjects, [&](const Value& s) { return subject_is(s, identity, ns); })) continue;
         const bool cluster_role = json::string_at(binding->value(), "roleRef", "kind") == "ClusterRole";
         const auto* roles = store.find(cluster_role ? "clusterroles.rbac.authorization.k8s.io" : "roles.rbac.authorization.k8s.io");
-        const auto role = roles == nullptr ? nullptr : roles->find(cluster_role ? std::string_view{} : ns, json::string_at(binding->value(), "roleRef", "name"));
+        const auto role =
+            roles == nullptr ? nullptr : roles->find(cluster_role ? std::string_view{} : ns, json::string_at(binding->value(), "roleRef", "name"));
         if (!role) continue;
         for (const Value& rule : json::array_at(role->value(), "rules")) {
             if (visit(rule)) return true;
@@ -84,7 +86,8 @@ bool Rbac::allowed(const Identity& identity, const AccessQuestion& question) con
     if (is_master(identity)) return true;
     std::string key = identity.user;
     for (const auto& group : identity.groups) key += "\n" + group;
-    for (const auto* part : {&question.verb, &question.group, &question.resource, &question.subresource, &question.ns, &question.name, &question.path}) {
+    for (const auto* part :
+         {&question.verb, &question.group, &question.resource, &question.subresource, &question.ns, &question.name, &question.path}) {
         key += "\t" + *part;
     }
     if (const auto found = answers_.find(key); found != answers_.end()) return found->second;
@@ -132,7 +135,8 @@ json::Array texts(std::initializer_list<std::string_view> list) {
     return out;
 }
 
-Value rule(std::initializer_list<std::string_view> groups, std::initializer_list<std::string_view> resources, std::initializer_list<std::string_view> verbs) {
+Value rule(std::initializer_list<std::string_view> groups, std::initializer_list<std::string_view> resources,
+           std::initializer_list<std::string_view> verbs) {
     return json::Object{{"apiGroups", texts(groups)}, {"resources", texts(resources)}, {"verbs", texts(verbs)}};
 }
 
@@ -164,11 +168,28 @@ Value cluster_binding(std::string_view name, std::string_view role, std::initial
 std::vector<Value> bootstrap_rbac() {
     const std::initializer_list<std::string_view> read = {"get", "list", "watch"};
     const std::initializer_list<std::string_view> write = {"create", "delete", "deletecollection", "patch", "update"};
-    const std::initializer_list<std::string_view> core_view = {"configmaps", "endpoints", "events", "limitranges", "namespaces", "namespaces/status", "persistentvolumeclaims",
-                            "persistentvolumeclaims/status", "pods", "pods/log", "pods/status", "replicationcontrollers", "replicationcontrollers/scale",
-                            "replicationcontrollers/status", "resourcequotas", "resourcequotas/status", "serviceaccounts", "services", "services/status"};
-    const std::initializer_list<std::string_view> apps = {"controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale", "deployments/status", "replicasets",
-                       "replicasets/scale", "replicasets/status", "statefulsets", "statefulsets/scale", "statefulsets/status"};
+    const std::initializer_list<std::string_view> core_view = {"configmaps",
+                                                               "endpoints",
+                                                               "events",
+                                                               "limitranges",
+                                                               "namespaces",
+                                                               "namespaces/status",
+                                                               "persistentvolumeclaims",
+                                                               "persistentvolumeclaims/status",
+                                                               "pods",
+                                                               "pods/log",
+                                                               "pods/status",
+                                                               "replicationcontrollers",
+                                                               "replicationcontrollers/scale",
+                                                               "replicationcontrollers/status",
+                                                               "resourcequotas",
+                                                               "resourcequotas/status",
+                                                               "serviceaccounts",
+                                                               "services",
+                                                               "services/status"};
+    const std::initializer_list<std::string_view> apps = {"controllerrevisions", "daemonsets",         "daemonsets/status",  "deployments",
+                                                          "deployments/scale",   "deployments/status", "replicasets",        "replicasets/scale",
+                                                          "replicasets/status",  "statefulsets",       "statefulsets/scale", "statefulsets/status"};
     const std::initializer_list<std::string_view> batch = {"cronjobs", "cronjobs/status", "jobs", "jobs/status"};
     const std::initializer_list<std::string_view> net = {"ingresses", "ingresses/status", "networkpolicies"};
     const auto view = [&](json::Array rules) {
@@ -184,11 +205,15 @@ std::vector<Value> bootstrap_rbac() {
     const auto edit = [&](json::Array rules) {
         rules = view(std::move(rules));
         rules.push_back(rule({""}, {"secrets"}, read));
-        rules.push_back(rule({""}, {"configmaps", "events", "persistentvolumeclaims", "pods", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy",
-                                    "pods/eviction", "replicationcontrollers", "replicationcontrollers/scale", "secrets", "serviceaccounts",
-                                    "serviceaccounts/token", "services", "services/proxy"}, write));
-        rules.push_back(rule({"apps"}, {"daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale",
-                                        "statefulsets", "statefulsets/scale"}, write));
+        rules.push_back(rule({""},
+                             {"configmaps", "events", "persistentvolumeclaims", "pods", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy",
+                              "pods/eviction", "replicationcontrollers", "replicationcontrollers/scale", "secrets", "serviceaccounts",
+                              "serviceaccounts/token", "services", "services/proxy"},
+                             write));
+        rules.push_back(rule({"apps"},
+                             {"daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale",
+                              "statefulsets", "statefulsets/scale"},
+                             write));
         rules.push_back(rule({"batch"}, {"cronjobs", "jobs"}, write));
         rules.push_back(rule({"autoscaling"}, {"horizontalpodautoscalers"}, write));
         rules.push_back(rule({"policy"}, {"poddisruptionbudgets"}, write));
@@ -196,7 +221,8 @@ std::vector<Value> bootstrap_rbac() {
         return rules;
     };
     json::Array admin = edit({});
-    admin.push_back(rule({"rbac.authorization.k8s.io"}, {"rolebindings", "roles"}, {"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}));
+    admin.push_back(rule({"rbac.authorization.k8s.io"}, {"rolebindings", "roles"},
+                         {"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}));
     admin.push_back(rule({"authorization.k8s.io"}, {"localsubjectaccessreviews"}, {"create"}));
 
     std::vector<Value> out;
@@ -204,23 +230,26 @@ std::vector<Value> bootstrap_rbac() {
     out.push_back(cluster_role("admin", std::move(admin)));
     out.push_back(cluster_role("edit", edit({})));
     out.push_back(cluster_role("view", view({})));
-    out.push_back(cluster_role("system:basic-user", {rule({"authorization.k8s.io"}, {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}, {"create"}),
-                                                     rule({"authentication.k8s.io"}, {"selfsubjectreviews"}, {"create"})}));
-    out.push_back(cluster_role("system:discovery", {urls({"/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz",
-                                                          "/version", "/version/"}, {"get"})}));
+    out.push_back(
+        cluster_role("system:basic-user", {rule({"authorization.k8s.io"}, {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}, {"create"}),
+                                           rule({"authentication.k8s.io"}, {"selfsubjectreviews"}, {"create"})}));
+    out.push_back(cluster_role(
+        "system:discovery",
+        {urls({"/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"}, {"get"})}));
     out.push_back(cluster_role("system:public-info-viewer", {urls({"/healthz", "/livez", "/readyz", "/version", "/version/"}, {"get"})}));
     // The real ones list every resource; the components are ours here and may do what they need.
     out.push_back(cluster_role("system:kube-controller-manager", {rule({"*"}, {"*"}, {"*"}), urls({"*"}, {"*"})}));
-    out.push_back(cluster_role("system:kube-scheduler", {rule({"*"}, {"*"}, {"get", "list", "watch"}), rule({""}, {"bindings", "pods/binding"}, {"create"}),
-                                                         rule({""}, {"pods/status"}, {"patch", "update"}), rule({""}, {"pods"}, {"delete"}),
-                                                         rule({"", "events.k8s.io"}, {"events"}, {"create", "patch", "update"}),
-                                                         rule({"coordination.k8s.io"}, {"leases"}, {"create", "get", "update"})}));
-    out.push_back(cluster_role("system:node", {rule({"*"}, {"*"}, {"get", "list", "watch"}),
-                                               rule({""}, {"nodes", "nodes/status", "pods/status"}, {"create", "patch", "update"}),
-                                               rule({""}, {"pods"}, {"create", "delete"}), rule({""}, {"pods/eviction"}, {"create"}),
-                                               rule({""}, {"persistentvolumeclaims/status"}, {"patch", "update"}),
+    out.push_back(
+        cluster_role("system:kube-scheduler", {rule({"*"}, {"*"}, {"get", "list", "watch"}), rule({""}, {"bindings", "pods/binding"}, {"create"}),
+                                               rule({""}, {"pods/status"}, {"patch", "update"}), rule({""}, {"pods"}, {"delete"}),
                                                rule({"", "events.k8s.io"}, {"events"}, {"create", "patch", "update"}),
-                                               rule({"coordination.k8s.io"}, {"leases"}, {"create", "delete", "get", "patch", "update"})}));
+                                               rule({"coordination.k8s.io"}, {"leases"}, {"create", "get", "update"})}));
+    out.push_back(cluster_role(
+        "system:node",
+        {rule({"*"}, {"*"}, {"get", "list", "watch"}), rule({""}, {"nodes", "nodes/status", "pods/status"}, {"create", "patch", "update"}),
+         rule({""}, {"pods"}, {"create", "delete"}), rule({""}, {"pods/eviction"}, {"create"}),
+         rule({""}, {"persistentvolumeclaims/status"}, {"patch", "update"}), rule({"", "events.k8s.io"}, {"events"}, {"create", "patch", "update"}),
+         rule({"coordination.k8s.io"}, {"leases"}, {"create", "delete", "get", "patch", "update"})}));
     out.push_back(cluster_binding("cluster-admin", "cluster-admin", {{"Group", "system:masters"}}));
     out.push_back(cluster_binding("system:basic-user", "system:basic-user", {{"Group", "system:authenticated"}}));
     out.push_back(cluster_binding("system:discovery", "system:discovery", {{"Group", "system:authenticated"}}));

@@ -13,8 +13,8 @@ namespace kn::sim::api {
 struct AccessQuestion {
     std::string verb;
     bool resource_request = true;
-    std::string group, resource, subresource, ns, name;   ///< subresource "" for the resource itself
-    std::string path;                                     ///< for other requests
+    std::string group, resource, subresource, ns, name;  ///< subresource "" for the resource itself
+    std::string path;                                    ///< for other requests
 };
 
 /// Roles and bindings, evaluated against the store. Answers are kept until an RBAC object changes.

@@ -26,12 +26,13 @@ std::string base64_url(std::string_view bytes) {
 }
 
 struct ContinueToken {
-    std::int64_t version = 0;   ///< -1: whatever is current
+    std::int64_t version = 0;  ///< -1: whatever is current
     Key after;
 };
 
 std::string encode_token(std::int64_t version, const Key& after) {
-    return base64_url(json::dump(json::Object{{"v", "meta.k8s.io/v1"}, {"rv", version}, {"start", after.first + "/" + after.second + std::string(1, '\0')}}));
+    return base64_url(
+        json::dump(json::Object{{"v", "meta.k8s.io/v1"}, {"rv", version}, {"start", after.first + "/" + after.second + std::string(1, '\0')}}));
 }
 
 Outcome<ContinueToken> decode_token(std::string_view text) {
@@ -54,11 +55,12 @@ Outcome<ContinueToken> decode_token(std::string_view text) {
 }
 
 std::unexpected<Refusal> expired_token(const ContinueToken& token) {
-    auto refused = refuse(410, "Expired",
-                          "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue "
-                          "parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token "
-                          "results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and "
-                          "now may show up in the list.");
+    auto refused =
+        refuse(410, "Expired",
+               "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue "
+               "parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token "
+               "results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and "
+               "now may show up in the list.");
     refused.error().continue_token = encode_token(-1, token.after);
     return refused;
 }
@@ -66,10 +68,12 @@ std::unexpected<Refusal> expired_token(const ContinueToken& token) {
 /// Field labels that a kind can be selected by, beside metadata.name and metadata.namespace.
 const std::vector<std::string>& selectable_fields(const ServedType& type) {
     static const std::map<std::string, std::vector<std::string>, std::less<>> table{
-        {"pods", {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP",
-                  "status.nominatedNodeName"}},
-        {"events", {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion",
-                    "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"}},
+        {"pods",
+         {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP",
+          "status.nominatedNodeName"}},
+        {"events",
+         {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion",
+          "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"}},
         {"secrets", {"type"}},
         {"nodes", {"spec.unschedulable"}},
         {"namespaces", {"status.phase", "name"}},
@@ -115,7 +119,8 @@ Outcome<Selection> Selection::read(const RequestInfo& info, const ServedType& ty
             const auto label = stored_label(type, term.path);
             const auto& known = selectable_fields(type);
             const auto base = label == "source.component" ? std::string("source") : label;
-            const bool fine = label == "metadata.name" || (label == "metadata.namespace" && type.resource.namespaced) || std::ranges::find(known, base) != known.end();
+            const bool fine = label == "metadata.name" || (label == "metadata.namespace" && type.resource.namespaced) ||
+                              std::ranges::find(known, base) != known.end();
             if (!fine) return bad_request("field label not supported: " + term.path);
             rewritten += (rewritten.empty() ? "" : ",") + label + (term.equal ? "=" : "!=") + term.value;
         }
@@ -151,7 +156,9 @@ bool Selection::matches(const Value& object) const {
             path = dot == std::string_view::npos ? std::string_view{} : path.substr(dot + 1);
         }
         const auto* text = value == nullptr ? nullptr : value->if_string();
-        const std::string actual = text != nullptr ? std::string(json::view(*text)) : value == nullptr || value->is_null() ? std::string{} : json::dump(*value);
+        const std::string actual = text != nullptr                        ? std::string(json::view(*text))
+                                   : value == nullptr || value->is_null() ? std::string{}
+                                                                          : json::dump(*value);
         if ((actual == term.value) != term.equal) return false;
     }
     return true;
@@ -200,8 +207,10 @@ Outcome<kube::Response> Core::list(const RequestInfo& info, const ServedType& ty
             return invalid("meta.k8s.io", "ListOptions", "", {invalid_value("resourceVersion", Value(version_text), "must be an unsigned integer")});
         }
         if (*wanted > store.version()) {
-            auto refused = refuse(504, "Timeout", "Timeout: Too large resource version: " + std::to_string(*wanted) + ", current: " + std::to_string(store.version()),
-                                  json::Object{{"causes", json::Array{json::Object{{"reason", "ResourceVersionTooLarge"}, {"message", "Too large resource version"}}}}});
+            auto refused = refuse(
+                504, "Timeout", "Timeout: Too large resource version: " + std::to_string(*wanted) + ", current: " + std::to_string(store.version()),
+                json::Object{
+                    {"causes", json::Array{json::Object{{"reason", "ResourceVersionTooLarge"}, {"message", "Too large resource version"}}}}});
             refused.error().retry_after = 1;
             return refused;
         }
@@ -212,7 +221,8 @@ Outcome<kube::Response> Core::list(const RequestInfo& info, const ServedType& ty
         }
     }
     if (!match.empty() && version_text.empty()) {
-        return invalid("meta.k8s.io", "ListOptions", "", {forbidden_field("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")});
+        return invalid("meta.k8s.io", "ListOptions", "",
+                       {forbidden_field("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")});
     }
 
     const auto& objects = past ? *past : collection.objects();
@@ -227,7 +237,7 @@ Outcome<kube::Response> Core::list(const RequestInfo& info, const ServedType& ty
         if (limit > 0 && static_cast<std::int64_t>(page.size()) == limit) {
             if (next.empty()) next = encode_token(static_cast<std::int64_t>(version), after);
             ++remaining;
-            if (!selection.empty()) break;   // how many remain is not told, so they need not be counted
+            if (!selection.empty()) break;  // how many remain is not told, so they need not be counted
             continue;
         }
         after = it->first;
@@ -259,9 +269,12 @@ Outcome<kube::Response> Core::list(const RequestInfo& info, const ServedType& ty
     bool first = true;
     for (const auto& object : page) {
         if (!std::exchange(first, false)) body += ',';
-        if (accepted.form == Form::metadata) body += json::dump(partial_metadata(object->value()));
-        else if (type.custom) body += served_text(type, *object);   // items of custom lists do carry their type
-        else body += served_item_text(type, *object);
+        if (accepted.form == Form::metadata)
+            body += json::dump(partial_metadata(object->value()));
+        else if (type.custom)
+            body += served_text(type, *object);  // items of custom lists do carry their type
+        else
+            body += served_item_text(type, *object);
     }
     body += "]}\n";
     auto out = json_response(200, std::move(body));

@@ -70,9 +70,7 @@ std::unexpected<Refusal> not_found(const kube::Resource& resource, std::string_v
     return refuse(404, "NotFound", resource.plural_group() + " \"" + std::string(name) + "\" not found",
                   named_details(name, resource.group, resource.plural));
 }
-std::unexpected<Refusal> no_such_resource() {
-    return refuse(404, "NotFound", "the server could not find the requested resource", json::Object{});
-}
+std::unexpected<Refusal> no_such_resource() { return refuse(404, "NotFound", "the server could not find the requested resource", json::Object{}); }
 std::unexpected<Refusal> page_not_found() { return std::unexpected(Refusal{.code = 404, .plain_text = "404 page not found\n"}); }
 std::unexpected<Refusal> already_exists(const kube::Resource& resource, std::string_view name) {
     return refuse(409, "AlreadyExists", resource.plural_group() + " \"" + std::string(name) + "\" already exists",
@@ -80,7 +78,8 @@ std::unexpected<Refusal> already_exists(const kube::Resource& resource, std::str
 }
 std::unexpected<Refusal> conflict(const kube::Resource& resource, std::string_view name, std::string_view why) {
     if (why.empty()) why = "the object has been modified; please apply your changes to the latest version and try again";
-    return refuse(409, "Conflict", "Operation cannot be fulfilled on " + resource.plural_group() + " \"" + std::string(name) + "\": " + std::string(why),
+    return refuse(409, "Conflict",
+                  "Operation cannot be fulfilled on " + resource.plural_group() + " \"" + std::string(name) + "\": " + std::string(why),
                   named_details(name, resource.group, resource.plural));
 }
 std::unexpected<Refusal> forbidden(const kube::Resource& resource, std::string_view name, std::string_view why, std::vector<Cause> causes) {

@@ -18,17 +18,16 @@ struct Refusal {
     int code = 500;
     std::string reason;
     std::string message;
-    Value details = nullptr;      ///< object or null (left out)
-    int retry_after = 0;          ///< seconds; also a header
-    std::string continue_token;   ///< metadata.continue of an expired list
-    std::string plain_text;       ///< set: answered as text/plain in place of a Status
+    Value details = nullptr;     ///< object or null (left out)
+    int retry_after = 0;         ///< seconds; also a header
+    std::string continue_token;  ///< metadata.continue of an expired list
+    std::string plain_text;      ///< set: answered as text/plain in place of a Status
 
     [[nodiscard]] Value status() const;
     [[nodiscard]] kube::Response response() const;
 };
 
-template <class T = void>
-using Outcome = std::expected<T, Refusal>;
+template <class T = void> using Outcome = std::expected<T, Refusal>;
 
 /// One entry of an Invalid status.
 struct Cause {

@@ -22,7 +22,8 @@ Value success_status(const ServedType& type, const Value& object) {
     if (!type.resource.group.empty()) details["group"] = type.resource.group;
     details["kind"] = type.resource.plural;
     details["uid"] = kube::uid_of(object);
-    return json::Object{{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", json::Object{}}, {"status", "Success"}, {"details", std::move(details)}};
+    return json::Object{
+        {"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", json::Object{}}, {"status", "Success"}, {"details", std::move(details)}};
 }
 
 /// The grace that a pod gets: 0 when nothing runs that could be stopped gently.
@@ -37,13 +38,17 @@ int pod_grace(const Value& pod, int asked) {
 void set_propagation(Value& object, std::string_view policy) {
     json::Array finalizers;
     for (const Value& finalizer : json::array_at(object, "metadata", "finalizers")) {
-        if (finalizer != "orphan" && finalizer != "foregroundDeletion") finalizers.push_back(finalizer);
-        else if (policy.empty()) finalizers.push_back(finalizer);
+        if (finalizer != "orphan" && finalizer != "foregroundDeletion")
+            finalizers.push_back(finalizer);
+        else if (policy.empty())
+            finalizers.push_back(finalizer);
     }
     if (policy == "Orphan") finalizers.emplace_back("orphan");
     if (policy == "Foreground") finalizers.emplace_back("foregroundDeletion");
-    if (finalizers.empty()) object.as_object()["metadata"].as_object().erase("finalizers");
-    else json::make_at(object, "metadata", "finalizers") = std::move(finalizers);
+    if (finalizers.empty())
+        object.as_object()["metadata"].as_object().erase("finalizers");
+    else
+        json::make_at(object, "metadata", "finalizers") = std::move(finalizers);
 }
 
 }  // namespace
@@ -65,7 +70,8 @@ Outcome<Core::DeleteSpec> Core::delete_spec(const RequestInfo& info, const Value
         if (json::bool_at(body, "orphanDependents").value_or(false)) spec.propagation = "Orphan";
         spec.uid = string_at(body, "preconditions", "uid");
         spec.resource_version = string_at(body, "preconditions", "resourceVersion");
-        for (const Value& value : json::array_at(body, "dryRun")) dry.emplace_back(value.is_string() ? json::view(value.get_string()) : std::string_view{});
+        for (const Value& value : json::array_at(body, "dryRun"))
+            dry.emplace_back(value.is_string() ? json::view(value.get_string()) : std::string_view{});
     }
     for (const auto& value : dry) {
         if (value.empty()) continue;
@@ -87,14 +93,16 @@ Outcome<Core::Removed> Core::remove_object(const ServedType& type, const ObjectP
     if (!spec.uid.empty() && spec.uid != kube::uid_of(old)) {
         // The one place where details.kind is the kind and not the resource (b12).
         return refuse(409, "Conflict",
-                      "Operation cannot be fulfilled on " + type.resource.kind_group() + " \"" + std::string(name) + "\": the UID in the precondition (" + spec.uid +
-                          ") does not match the UID in record (" + std::string(kube::uid_of(old)) + "). The object might have been deleted and then recreated",
+                      "Operation cannot be fulfilled on " + type.resource.kind_group() + " \"" + std::string(name) +
+                          "\": the UID in the precondition (" + spec.uid + ") does not match the UID in record (" + std::string(kube::uid_of(old)) +
+                          "). The object might have been deleted and then recreated",
                       json::Object{{"name", name}, {"kind", type.resource.kind}});
     }
     if (!spec.resource_version.empty() && spec.resource_version != kube::resource_version_of(old)) {
         return refuse(409, "Conflict",
-                      "Operation cannot be fulfilled on " + type.resource.kind_group() + " \"" + std::string(name) + "\": the ResourceVersion in the precondition (" +
-                          spec.resource_version + ") does not match the ResourceVersion in record (" + std::string(kube::resource_version_of(old)) +
+                      "Operation cannot be fulfilled on " + type.resource.kind_group() + " \"" + std::string(name) +
+                          "\": the ResourceVersion in the precondition (" + spec.resource_version +
+                          ") does not match the ResourceVersion in record (" + std::string(kube::resource_version_of(old)) +
                           "). The object might have been modified",
                       json::Object{{"name", name}, {"kind", type.resource.kind}});
     }
@@ -163,7 +171,8 @@ Outcome<kube::Response> Core::remove_collection(const RequestInfo& info, const S
     KN_TRY(const auto selection, Selection::read(info, type));
     std::vector<ObjectPtr> chosen;
     const auto& objects = store.of(type.storage).objects();
-    for (auto it = objects.lower_bound(KeyView{type.resource.namespaced ? std::string_view(info.ns) : std::string_view{}, {}}); it != objects.end(); ++it) {
+    for (auto it = objects.lower_bound(KeyView{type.resource.namespaced ? std::string_view(info.ns) : std::string_view{}, {}}); it != objects.end();
+         ++it) {
         if (type.resource.namespaced && !info.ns.empty() && it->first.first != info.ns) break;
         if (selection.matches(it->second->value())) chosen.push_back(it->second);
     }
@@ -225,7 +234,7 @@ void Core::clean_namespace(const std::string& name) {
             }
         }
         core->cleaning_.erase(name);
-        if (!empty) return;   // the last one that goes brings us back
+        if (!empty) return;  // the last one that goes brings us back
         Value last = home->value();
         json::make_at(last, "spec").as_object().erase("finalizers");
         if (!json::array_at(last, "metadata", "finalizers").empty()) {

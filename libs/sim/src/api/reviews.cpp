@@ -65,7 +65,9 @@ Outcome<kube::Response> Core::review(const RequestInfo& info, const ServedType& 
     const Value spec = found == nullptr ? none : *found;
     if (kind == "SelfSubjectAccessReview") {
         if (at(spec, "resourceAttributes") == nullptr && at(spec, "nonResourceAttributes") == nullptr) {
-            return invalid("authorization.k8s.io", kind, "", {invalid_value("spec.resourceAttributes", nullptr, "exactly one of nonResourceAttributes or resourceAttributes must be specified")});
+            return invalid(
+                "authorization.k8s.io", kind, "",
+                {invalid_value("spec.resourceAttributes", nullptr, "exactly one of nonResourceAttributes or resourceAttributes must be specified")});
         }
         return json_response(201, answer_access(std::move(body), rbac.allowed(identity, question_of(spec))));
     }
@@ -75,7 +77,8 @@ Outcome<kube::Response> Core::review(const RequestInfo& info, const ServedType& 
             if (group.is_string()) subject.groups.emplace_back(json::view(group.get_string()));
         }
         if (subject.user.empty() && subject.groups.empty()) {
-            return invalid("authorization.k8s.io", kind, "", {invalid_value("spec.user", Value(""), "at least one of user or group must be specified")});
+            return invalid("authorization.k8s.io", kind, "",
+                           {invalid_value("spec.user", Value(""), "at least one of user or group must be specified")});
         }
         // The question is about the subject as given; the groups that authentication would add are not implied.
         return json_response(201, answer_access(std::move(body), rbac.allowed(subject, question_of(spec))));
@@ -117,7 +120,8 @@ std::optional<Identity> Core::authenticate(std::string_view token) const {
         if (string_at(secret->value(), "type") != "kubernetes.io/service-account-token") continue;
         const auto stored = base64_decode(string_at(secret->value(), "data", "token"));
         if (!stored.ok || stored.bytes.empty() || !equal_constant_time(stored.bytes, token)) continue;
-        return Identity{.user = "system:serviceaccount:" + key.first + ":" + std::string(kube::annotation_of(secret->value(), "kubernetes.io/service-account.name"))};
+        return Identity{.user = "system:serviceaccount:" + key.first + ":" +
+                                std::string(kube::annotation_of(secret->value(), "kubernetes.io/service-account.name"))};
     }
     return std::nullopt;
 }

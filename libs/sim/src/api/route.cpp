@@ -146,7 +146,8 @@ Outcome<Accepted> negotiate(std::string_view accept, const ServedType* type) {
         }
     }
     return refuse(406, "NotAcceptable",
-                  "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/json;stream=watch", json::Object{});
+                  "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/json;stream=watch",
+                  json::Object{});
 }
 
 std::optional<std::string> accept_as(std::string_view accept, std::string_view group, std::string_view as, const std::vector<std::string>& versions) {
@@ -173,8 +174,8 @@ Outcome<Value> read_body(const kube::Request& request, std::string_view expected
     }
     const auto unreadable = [&](const Error& error) {
         std::string start = request.body.substr(0, 100);
-        return bad_request("the object provided is unrecognized (must be of type " + std::string(expected_kind) + "): couldn't get version/kind; json parse error: " +
-                           error.message + " (" + start + ")");
+        return bad_request("the object provided is unrecognized (must be of type " + std::string(expected_kind) +
+                           "): couldn't get version/kind; json parse error: " + error.message + " (" + start + ")");
     };
     if (yaml) {
         auto document = json::parse_yaml(request.body, {.max_bytes = limit});

@@ -13,10 +13,10 @@ namespace kn::sim::api {
 
 /// What a request asks for, read from method, path and query alone.
 struct RequestInfo {
-    bool resource_request = false;    ///< /api/v1/..., /apis/<group>/<version>/...
-    std::string verb;                 ///< get list watch create update patch delete deletecollection; for other paths the method in lower case
+    bool resource_request = false;  ///< /api/v1/..., /apis/<group>/<version>/...
+    std::string verb;               ///< get list watch create update patch delete deletecollection; for other paths the method in lower case
     std::string group, version, plural, ns, name, subresource;
-    std::string proxy_path;           ///< what follows .../proxy/
+    std::string proxy_path;  ///< what follows .../proxy/
     std::string path;
     const kube::Request* request = nullptr;
 

@@ -25,8 +25,10 @@ std::optional<Collection::Objects> Collection::at_version(std::uint64_t version)
     if (version < oldest_version_) return std::nullopt;
     auto state = objects_;
     for (auto change = history_.rbegin(); change != history_.rend() && change->version > version; ++change) {
-        if (change->previous) state[change->key] = change->previous;
-        else state.erase(change->key);
+        if (change->previous)
+            state[change->key] = change->previous;
+        else
+            state.erase(change->key);
     }
     return state;
 }

@@ -44,8 +44,7 @@ struct KeyView {
 };
 struct KeyLess {
     using is_transparent = void;
-    template <class A, class B>
-    bool operator()(const A& a, const B& b) const {
+    template <class A, class B> bool operator()(const A& a, const B& b) const {
         const auto [an, am] = parts(a);
         const auto [bn, bm] = parts(b);
         return an != bn ? an < bn : am < bm;
@@ -61,8 +60,8 @@ struct Change {
     Instant time;
     ChangeType type;
     Key key;
-    ObjectPtr object;     ///< the new state; for deleted the last one, with the version of the deletion
-    ObjectPtr previous;   ///< null for added
+    ObjectPtr object;    ///< the new state; for deleted the last one, with the version of the deletion
+    ObjectPtr previous;  ///< null for added
 };
 
 /// What a watcher waits on. Closed: the server ends the stream.

@@ -15,9 +15,7 @@ using json::string_at;
 
 constexpr std::string_view budgets = "poddisruptionbudgets.policy";
 
-Value created_status() {
-    return Object{{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", Object{}}, {"status", "Success"}, {"code", 201}};
-}
+Value created_status() { return Object{{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", Object{}}, {"status", "Success"}, {"code", 201}}; }
 
 bool pod_ready(const Value& pod) {
     const auto condition = kube::condition_of(pod, "Ready");
@@ -72,7 +70,11 @@ Value scale_of(const ServedType& type, const Value& object) {
     Object spec;
     const auto replicas = json::to_int(at_path(object, paths.spec));
     if (replicas && *replicas != 0) spec["replicas"] = *replicas;
-    return Object{{"kind", "Scale"}, {"apiVersion", "autoscaling/v1"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}, {"status", std::move(status)}};
+    return Object{{"kind", "Scale"},
+                  {"apiVersion", "autoscaling/v1"},
+                  {"metadata", std::move(metadata)},
+                  {"spec", std::move(spec)},
+                  {"status", std::move(status)}};
 }
 
 }  // namespace
@@ -153,7 +155,8 @@ Outcome<kube::Response> Core::scale(const RequestInfo& info, const ServedType& t
 
 Outcome<kube::Response> Core::evict(const RequestInfo& info, const ServedType& type, const Identity& identity) {
     KN_TRY(const auto body, read_body(*info.request, "Eviction"));
-    if (const auto name = kube::name_of(body); !name.empty() && name != info.name) return bad_request("name in URL does not match name in Eviction object");
+    if (const auto name = kube::name_of(body); !name.empty() && name != info.name)
+        return bad_request("name in URL does not match name in Eviction object");
     const auto* options_body = at(body, "deleteOptions");
     KN_TRY(auto spec, delete_spec(info, options_body == nullptr ? Value(nullptr) : *options_body));
     const auto pod = find("pods", info.ns, info.name);
@@ -224,7 +227,8 @@ Outcome<kube::Response> Core::bind(const RequestInfo& info, const ServedType& ty
     const auto pod = find("pods", info.ns, info.name);
     if (!pod) return not_found(type.resource, info.name);
     if (const auto uid = kube::uid_of(body); !uid.empty() && uid != kube::uid_of(pod->value())) {
-        return conflict(kube::Resource{"", "v1", "pods/binding", "Binding", true}, info.name, "Precondition failed: UID in precondition: " + std::string(uid));
+        return conflict(kube::Resource{"", "v1", "pods/binding", "Binding", true}, info.name,
+                        "Precondition failed: UID in precondition: " + std::string(uid));
     }
     const auto refuse_binding = [&](std::string why) { return conflict(kube::Resource{"", "v1", "pods/binding", "Binding", true}, info.name, why); };
     if (kube::is_deleting(pod->value())) return refuse_binding("pod " + info.name + " is being deleted, cannot be assigned to a host");
@@ -240,13 +244,17 @@ Outcome<kube::Response> Core::bind(const RequestInfo& info, const ServedType& ty
             if (const auto value = kube::label_of(home->value(), key); !value.empty()) json::make_at(next, "metadata", "labels", key) = value;
         }
     }
-    for (const auto& [key, value] : json::object_at(body, "metadata", "annotations")) json::make_at(next, "metadata", "annotations", std::string_view(key)) = value;
+    for (const auto& [key, value] : json::object_at(body, "metadata", "annotations"))
+        json::make_at(next, "metadata", "annotations", std::string_view(key)) = value;
     // The server itself records that the pod has a place now.
     json::Array conditions;
     for (const Value& condition : json::array_at(next, "status", "conditions")) {
         if (string_at(condition, "type") != "PodScheduled") conditions.push_back(condition);
     }
-    conditions.push_back(Object{{"type", "PodScheduled"}, {"status", "True"}, {"lastProbeTime", nullptr}, {"lastTransitionTime", format_rfc3339(std::chrono::floor<std::chrono::seconds>(now()))}});
+    conditions.push_back(Object{{"type", "PodScheduled"},
+                                {"status", "True"},
+                                {"lastProbeTime", nullptr},
+                                {"lastTransitionTime", format_rfc3339(std::chrono::floor<std::chrono::seconds>(now()))}});
     KN_TRY(auto written, update(context, pod, next, UpdatePart::binding));
     if (!context.dry_run) {
         Value with_status = written.object->value();
@@ -276,8 +284,10 @@ Outcome<std::string> Core::read_log(const RequestInfo& info) {
     }
     std::string container(info.query("container"));
     if (container.empty()) {
-        if (const auto wanted = kube::annotation_of(object, "kubectl.kubernetes.io/default-container"); !wanted.empty()) container = wanted;
-        else if (json::array_at(object, "spec", "containers").size() == 1) container = names.front();
+        if (const auto wanted = kube::annotation_of(object, "kubectl.kubernetes.io/default-container"); !wanted.empty())
+            container = wanted;
+        else if (json::array_at(object, "spec", "containers").size() == 1)
+            container = names.front();
     }
     if (container.empty()) {
         std::string list;
@@ -292,8 +302,8 @@ Outcome<std::string> Core::read_log(const RequestInfo& info) {
             if (string_at(status, "name") != container) continue;
             const auto* waiting = at(status, "state", "waiting");
             if (!previous && waiting != nullptr && at(status, "lastState", "terminated") == nullptr) {
-                return bad_request("container \"" + container + "\" in pod \"" + info.name + "_" + info.ns + "\" is waiting to start: " +
-                                   std::string(string_at(*waiting, "reason")));
+                return bad_request("container \"" + container + "\" in pod \"" + info.name + "_" + info.ns +
+                                   "\" is waiting to start: " + std::string(string_at(*waiting, "reason")));
             }
             if (previous && at(status, "lastState", "terminated") == nullptr) {
                 return bad_request("previous terminated container \"" + container + "\" in pod \"" + info.name + "_" + info.ns + "\" not found");
@@ -307,7 +317,8 @@ Outcome<std::string> Core::read_log(const RequestInfo& info) {
             return bad_request("previous terminated container \"" + container + "\" in pod \"" + info.name + "_" + info.ns + "\" not found");
         }
         if (text.error().code == ErrorCode::not_found) return bad_request(text.error().message);
-        if (text.error().code == ErrorCode::failed_precondition || text.error().code == ErrorCode::invalid_argument) return bad_request(text.error().message);
+        if (text.error().code == ErrorCode::failed_precondition || text.error().code == ErrorCode::invalid_argument)
+            return bad_request(text.error().message);
         return refuse(500, "", text.error().message);
     }
     if (const auto limit = info.query("limitBytes"); !limit.empty()) {

@@ -52,10 +52,7 @@ Value name(const Value& object, Instant) { return Value(kube::name_of(object)); 
 
 Value or_none(std::string_view text) { return Value(text.empty() ? std::string_view("<none>") : text); }
 
-template <class... Keys>
-std::int64_t number(const Value& object, const Keys&... keys) {
-    return json::int_at(object, keys...).value_or(0);
-}
+template <class... Keys> std::int64_t number(const Value& object, const Keys&... keys) { return json::int_at(object, keys...).value_or(0); }
 
 std::string ratio(std::int64_t a, std::int64_t b) { return std::to_string(a) + "/" + std::to_string(b); }
 
@@ -82,7 +79,8 @@ Value selector_text(const Value& o, Instant) {
 Value pod_status(const Value& pod, Instant) {
     std::string reason(string_at(pod, "status", "phase"));
     if (const auto own = string_at(pod, "status", "reason"); !own.empty()) reason = own;
-    if (const auto scheduled = kube::condition_of(pod, "PodScheduled"); scheduled && scheduled->reason == "SchedulingGated") reason = "SchedulingGated";
+    if (const auto scheduled = kube::condition_of(pod, "PodScheduled"); scheduled && scheduled->reason == "SchedulingGated")
+        reason = "SchedulingGated";
     std::size_t index = 0;
     bool initializing = false;
     for (const Value& status : array_at(pod, "status", "initContainerStatuses")) {
@@ -113,8 +111,11 @@ Value pod_status(const Value& pod, Instant) {
                 reason = waiting;
             } else if (ended != nullptr) {
                 const auto why = string_at(*ended, "reason");
-                if (!why.empty()) reason = why;
-                else reason = number(*ended, "signal") != 0 ? "Signal:" + std::to_string(number(*ended, "signal")) : "ExitCode:" + std::to_string(number(*ended, "exitCode"));
+                if (!why.empty())
+                    reason = why;
+                else
+                    reason = number(*ended, "signal") != 0 ? "Signal:" + std::to_string(number(*ended, "signal"))
+                                                           : "ExitCode:" + std::to_string(number(*ended, "exitCode"));
             } else if (json::bool_at(*it, "ready").value_or(false) && at(*it, "state", "running") != nullptr) {
                 running = true;
             }
@@ -219,13 +220,15 @@ const std::map<std::string, Columns, std::less<>>& tables() {
           {"IP", "string", "", 1, [](const Value& o, Instant) { return or_none(string_at(o, "status", "podIP")); }},
           {"Node", "string", "", 1, [](const Value& o, Instant) { return or_none(string_at(o, "spec", "nodeName")); }},
           {"Nominated Node", "string", "", 1, [](const Value& o, Instant) { return or_none(string_at(o, "status", "nominatedNodeName")); }},
-          {"Readiness Gates", "string", "", 1, [](const Value& o, Instant) {
+          {"Readiness Gates", "string", "", 1,
+           [](const Value& o, Instant) {
                const auto total = array_at(o, "spec", "readinessGates").size();
                return total == 0 ? Value("<none>") : Value(std::to_string(total));
            }}}},
         {"deployments.apps",
          {{"Name", "string", "name", 0, name},
-          {"Ready", "string", "", 0, [](const Value& o, Instant) { return Value(ratio(number(o, "status", "readyReplicas"), number(o, "spec", "replicas"))); }},
+          {"Ready", "string", "", 0,
+           [](const Value& o, Instant) { return Value(ratio(number(o, "status", "readyReplicas"), number(o, "spec", "replicas"))); }},
           {"Up-to-date", "integer", "", 0, [](const Value& o, Instant) { return Value(number(o, "status", "updatedReplicas")); }},
           {"Available", "integer", "", 0, [](const Value& o, Instant) { return Value(number(o, "status", "availableReplicas")); }},
           {"Age", "string", "", 0, age},
@@ -243,7 +246,8 @@ const std::map<std::string, Columns, std::less<>>& tables() {
           {"Selector", "string", "", 1, selector_text}}},
         {"statefulsets.apps",
          {{"Name", "string", "name", 0, name},
-          {"Ready", "string", "", 0, [](const Value& o, Instant) { return Value(ratio(number(o, "status", "readyReplicas"), number(o, "spec", "replicas"))); }},
+          {"Ready", "string", "", 0,
+           [](const Value& o, Instant) { return Value(ratio(number(o, "status", "readyReplicas"), number(o, "spec", "replicas"))); }},
           {"Age", "string", "", 0, age},
           {"Containers", "string", "", 1, template_containers},
           {"Images", "string", "", 1, template_images}}},
@@ -254,7 +258,8 @@ const std::map<std::string, Columns, std::less<>>& tables() {
           {"Ready", "integer", "", 0, [](const Value& o, Instant) { return Value(number(o, "status", "numberReady")); }},
           {"Up-to-date", "integer", "", 0, [](const Value& o, Instant) { return Value(number(o, "status", "updatedNumberScheduled")); }},
           {"Available", "integer", "", 0, [](const Value& o, Instant) { return Value(number(o, "status", "numberAvailable")); }},
-          {"Node Selector", "string", "", 0, [](const Value& o, Instant) {
+          {"Node Selector", "string", "", 0,
+           [](const Value& o, Instant) {
                const auto* map = at(o, "spec", "template", "spec", "nodeSelector");
                return map == nullptr ? Value("<none>") : or_none(kube::to_query(json::Object{{"matchLabels", *map}}));
            }},
@@ -269,7 +274,8 @@ const std::map<std::string, Columns, std::less<>>& tables() {
           {"External-IP", "string", "", 1, [](const Value& o, Instant) { return node_address(o, "ExternalIP"); }},
           {"OS-Image", "string", "", 1, [](const Value& o, Instant) { return Value(string_at(o, "status", "nodeInfo", "osImage")); }},
           {"Kernel-Version", "string", "", 1, [](const Value& o, Instant) { return Value(string_at(o, "status", "nodeInfo", "kernelVersion")); }},
-          {"Container-Runtime", "string", "", 1, [](const Value& o, Instant) { return Value(string_at(o, "status", "nodeInfo", "containerRuntimeVersion")); }}}},
+          {"Container-Runtime", "string", "", 1,
+           [](const Value& o, Instant) { return Value(string_at(o, "status", "nodeInfo", "containerRuntimeVersion")); }}}},
         {"services",
          {{"Name", "string", "name", 0, name},
           {"Type", "string", "", 0, [](const Value& o, Instant) { return Value(string_at(o, "spec", "type")); }},
@@ -277,7 +283,8 @@ const std::map<std::string, Columns, std::less<>>& tables() {
           {"External-IP", "string", "", 0, [](const Value&, Instant) { return Value("<none>"); }},
           {"Port(s)", "string", "", 0, service_ports},
           {"Age", "string", "", 0, age},
-          {"Selector", "string", "", 1, [](const Value& o, Instant) {
+          {"Selector", "string", "", 1,
+           [](const Value& o, Instant) {
                const auto* map = at(o, "spec", "selector");
                return map == nullptr ? Value("<none>") : or_none(kube::to_query(json::Object{{"matchLabels", *map}}));
            }}}},
@@ -287,7 +294,8 @@ const std::map<std::string, Columns, std::less<>>& tables() {
           {"Age", "string", "", 0, age}}},
         {"configmaps",
          {{"Name", "string", "name", 0, name},
-          {"Data", "string", "", 0, [](const Value& o, Instant) { return Value(static_cast<std::int64_t>(object_at(o, "data").size() + object_at(o, "binaryData").size())); }},
+          {"Data", "string", "", 0,
+           [](const Value& o, Instant) { return Value(static_cast<std::int64_t>(object_at(o, "data").size() + object_at(o, "binaryData").size())); }},
           {"Age", "string", "", 0, age}}},
         {"secrets",
          {{"Name", "string", "name", 0, name},
@@ -304,18 +312,24 @@ const std::map<std::string, Columns, std::less<>>& tables() {
           {"Age", "string", "", 0, age}}},
         {"jobs.batch",
          {{"Name", "string", "name", 0, name},
-          {"Status", "string", "", 0, [](const Value& o, Instant) {
+          {"Status", "string", "", 0,
+           [](const Value& o, Instant) {
                const auto done = kube::condition_of(o, "Complete");
                const auto failed = kube::condition_of(o, "Failed");
                return Value(done && done->status == "True" ? "Complete" : failed && failed->status == "True" ? "Failed" : "Running");
            }},
-          {"Completions", "string", "", 0, [](const Value& o, Instant) { return Value(ratio(number(o, "status", "succeeded"), json::int_at(o, "spec", "completions").value_or(1))); }},
+          {"Completions", "string", "", 0,
+           [](const Value& o, Instant) {
+               return Value(ratio(number(o, "status", "succeeded"), json::int_at(o, "spec", "completions").value_or(1)));
+           }},
           {"Age", "string", "", 0, age}}},
         {"cronjobs.batch",
          {{"Name", "string", "name", 0, name},
           {"Schedule", "string", "", 0, [](const Value& o, Instant) { return Value(string_at(o, "spec", "schedule")); }},
-          {"Suspend", "boolean", "", 0, [](const Value& o, Instant) { return Value(json::bool_at(o, "spec", "suspend").value_or(false) ? "True" : "False"); }},
-          {"Active", "integer", "", 0, [](const Value& o, Instant) { return Value(static_cast<std::int64_t>(array_at(o, "status", "active").size())); }},
+          {"Suspend", "boolean", "", 0,
+           [](const Value& o, Instant) { return Value(json::bool_at(o, "spec", "suspend").value_or(false) ? "True" : "False"); }},
+          {"Active", "integer", "", 0,
+           [](const Value& o, Instant) { return Value(static_cast<std::int64_t>(array_at(o, "status", "active").size())); }},
           {"Age", "string", "", 0, age}}},
         {"poddisruptionbudgets.policy",
          {{"Name", "string", "name", 0, name},
@@ -325,8 +339,10 @@ const std::map<std::string, Columns, std::less<>>& tables() {
           {"Age", "string", "", 0, age}}},
         {"horizontalpodautoscalers.autoscaling",
          {{"Name", "string", "name", 0, name},
-          {"Reference", "string", "", 0, [](const Value& o, Instant) {
-               return Value(std::string(string_at(o, "spec", "scaleTargetRef", "kind")) + "/" + std::string(string_at(o, "spec", "scaleTargetRef", "name")));
+          {"Reference", "string", "", 0,
+           [](const Value& o, Instant) {
+               return Value(std::string(string_at(o, "spec", "scaleTargetRef", "kind")) + "/" +
+                            std::string(string_at(o, "spec", "scaleTargetRef", "name")));
            }},
           {"MinPods", "string", "", 0, [](const Value& o, Instant) { return Value(std::to_string(number(o, "spec", "minReplicas"))); }},
           {"MaxPods", "integer", "", 0, [](const Value& o, Instant) { return Value(number(o, "spec", "maxReplicas")); }},
@@ -336,7 +352,8 @@ const std::map<std::string, Columns, std::less<>>& tables() {
          {{"Last Seen", "string", "", 0, event_seen},
           {"Type", "string", "", 0, [](const Value& o, Instant) { return Value(string_at(o, "type")); }},
           {"Reason", "string", "", 0, [](const Value& o, Instant) { return Value(string_at(o, "reason")); }},
-          {"Object", "string", "", 0, [](const Value& o, Instant) {
+          {"Object", "string", "", 0,
+           [](const Value& o, Instant) {
                std::string kind(string_at(o, "involvedObject", "kind"));
                std::ranges::transform(kind, kind.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
                return Value(kind + "/" + std::string(string_at(o, "involvedObject", "name")));
@@ -344,7 +361,8 @@ const std::map<std::string, Columns, std::less<>>& tables() {
           {"Message", "string", "", 0, [](const Value& o, Instant) { return Value(string_at(o, "message")); }},
           {"Name", "string", "name", 1, name}}},
         {"customresourcedefinitions.apiextensions.k8s.io",
-         {{"Name", "string", "name", 0, name}, {"Created At", "date", "", 0, [](const Value& o, Instant) { return Value(string_at(o, "metadata", "creationTimestamp")); }}}},
+         {{"Name", "string", "name", 0, name},
+          {"Created At", "date", "", 0, [](const Value& o, Instant) { return Value(string_at(o, "metadata", "creationTimestamp")); }}}},
     };
     return all;
 }
@@ -380,13 +398,15 @@ Value json_path(const Value& object, std::string_view path) {
             const auto field = inside.substr(4, eq - 4);
             auto wanted = inside.substr(eq + 2);
             while (!wanted.empty() && (wanted.front() == '"' || wanted.front() == '\'' || wanted.front() == ' ')) wanted.remove_prefix(1);
-            while (!wanted.empty() && (wanted.back() == '"' || wanted.back() == '\'' || wanted.back() == ')' || wanted.back() == ' ')) wanted.remove_suffix(1);
+            while (!wanted.empty() && (wanted.back() == '"' || wanted.back() == '\'' || wanted.back() == ')' || wanted.back() == ' '))
+                wanted.remove_suffix(1);
             for (const Value& item : *list) {
                 if (value == nullptr && string_at(item, field) == wanted) value = &item;
             }
         } else {
             const auto index = json::parse(inside);
-            if (index && index->is_int64() && static_cast<std::size_t>(index->get_int64()) < list->size()) value = &(*list)[static_cast<std::size_t>(index->get_int64())];
+            if (index && index->is_int64() && static_cast<std::size_t>(index->get_int64()) < list->size())
+                value = &(*list)[static_cast<std::size_t>(index->get_int64())];
         }
         path.remove_prefix(close + 1);
         if (path.starts_with('.')) path.remove_prefix(1);
@@ -398,8 +418,10 @@ Value json_path(const Value& object, std::string_view path) {
 
 json::Array table_columns(const ServedType& type) {
     json::Array out;
-    const auto add = [&out](std::string_view column_name, std::string_view column_type, std::string_view format, std::int64_t priority, std::string_view description) {
-        out.push_back(json::Object{{"name", column_name}, {"type", column_type}, {"format", format}, {"description", description}, {"priority", priority}});
+    const auto add = [&out](std::string_view column_name, std::string_view column_type, std::string_view format, std::int64_t priority,
+                            std::string_view description) {
+        out.push_back(
+            json::Object{{"name", column_name}, {"type", column_type}, {"format", format}, {"description", description}, {"priority", priority}});
     };
     if (type.custom && !type.custom->columns.empty()) {
         add("Name", "string", "name", 0, "Name of the object");
@@ -431,14 +453,17 @@ json::Array table_row(const ServedType& type, const Value& object, Instant now) 
     return out;
 }
 
-Value table_of(const ServedType& type, const std::vector<ObjectPtr>& objects, const Value& list_metadata, std::string_view include_object, Instant now,
-               bool with_columns) {
+Value table_of(const ServedType& type, const std::vector<ObjectPtr>& objects, const Value& list_metadata, std::string_view include_object,
+               Instant now, bool with_columns) {
     json::Array rows;
     for (const auto& object : objects) {
         json::Object row{{"cells", table_row(type, object->value(), now)}};
-        if (include_object == "None") row["object"] = nullptr;
-        else if (include_object == "Object") row["object"] = served_value(type, object->value());
-        else row["object"] = partial_metadata(object->value());
+        if (include_object == "None")
+            row["object"] = nullptr;
+        else if (include_object == "Object")
+            row["object"] = served_value(type, object->value());
+        else
+            row["object"] = partial_metadata(object->value());
         rows.push_back(std::move(row));
     }
     return json::Object{{"kind", "Table"},

@@ -58,7 +58,8 @@ private:
     }
 
     // Free of `this`: a caller may drop the transport while its request is under way.
-    static async::Task<Result<kube::Response>> exchange(std::weak_ptr<Core> weak, async::Clock* clock, Who identity, kube::Request request, Deadline deadline) {
+    static async::Task<Result<kube::Response>> exchange(std::weak_ptr<Core> weak, async::Clock* clock, Who identity, kube::Request request,
+                                                        Deadline deadline) {
         using Fate = NetworkFaults::Fate;
         co_await async::yield();
         auto core = weak.lock();
@@ -90,7 +91,8 @@ private:
         if (decision.fate == Fate::lose_request) co_return lost(ErrorCode::unavailable, "connection reset by peer", maybe);
         core = weak.lock();
         if (!core) co_return lost(ErrorCode::unavailable, "connection reset: the API server is gone", Applied::no);
-        kube::Response response = decision.fate == Fate::error || decision.fate == Fate::throttle ? fault_response(decision) : core->handle(request, *identity, {});
+        kube::Response response =
+            decision.fate == Fate::error || decision.fate == Fate::throttle ? fault_response(decision) : core->handle(request, *identity, {});
         core.reset();
         if (decision.after > Duration::zero()) {
             co_await wait(*clock, decision.after, deadline);
@@ -104,8 +106,8 @@ private:
         co_return response;
     }
 
-    static async::Task<Result<std::unique_ptr<kube::Stream>>> open_stream(std::weak_ptr<Core> weak, async::Clock* clock, Who identity, kube::Request request,
-                                                                          Deadline deadline) {
+    static async::Task<Result<std::unique_ptr<kube::Stream>>> open_stream(std::weak_ptr<Core> weak, async::Clock* clock, Who identity,
+                                                                          kube::Request request, Deadline deadline) {
         using Fate = NetworkFaults::Fate;
         co_await async::yield();
         auto core = weak.lock();
@@ -122,7 +124,8 @@ private:
             co_await wait(*clock, decision.before + decision.after, deadline);
             if (deadline.passed(clock->steady())) co_return lost(ErrorCode::deadline_exceeded, "no answer in time", Applied::no);
         }
-        if (decision.fate == Fate::lose_request || decision.fate == Fate::lose_reply) co_return lost(ErrorCode::unavailable, "connection reset by peer", Applied::no);
+        if (decision.fate == Fate::lose_request || decision.fate == Fate::lose_reply)
+            co_return lost(ErrorCode::unavailable, "connection reset by peer", Applied::no);
         if (decision.fate == Fate::error || decision.fate == Fate::throttle) co_return refused_stream(fault_response(decision));
         core = weak.lock();
         if (!core) co_return lost(ErrorCode::unavailable, "connection reset: the API server is gone", Applied::no);

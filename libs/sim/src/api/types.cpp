@@ -17,7 +17,11 @@ struct Traits {
 // Beside known_resources(): what discovery says of them, and how writes behave (registry/<group>/<kind>/strategy.go of Kubernetes).
 const std::vector<Traits>& traits_table() {
     static const std::vector<Traits> table{
-        {"pods", {"po"}, {"all"}, {"status", "log", "eviction", "binding", "resize", "ephemeralcontainers", "exec", "attach", "portforward", "proxy"}, true},
+        {"pods",
+         {"po"},
+         {"all"},
+         {"status", "log", "eviction", "binding", "resize", "ephemeralcontainers", "exec", "attach", "portforward", "proxy"},
+         true},
         {"services", {"svc"}, {"all"}, {"status", "proxy"}, false, true, true},
         {"configmaps", {"cm"}},
         {"secrets"},
@@ -188,11 +192,13 @@ void TypeTable::set_custom(const Value& definition) {
         custom->scale_spec = without_dot(json::string_at(version, "subresources", "scale", "specReplicasPath"));
         custom->scale_status = without_dot(json::string_at(version, "subresources", "scale", "statusReplicasPath"));
         custom->scale_selector = without_dot(json::string_at(version, "subresources", "scale", "labelSelectorPath"));
-        for (const Value& field : json::array_at(version, "selectableFields")) custom->selectable.push_back(without_dot(json::string_at(field, "jsonPath")));
+        for (const Value& field : json::array_at(version, "selectableFields"))
+            custom->selectable.push_back(without_dot(json::string_at(field, "jsonPath")));
         custom->storage = json::bool_at(version, "storage").value_or(false);
 
         ServedType type;
-        type.resource = {group, std::string(json::string_at(version, "name")), plural, std::string(json::string_at(definition, "spec", "names", "kind")),
+        type.resource = {group, std::string(json::string_at(version, "name")), plural,
+                         std::string(json::string_at(definition, "spec", "names", "kind")),
                          json::string_at(definition, "spec", "scope") == "Namespaced"};
         type.storage = storage_of(type.resource);
         type.singular = std::string(json::string_at(definition, "spec", "names", "singular"));

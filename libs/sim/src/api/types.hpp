@@ -15,26 +15,26 @@ namespace kn::sim::api {
 
 /// What a CustomResourceDefinition says about one version.
 struct CustomType {
-    Value schema = nullptr;                 ///< openAPIV3Schema
-    json::Array columns;                    ///< additionalPrinterColumns
-    std::string scale_spec, scale_status, scale_selector;   ///< JSON paths without the leading '.'; "" = no scale
-    std::vector<std::string> selectable;    ///< JSON paths of selectableFields
+    Value schema = nullptr;                                ///< openAPIV3Schema
+    json::Array columns;                                   ///< additionalPrinterColumns
+    std::string scale_spec, scale_status, scale_selector;  ///< JSON paths without the leading '.'; "" = no scale
+    std::vector<std::string> selectable;                   ///< JSON paths of selectableFields
     bool storage = false;
 };
 
 /// One resource as it is served under one version.
 struct ServedType {
     kube::Resource resource;
-    std::string storage;                     ///< name of the Collection; shared by the versions of a kind
+    std::string storage;  ///< name of the Collection; shared by the versions of a kind
     std::string singular;
     std::vector<std::string> short_names, categories;
     std::set<std::string, std::less<>> subresources;
     std::vector<std::string> verbs;
-    bool status = false;                     ///< status is written through its subresource only
-    bool generation = false;                 ///< metadata.generation counts changes of the spec
-    bool unconditional_update = true;        ///< PUT without resourceVersion is taken
-    bool create_on_update = false;           ///< PUT of a name that does not exist creates it
-    std::shared_ptr<const CustomType> custom;///< null for built-in kinds
+    bool status = false;                       ///< status is written through its subresource only
+    bool generation = false;                   ///< metadata.generation counts changes of the spec
+    bool unconditional_update = true;          ///< PUT without resourceVersion is taken
+    bool create_on_update = false;             ///< PUT of a name that does not exist creates it
+    std::shared_ptr<const CustomType> custom;  ///< null for built-in kinds
 
     [[nodiscard]] bool has_verb(std::string_view verb) const;
     [[nodiscard]] std::string kind_in_messages() const { return resource.kind_group(); }

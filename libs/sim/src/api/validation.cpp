@@ -42,8 +42,7 @@ struct Checker {
     const Value* old;
     Causes causes{};
 
-    template <class... Keys>
-    void not_below_zero(std::string field, const Keys&... keys) {
+    template <class... Keys> void not_below_zero(std::string field, const Keys&... keys) {
         const auto* value = at(object, keys...);
         if (value == nullptr) return;
         const auto number = json::to_int(value);
@@ -84,7 +83,8 @@ struct Checker {
         name();
         for (const auto& [key, value] : object_at(object, "metadata", "labels")) check_label(key, value, "metadata.labels");
         for (const auto& [key, value] : object_at(object, "metadata", "annotations")) {
-            if (!is_label_key(key)) causes.push_back(invalid_value("metadata.annotations", Value(key), "name part must consist of alphanumeric characters"));
+            if (!is_label_key(key))
+                causes.push_back(invalid_value("metadata.annotations", Value(key), "name part must consist of alphanumeric characters"));
             if (!value.is_string()) causes.push_back(invalid_value("metadata.annotations", value, "must be a string"));
         }
         std::size_t index = 0, controllers = 0;
@@ -102,17 +102,19 @@ struct Checker {
 
     void check_label(std::string_view key, const Value& value, const std::string& field) {
         if (!is_label_key(key)) {
-            causes.push_back(invalid_value(field, Value(key),
-                                           "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-                                           "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-                                           "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"));
+            causes.push_back(
+                invalid_value(field, Value(key),
+                              "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+                              "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+                              "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"));
         }
         const auto* text = value.if_string();
         if (text == nullptr || (!text->empty() && !is_qualified_part(json::view(*text)))) {
-            causes.push_back(invalid_value(field, value,
-                                           "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-                                           "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-                                           "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"));
+            causes.push_back(
+                invalid_value(field, value,
+                              "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+                              "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+                              "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"));
         }
     }
 
@@ -133,9 +135,12 @@ struct Checker {
         for (const Value& container : array_at(spec, list)) {
             const auto here = place + "." + std::string(list) + "[" + std::to_string(index++) + "]";
             const auto container_name = string_at(container, "name");
-            if (container_name.empty()) causes.push_back(required(here + ".name"));
-            else if (!is_dns_label(container_name)) causes.push_back(invalid_value(here + ".name", Value(container_name), label_why));
-            else if (!names.emplace(container_name).second) causes.push_back(duplicate(here + ".name", Value(container_name)));
+            if (container_name.empty())
+                causes.push_back(required(here + ".name"));
+            else if (!is_dns_label(container_name))
+                causes.push_back(invalid_value(here + ".name", Value(container_name), label_why));
+            else if (!names.emplace(container_name).second)
+                causes.push_back(duplicate(here + ".name", Value(container_name)));
             if (string_at(container, "image").empty()) causes.push_back(required(here + ".image"));
             const auto policy = string_at(container, "imagePullPolicy");
             if (!policy.empty() && policy != "Always" && policy != "IfNotPresent" && policy != "Never") {
@@ -166,7 +171,8 @@ struct Checker {
                     causes.push_back({"FieldValueNotFound", "Not found: " + json::dump(Value(volume)),
                                       here + ".volumeMounts[" + std::to_string(mount) + "].name"});
                 }
-                if (string_at(volume_mount, "mountPath").empty()) causes.push_back(required(here + ".volumeMounts[" + std::to_string(mount) + "].mountPath"));
+                if (string_at(volume_mount, "mountPath").empty())
+                    causes.push_back(required(here + ".volumeMounts[" + std::to_string(mount) + "].mountPath"));
                 ++mount;
             }
         }
@@ -213,7 +219,9 @@ struct Checker {
             const auto view = json::view(*text);
             const bool percent = view.ends_with('%') && view.size() > 1 &&
                                  std::ranges::all_of(view.substr(0, view.size() - 1), [](char c) { return c >= '0' && c <= '9'; });
-            if (!percent) causes.push_back(invalid_value(std::move(field), *value, "a valid percent string must be a numeric string followed by an ending '%'"));
+            if (!percent)
+                causes.push_back(
+                    invalid_value(std::move(field), *value, "a valid percent string must be a numeric string followed by an ending '%'"));
         } else if (json::to_int(value).value_or(-1) < 0) {
             causes.push_back(invalid_value(std::move(field), *value, not_negative));
         }
@@ -243,9 +251,10 @@ struct Checker {
             before.as_object().erase(field);
         }
         if (now != before) {
-            causes.push_back(forbidden_field("spec",
-                                             "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-                                             "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"));
+            causes.push_back(
+                forbidden_field("spec",
+                                "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+                                "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"));
         }
     }
 
@@ -322,8 +331,10 @@ struct Checker {
     void claim() {
         if (array_at(object, "spec", "accessModes").empty()) causes.push_back(required("spec.accessModes", "at least 1 access mode is required"));
         const auto* size = at(object, "spec", "resources", "requests", "storage");
-        if (size == nullptr) causes.push_back(required("spec.resources[storage]"));
-        else if (kube::quantity_at(size).value_or(-1) <= 0) causes.push_back(invalid_value("spec.resources[storage]", *size, "must be greater than zero"));
+        if (size == nullptr)
+            causes.push_back(required("spec.resources[storage]"));
+        else if (kube::quantity_at(size).value_or(-1) <= 0)
+            causes.push_back(invalid_value("spec.resources[storage]", *size, "must be greater than zero"));
         if (old == nullptr) return;
         Value now = *at(object, "spec"), before = *at(*old, "spec");
         const auto new_size = kube::quantity_at(size), old_size = kube::quantity_at(at(before, "resources", "requests", "storage"));
@@ -334,7 +345,8 @@ struct Checker {
                 causes.push_back(forbidden_field("spec.resources.requests.storage", "field can not be less than status.capacity"));
             }
         } else if (new_size != old_size && !bound) {
-            causes.push_back(forbidden_field("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"));
+            causes.push_back(
+                forbidden_field("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"));
             return;
         }
         for (Value* spec : {&now, &before}) {
@@ -351,7 +363,8 @@ struct Checker {
             before.as_object().erase("volumeName");
         }
         if (now != before) {
-            causes.push_back(forbidden_field("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"));
+            causes.push_back(
+                forbidden_field("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"));
         }
     }
 
@@ -380,13 +393,15 @@ struct Checker {
                     continue;
                 }
                 bytes += text->size();
-                if (!std::ranges::all_of(key, [](char c) { return alnum(c) || c == '-' || c == '_' || c == '.'; }) || key.empty() || key.size() > 253) {
+                if (!std::ranges::all_of(key, [](char c) { return alnum(c) || c == '-' || c == '_' || c == '.'; }) || key.empty() ||
+                    key.size() > 253) {
                     causes.push_back(invalid_value(std::string(field) + "[" + std::string(key) + "]", Value(key),
                                                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"));
                 }
             }
         }
-        if (bytes > 1048576) causes.push_back({"FieldValueTooLong", "Too long: may not be more than 1048576 bytes", what == "secret" ? "data" : "[]"});
+        if (bytes > 1048576)
+            causes.push_back({"FieldValueTooLong", "Too long: may not be more than 1048576 bytes", what == "secret" ? "data" : "[]"});
     }
 
     void service() {
@@ -401,7 +416,8 @@ struct Checker {
         for (const Value& port : array_at(object, "spec", "ports")) {
             const auto number = json::int_at(port, "port").value_or(0);
             if (number < 1 || number > 65535) {
-                causes.push_back(invalid_value("spec.ports[" + std::to_string(index) + "].port", Value(number), "must be between 1 and 65535, inclusive"));
+                causes.push_back(
+                    invalid_value("spec.ports[" + std::to_string(index) + "].port", Value(number), "must be between 1 and 65535, inclusive"));
             }
             ++index;
         }
@@ -460,7 +476,9 @@ struct Checker {
         if (scope != "Namespaced" && scope != "Cluster") causes.push_back(unsupported("spec.scope", Value(scope), {"Cluster", "Namespaced"}));
         std::size_t stored = 0;
         for (const Value& version : array_at(object, "spec", "versions")) stored += json::bool_at(version, "storage").value_or(false) ? 1 : 0;
-        if (stored != 1) causes.push_back(invalid_value("spec.versions", array_at(object, "spec", "versions"), "must have exactly one version marked as storage version"));
+        if (stored != 1)
+            causes.push_back(
+                invalid_value("spec.versions", array_at(object, "spec", "versions"), "must have exactly one version marked as storage version"));
         std::size_t index = 0;
         for (const Value& version : array_at(object, "spec", "versions")) {
             if (at(version, "schema", "openAPIV3Schema") == nullptr) {
@@ -500,7 +518,8 @@ bool is_dns_subdomain(std::string_view text) {
         const auto part = text.substr(0, dot);
         // Parts of a subdomain may be longer than labels.
         const auto ok = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-        if (part.empty() || !ok(part.front()) || !ok(part.back()) || !std::ranges::all_of(part, [&](char c) { return ok(c) || c == '-'; })) return false;
+        if (part.empty() || !ok(part.front()) || !ok(part.back()) || !std::ranges::all_of(part, [&](char c) { return ok(c) || c == '-'; }))
+            return false;
         if (dot == std::string_view::npos) return true;
         text.remove_prefix(dot + 1);
     }

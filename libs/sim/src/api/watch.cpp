@@ -41,11 +41,11 @@ struct WatchSetup {
     Selection selection;
     Accepted accepted;
     std::string include_object;
-    std::string pending;               ///< initial events
+    std::string pending;  ///< initial events
     std::uint64_t position = 0;
-    std::uint64_t from_version = 0;    ///< events up to this are not sent: a watch from the future
+    std::uint64_t from_version = 0;  ///< events up to this are not sent: a watch from the future
     bool bookmarks = false;
-    bool ends_after_pending = false;   ///< the 410 that begins and ends a stream
+    bool ends_after_pending = false;  ///< the 410 that begins and ends a stream
     std::optional<Duration> timeout;
     std::string user;
 };
@@ -64,16 +64,16 @@ public:
         if (setup_.timeout) ends_at_ = now + *setup_.timeout;
         bookmark_every_ = core->options.bookmark_every;
         next_bookmark_ = now + bookmark_every_;
-        listener_ = core->faults.subscribe([wake = std::weak_ptr(wake_), traffic_user = setup_.user,
-                                            resource = setup_.type->resource.plural_group()](const TrafficFilter* cut) {
-            const auto waiting = wake.lock();
-            if (!waiting) return;
-            if (cut != nullptr) {
-                if (!NetworkFaults::matches(*cut, {traffic_user, "watch", resource})) return;
-                waiting->closed = true;
-            }
-            waiting->signal.notify();
-        });
+        listener_ = core->faults.subscribe(
+            [wake = std::weak_ptr(wake_), traffic_user = setup_.user, resource = setup_.type->resource.plural_group()](const TrafficFilter* cut) {
+                const auto waiting = wake.lock();
+                if (!waiting) return;
+                if (cut != nullptr) {
+                    if (!NetworkFaults::matches(*cut, {traffic_user, "watch", resource})) return;
+                    waiting->closed = true;
+                }
+                waiting->signal.notify();
+            });
     }
 
     const kube::Response& head() const override { return head_; }
@@ -145,8 +145,8 @@ public:
             case Form::table: break;
         }
         const auto shared = std::make_shared<const StoredObject>(object);
-        const auto table = table_of(*setup_.type, {shared}, json::Object{{"resourceVersion", kube::resource_version_of(object.value())}}, setup_.include_object,
-                                    core.now(), !std::exchange(columns_sent_, true));
+        const auto table = table_of(*setup_.type, {shared}, json::Object{{"resourceVersion", kube::resource_version_of(object.value())}},
+                                    setup_.include_object, core.now(), !std::exchange(columns_sent_, true));
         return event_line(type, json::dump(table));
     }
 
@@ -157,7 +157,8 @@ private:
         std::string out;
         if (setup_.position < collection.first_position()) {
             ended_ = true;
-            const Refusal gone{.code = 410, .reason = "Expired", .message = "too old resource version (" + std::to_string(collection.oldest_version()) + ")"};
+            const Refusal gone{
+                .code = 410, .reason = "Expired", .message = "too old resource version (" + std::to_string(collection.oldest_version()) + ")"};
             return event_line("ERROR", json::dump(gone.status()));
         }
         while (setup_.position < collection.end_position() && out.size() < batch_bytes) {
@@ -213,7 +214,8 @@ std::unique_ptr<kube::Stream> make_watch(const std::shared_ptr<Core>& core, Watc
     return stream;
 }
 
-Outcome<std::unique_ptr<kube::Stream>> start_watch(const std::shared_ptr<Core>& core, const RequestInfo& info, const ServedType& type, const Identity& identity) {
+Outcome<std::unique_ptr<kube::Stream>> start_watch(const std::shared_ptr<Core>& core, const RequestInfo& info, const ServedType& type,
+                                                   const Identity& identity) {
     WatchSetup setup;
     for (const auto& shared : core->types.all()) {
         if (shared.get() == &type) setup.type = shared;
@@ -247,15 +249,19 @@ Outcome<std::unique_ptr<kube::Stream>> start_watch(const std::shared_ptr<Core>& 
     if (!text.empty()) {
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
         if (error != std::errc{} || end != text.data() + text.size()) {
-            return refuse(500, "", "resourceVersion: Invalid value: " + json::dump(Value(text)) + ": strconv.ParseUint: parsing " + json::dump(Value(text)) + ": invalid syntax");
+            return refuse(500, "",
+                          "resourceVersion: Invalid value: " + json::dump(Value(text)) + ": strconv.ParseUint: parsing " + json::dump(Value(text)) +
+                              ": invalid syntax");
         }
     }
     if (wants_initial || version == 0) return make_watch(core, std::move(setup), true, setup.bookmarks);
     const auto& collection = core->store.of(type.storage);
     const auto position = collection.position_after(version);
     if (!position) {
-        const Refusal gone{.code = 410, .reason = "Expired",
-                           .message = "too old resource version: " + std::to_string(version) + " (" + std::to_string(collection.oldest_version()) + ")"};
+        const Refusal gone{
+            .code = 410,
+            .reason = "Expired",
+            .message = "too old resource version: " + std::to_string(version) + " (" + std::to_string(collection.oldest_version()) + ")"};
         setup.pending = event_line("ERROR", json::dump(gone.status()));
         setup.ends_after_pending = true;
     } else {
@@ -284,7 +290,7 @@ public:
             if (!core) co_return std::nullopt;
             const auto info = read_request(request_, {});
             const auto all = core->read_log(info);
-            if (!all) co_return std::nullopt;   // the pod or its container is gone
+            if (!all) co_return std::nullopt;  // the pod or its container is gone
             if (all->size() > seen_) {
                 auto text = all->substr(seen_);
                 seen_ = all->size();
@@ -313,7 +319,8 @@ private:
 
 std::unique_ptr<kube::Stream> refused_stream(kube::Response response) { return std::make_unique<RefusedStream>(std::move(response)); }
 
-std::unique_ptr<kube::Stream> open_watch(const std::shared_ptr<Core>& core, const RequestInfo& info, const ServedType& type, const Identity& identity) {
+std::unique_ptr<kube::Stream> open_watch(const std::shared_ptr<Core>& core, const RequestInfo& info, const ServedType& type,
+                                         const Identity& identity) {
     auto stream = start_watch(core, info, type, identity);
     if (stream) return std::move(*stream);
     return refused_stream(stream.error().response());

@@ -25,9 +25,20 @@ Manager manager_of(const WriteContext& context, bool apply) {
 
 /// The fields of metadata in the order that real servers write them.
 void order_metadata(Value& object) {
-    static constexpr std::array<std::string_view, 14> order{"name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp",
-                                                            "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences",
-                                                            "finalizers", "managedFields"};
+    static constexpr std::array<std::string_view, 14> order{"name",
+                                                            "generateName",
+                                                            "namespace",
+                                                            "uid",
+                                                            "resourceVersion",
+                                                            "generation",
+                                                            "creationTimestamp",
+                                                            "deletionTimestamp",
+                                                            "deletionGracePeriodSeconds",
+                                                            "labels",
+                                                            "annotations",
+                                                            "ownerReferences",
+                                                            "finalizers",
+                                                            "managedFields"};
     auto& metadata = object.as_object()["metadata"].as_object();
     Object out;
     out.reserve(order.size());
@@ -46,13 +57,17 @@ const Value& managed_of(const Value& object) {
 /// Sets or removes a field of metadata as it is in the stored object.
 void keep_metadata(Value& object, const Value& old, std::string_view key) {
     auto& metadata = object.as_object()["metadata"].as_object();
-    if (const auto* value = at(old, "metadata", key)) metadata[key] = *value;
-    else metadata.erase(key);
+    if (const auto* value = at(old, "metadata", key))
+        metadata[key] = *value;
+    else
+        metadata.erase(key);
 }
 
 void keep_root(Value& object, const Value& old, std::string_view key) {
-    if (const auto* value = at(old, key)) object.as_object()[key] = *value;
-    else object.as_object().erase(key);
+    if (const auto* value = at(old, key))
+        object.as_object()[key] = *value;
+    else
+        object.as_object().erase(key);
 }
 
 void remove_unknown(Value& object, const std::string& path) {
@@ -91,32 +106,38 @@ Outcome<> field_validation(WriteContext& context, Value& object) {
     }
     if (context.field_validation == WriteContext::FieldValidation::warn) return {};
     // A patch is refused as such, an object as one that cannot be read.
-    if (patching) return invalid("", "", "", {invalid_value("patch", Value(request == nullptr ? std::string{} : request->body), "strict decoding error: " + list)});
+    if (patching)
+        return invalid("", "", "",
+                       {invalid_value("patch", Value(request == nullptr ? std::string{} : request->body), "strict decoding error: " + list)});
     const auto& r = context.type->resource;
     return bad_request(r.kind + " in version \"" + r.version + "\" cannot be handled as a " + r.kind + ": strict decoding error: " + list);
 }
 
 Outcome<> check_envelope(const WriteContext& context, Value& object) {
     const auto& resource = context.type->resource;
-    if (!object.is_object()) return bad_request("the object provided is unrecognized (must be of type " + resource.kind + "): couldn't get version/kind");
+    if (!object.is_object())
+        return bad_request("the object provided is unrecognized (must be of type " + resource.kind + "): couldn't get version/kind");
     const auto kind = kube::kind_of(object), version = kube::api_version_of(object);
     if ((kind.empty() || version.empty()) && context.type->custom) {
         return bad_request("Object 'Kind' is missing in '" + json::dump(object).substr(0, 200) + "'");
     }
     if (!kind.empty() && kind != resource.kind) {
-        return bad_request(std::string(kind) + " in version \"" + std::string(version) + "\" cannot be handled as a " + resource.kind + ": converting (" +
-                           std::string(version) + "." + std::string(kind) + ") to (" + (resource.group.empty() ? "core" : resource.group) + "." + resource.kind +
-                           "): unknown conversion");
+        return bad_request(std::string(kind) + " in version \"" + std::string(version) + "\" cannot be handled as a " + resource.kind +
+                           ": converting (" + std::string(version) + "." + std::string(kind) + ") to (" +
+                           (resource.group.empty() ? "core" : resource.group) + "." + resource.kind + "): unknown conversion");
     }
     if (!version.empty() && version != resource.api_version()) {
-        return bad_request("the API version in the data (" + std::string(version) + ") does not match the expected API version (" + resource.api_version() + ")");
+        return bad_request("the API version in the data (" + std::string(version) + ") does not match the expected API version (" +
+                           resource.api_version() + ")");
     }
     auto& metadata = object.as_object()["metadata"];
     if (!metadata.is_object()) metadata.emplace_object();
     const auto ns = kube::namespace_of(object);
     if (resource.namespaced) {
-        if (ns.empty()) metadata.as_object()["namespace"] = context.info->ns;
-        else if (ns != context.info->ns) return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+        if (ns.empty())
+            metadata.as_object()["namespace"] = context.info->ns;
+        else if (ns != context.info->ns)
+            return bad_request("the namespace of the provided object does not match the namespace sent on the request");
     } else {
         metadata.as_object().erase("namespace");
     }
@@ -235,8 +256,10 @@ Outcome<WriteContext> Core::write_context(const RequestInfo& info, const ServedT
         context.dry_run = true;
     }
     const auto validation = info.query("fieldValidation");
-    if (validation == "Ignore") context.field_validation = WriteContext::FieldValidation::ignore;
-    else if (validation == "Strict") context.field_validation = WriteContext::FieldValidation::strict;
+    if (validation == "Ignore")
+        context.field_validation = WriteContext::FieldValidation::ignore;
+    else if (validation == "Strict")
+        context.field_validation = WriteContext::FieldValidation::strict;
     else if (!validation.empty() && validation != "Warn") {
         return options_invalid(unsupported("fieldValidation", Value(validation), {"", "Ignore", "Strict", "Warn"}));
     }
@@ -264,7 +287,7 @@ Outcome<kube::Response> Core::write(const RequestInfo& info, const ServedType& t
         KN_CHECK(check_envelope(context, body));
         const auto name = kube::name_of(body);
         if (name != info.name) {
-            if (name.empty()) return bad_request("name is required");   // recorded: the same code for an empty and for another name
+            if (name.empty()) return bad_request("name is required");  // recorded: the same code for an empty and for another name
             return bad_request("the name of the object (" + std::string(name) + ") does not match the name on the URL (" + info.name + ")");
         }
         const auto old = find(type.storage, type.resource.namespaced ? info.ns : std::string{}, info.name);
@@ -287,7 +310,8 @@ Outcome<kube::Response> Core::write(const RequestInfo& info, const ServedType& t
 Outcome<Written> Core::create(WriteContext& context, Value object, const FieldSet* applied) {
     const auto& type = *context.type;
     KN_CHECK(check_envelope(context, object));
-    if (!string_at(object, "metadata", "resourceVersion").empty()) return refuse(500, "", "resourceVersion should not be set on objects to be created");
+    if (!string_at(object, "metadata", "resourceVersion").empty())
+        return refuse(500, "", "resourceVersion should not be set on objects to be created");
     if (kube::name_of(object).empty()) {
         const auto prefix = string_at(object, "metadata", "generateName");
         if (!prefix.empty()) {
@@ -301,7 +325,9 @@ Outcome<Written> Core::create(WriteContext& context, Value object, const FieldSe
     const auto& stored_type = *types.by_storage(type.storage);
     normalize(type.custom ? type : stored_type, object);
     auto& metadata = object.as_object()["metadata"].as_object();
-    for (const std::string_view key : {"resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "generation", "selfLink"}) metadata.erase(key);
+    for (const std::string_view key :
+         {"resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "generation", "selfLink"})
+        metadata.erase(key);
     metadata["uid"] = make_uid();
     metadata["creationTimestamp"] = seconds(context.now);
     if (type.generation) metadata["generation"] = 1;
@@ -347,12 +373,14 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
     // A patch has no precondition on the uid: there it is a field that may not change, looked at after the version.
     const bool patching = context.info->verb == "patch" && applied == nullptr;
     if (other_uid && !patching) {
-        return conflict(type.resource, name, "Precondition failed: UID in precondition: " + std::string(uid) + ", UID in object meta: " + std::string(kube::uid_of(old)));
+        return conflict(type.resource, name,
+                        "Precondition failed: UID in precondition: " + std::string(uid) + ", UID in object meta: " + std::string(kube::uid_of(old)));
     }
     const auto version = kube::resource_version_of(object);
     if (version.empty() || version == "0") {
         if (!type.unconditional_update && context.info->verb == "update" && part == UpdatePart::main) {
-            return invalid(type.resource.group, type.resource.plural, name, {invalid_value("metadata.resourceVersion", Value(0), "must be specified for an update")});
+            return invalid(type.resource.group, type.resource.plural, name,
+                           {invalid_value("metadata.resourceVersion", Value(0), "must be specified for an update")});
         }
     } else if (version != kube::resource_version_of(old)) {
         return conflict(type.resource, name);
@@ -366,28 +394,35 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
         // Everything but the status, and what some kinds take along (h08), stays.
         Value kept = old;
         auto* status = object.as_object().if_contains("status");
-        if (status == nullptr || status->is_null()) kept.as_object().erase("status");
-        else kept.as_object()["status"] = std::move(*status);
+        if (status == nullptr || status->is_null())
+            kept.as_object().erase("status");
+        else
+            kept.as_object()["status"] = std::move(*status);
         if (!type.custom) {
             for (const std::string_view key : {"annotations", "finalizers"}) {
-                if (const auto* value = at(object, "metadata", key)) json::make_at(kept, "metadata", key) = *value;
-                else kept.as_object()["metadata"].as_object().erase(key);
+                if (const auto* value = at(object, "metadata", key))
+                    json::make_at(kept, "metadata", key) = *value;
+                else
+                    kept.as_object()["metadata"].as_object().erase(key);
             }
             if (type.storage != "deployments.apps") {
-                if (const auto* value = at(object, "metadata", "labels")) json::make_at(kept, "metadata", "labels") = *value;
-                else kept.as_object()["metadata"].as_object().erase("labels");
+                if (const auto* value = at(object, "metadata", "labels"))
+                    json::make_at(kept, "metadata", "labels") = *value;
+                else
+                    kept.as_object()["metadata"].as_object().erase("labels");
             }
         }
         object = std::move(kept);
     } else {
-        for (const std::string_view key : {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
-                                           "generateName", "resourceVersion", "managedFields"}) {
+        for (const std::string_view key : {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+                                           "generation", "generateName", "resourceVersion", "managedFields"}) {
             keep_metadata(object, old, key);
         }
         if (type.status) keep_root(object, old, "status");
         if (type.custom) default_custom(type, object);
         apply_defaults(type, object);
-        if (type.storage == "namespaces" && part != UpdatePart::finalize) json::make_at(object, "spec", "finalizers") = json::array_at(old, "spec", "finalizers");
+        if (type.storage == "namespaces" && part != UpdatePart::finalize)
+            json::make_at(object, "spec", "finalizers") = json::array_at(old, "spec", "finalizers");
         // Addresses that the server gave are kept when a PUT leaves them out.
         if (type.storage == "services") {
             for (const std::string_view key : {"clusterIP", "clusterIPs"}) {
@@ -402,7 +437,8 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
             for (const Value& finalizer : json::array_at(object, "metadata", "finalizers")) {
                 if (std::ranges::find(before, finalizer) == before.end()) {
                     return invalid(type.resource.group, type.resource.kind, name,
-                                   {forbidden_field("metadata.finalizers", "no new finalizers can be added if the object is being deleted, found new finalizers")});
+                                   {forbidden_field("metadata.finalizers",
+                                                    "no new finalizers can be added if the object is being deleted, found new finalizers")});
                 }
             }
         }
@@ -425,8 +461,10 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
             out.object = old_object;
             return out;
         }
-        if (managed.empty()) object.as_object()["metadata"].as_object().erase("managedFields");
-        else object.as_object()["metadata"].as_object()["managedFields"] = std::move(managed);
+        if (managed.empty())
+            object.as_object()["metadata"].as_object().erase("managedFields");
+        else
+            object.as_object()["metadata"].as_object()["managedFields"] = std::move(managed);
     } else {
         out.object = old_object;
         return out;
@@ -438,7 +476,8 @@ Outcome<Written> Core::update(WriteContext& context, const ObjectPtr& old_object
         return out;
     }
     const Key key{type.resource.namespaced ? std::string(kube::namespace_of(old)) : std::string{}, std::string(name)};
-    const bool goes = kube::is_deleting(object) && !has_finalizers(object) && json::int_at(object, "metadata", "deletionGracePeriodSeconds").value_or(0) == 0;
+    const bool goes =
+        kube::is_deleting(object) && !has_finalizers(object) && json::int_at(object, "metadata", "deletionGracePeriodSeconds").value_or(0) == 0;
     out.object = store.put(type.storage, key, std::move(object), context.now);
     if (goes) {
         store.erase(type.storage, key, context.now);

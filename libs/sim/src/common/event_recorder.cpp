@@ -8,7 +8,7 @@
 namespace kn::sim {
 namespace {
 
-constexpr std::size_t max_queue = 5000;   // beyond it the oldest are dropped: Events are best effort everywhere
+constexpr std::size_t max_queue = 5000;  // beyond it the oldest are dropped: Events are best effort everywhere
 constexpr double burst = 25, refill_seconds = 300;
 
 }  // namespace
@@ -31,7 +31,10 @@ void EventRecorder::record(const Event& event) {
 
     const std::string object_ns(kube::namespace_of(object));
     const std::string ns = object_ns.empty() ? "default" : object_ns;
-    json::Object regarding{{"kind", kube::kind_of(object)}, {"name", kube::name_of(object)}, {"uid", uid}, {"apiVersion", kube::api_version_of(object)},
+    json::Object regarding{{"kind", kube::kind_of(object)},
+                           {"name", kube::name_of(object)},
+                           {"uid", uid},
+                           {"apiVersion", kube::api_version_of(object)},
                            {"resourceVersion", kube::resource_version_of(object)}};
     if (!object_ns.empty()) regarding["namespace"] = object_ns;
     if (!event.field_path.empty()) {
@@ -39,7 +42,8 @@ void EventRecorder::record(const Event& event) {
         regarding.erase("resourceVersion");
     }
     char suffix[32];
-    std::snprintf(suffix, sizeof suffix, "%llx", static_cast<unsigned long long>(to_millis(now) * 1'000'000 + static_cast<std::int64_t>(++sequence_ % 1'000'000)));
+    std::snprintf(suffix, sizeof suffix, "%llx",
+                  static_cast<unsigned long long>(to_millis(now) * 1'000'000 + static_cast<std::int64_t>(++sequence_ % 1'000'000)));
     json::Object metadata{{"name", std::string(kube::name_of(object)) + "." + suffix}, {"namespace", ns}};
     json::Object body{{"metadata", std::move(metadata)}, {"reason", event.reason}, {"type", event.warning ? "Warning" : "Normal"}};
     if (form_ == Form::core) {

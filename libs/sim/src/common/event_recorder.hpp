@@ -19,12 +19,12 @@ public:
     EventRecorder(std::shared_ptr<kube::Client> client, std::string component, Form form);
 
     struct Event {
-        const json::Value* object = nullptr;   ///< needs apiVersion, kind and metadata
+        const json::Value* object = nullptr;  ///< needs apiVersion, kind and metadata
         bool warning = false;
         std::string reason, message;
-        std::string field_path{};              ///< "spec.containers{app}"
-        std::string host{};                    ///< kubelets only
-        std::string action{};                  ///< events_v1 only
+        std::string field_path{};  ///< "spec.containers{app}"
+        std::string host{};        ///< kubelets only
+        std::string action{};      ///< events_v1 only
     };
     void record(const Event& event);
     /// Runs until cancelled.

@@ -49,7 +49,8 @@ async::Task<Result<>> Informers::start(async::TaskScope& scope, Deadline deadlin
     for (auto& [kind, entry] : entries_) {
         while (!entry->cache->synced()) {
             if (deadline.passed(clock.steady())) {
-                co_return fail(ErrorCode::deadline_exceeded, "the first list of " + kind + " did not come in time: " + entry->reflector->last_error());
+                co_return fail(ErrorCode::deadline_exceeded,
+                               "the first list of " + kind + " did not come in time: " + entry->reflector->last_error());
             }
             // An empty list notifies nobody, so look again by the clock as well.
             co_await entry->news.wait(clock, deadline.earlier(clock.deadline_in(5ms)));

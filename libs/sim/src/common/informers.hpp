@@ -27,8 +27,7 @@ public:
     /// `limit`, since a watch may be silent for reasons of its own.
     async::Task<> caught_up(const kube::Resource& resource, std::string version, Duration limit);
     [[nodiscard]] kube::Client& client() const { return *client_; }
-    template <class Visit>
-    void each(Visit visit) const {
+    template <class Visit> void each(Visit visit) const {
         for (const auto& [kind, entry] : entries_) visit(*entry->cache);
     }
 

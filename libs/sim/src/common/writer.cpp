@@ -19,7 +19,8 @@ Task<Result<Value>> Writer::create(const kube::Resource& resource, std::string n
 }
 
 Task<Result<Value>> Writer::merge(const kube::Resource& resource, std::string ns, std::string name, Value patch, std::string subresource) {
-    kube::PatchOptions options{.write = {.dry_run = false, .field_manager = manager_, .field_validation = "Warn"}, .subresource = std::move(subresource)};
+    kube::PatchOptions options{.write = {.dry_run = false, .field_manager = manager_, .field_validation = "Warn"},
+                               .subresource = std::move(subresource)};
     auto made = co_await client().patch(resource, std::move(ns), std::move(name), kube::PatchType::merge, std::move(patch), options, soon());
     if (made) wrote(resource, *made);
     co_return made;
@@ -54,8 +55,10 @@ Task<Result<>> Writer::remove(const kube::Resource& resource, kube::ObjectPtr ob
     for (int i = 0; cache != nullptr && i < 120; ++i) {
         const auto held = cache->find(kube::namespace_of(*object), kube::name_of(*object));
         if (held == nullptr || kube::uid_of(*held) != kube::uid_of(*object) || kube::is_deleting(*held)) break;
-        if (i < 20) co_await async::yield();
-        else co_await async::sleep_for(clock, 20ms);
+        if (i < 20)
+            co_await async::yield();
+        else
+            co_await async::sleep_for(clock, 20ms);
     }
     co_return Result<>{};
 }
@@ -66,12 +69,8 @@ Task<> Writer::settle() {
 }
 
 Value controller_ref(const kube::Resource& kind, const Value& owner) {
-    return json::Object{{"apiVersion", kind.api_version()},
-                        {"kind", kind.kind},
-                        {"name", kube::name_of(owner)},
-                        {"uid", kube::uid_of(owner)},
-                        {"controller", true},
-                        {"blockOwnerDeletion", true}};
+    return json::Object{{"apiVersion", kind.api_version()}, {"kind", kind.kind},  {"name", kube::name_of(owner)},
+                        {"uid", kube::uid_of(owner)},       {"controller", true}, {"blockOwnerDeletion", true}};
 }
 
 }  // namespace kn::sim

@@ -22,7 +22,8 @@ public:
     /// Writes only what differs from object.status; nothing when nothing does.
     Task<Result<>> status(const kube::Resource& resource, kube::ObjectPtr object, Value status);
     /// Already gone is success.
-    Task<Result<>> remove(const kube::Resource& resource, kube::ObjectPtr object, std::optional<int> grace = {}, std::string propagation = "Background");
+    Task<Result<>> remove(const kube::Resource& resource, kube::ObjectPtr object, std::optional<int> grace = {},
+                          std::string propagation = "Background");
     Task<> settle();
     [[nodiscard]] kube::Client& client() const { return informers_.client(); }
     [[nodiscard]] Deadline soon() const { return client().clock().deadline_in(10s); }

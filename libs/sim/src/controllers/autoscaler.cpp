@@ -48,7 +48,8 @@ Task<Result<Duration>> HpaController::reconcile(std::string key) {
         return writer_.status(r::horizontal_pod_autoscalers, hpa, std::move(changed));
     };
     if (target == nullptr) {
-        const std::string message = "the HPA controller was unable to get the target's current scale: " + resource.plural_group() + " \"" + std::string(json::string_at(reference, "name")) + "\" not found";
+        const std::string message = "the HPA controller was unable to get the target's current scale: " + resource.plural_group() + " \"" +
+                                    std::string(json::string_at(reference, "name")) + "\" not found";
         set_condition(conditions, "AbleToScale", "False", "FailedGetScale", message, now());
         note(*hpa, true, "FailedGetScale", message);
         KN_CO_CHECK(co_await write(std::move(status)));
@@ -59,22 +60,26 @@ Task<Result<Duration>> HpaController::reconcile(std::string key) {
     status["currentReplicas"] = json::int_at(*target, "status", "replicas").value_or(0);
     set_condition(conditions, "AbleToScale", "True", "SucceededGetScale", "the HPA controller was able to get the target's current scale", now());
     if (current == 0) {
-        set_condition(conditions, "ScalingActive", "False", "ScalingDisabled", "scaling is disabled since the replica count of the target is zero", now());
+        set_condition(conditions, "ScalingActive", "False", "ScalingDisabled", "scaling is disabled since the replica count of the target is zero",
+                      now());
         KN_CO_CHECK(co_await write(std::move(status)));
         co_return sync;
     }
     const double goal = json::double_at(*hpa, "spec", "metrics", 0, "resource", "target", "averageUtilization").value_or(80) / 100;
     const auto use = context_.options.utilization ? context_.options.utilization(ns, kube::name_of(*hpa), reference) : std::nullopt;
     if (!use) {
-        const std::string message = "the HPA was unable to compute the replica count: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API";
+        const std::string message =
+            "the HPA was unable to compute the replica count: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API";
         set_condition(conditions, "ScalingActive", "False", "FailedGetResourceMetric", message, now());
         note(*hpa, true, "FailedGetResourceMetric", message);
         KN_CO_CHECK(co_await write(std::move(status)));
         co_return sync;
     }
-    set_condition(conditions, "ScalingActive", "True", "ValidMetricFound", "the HPA was able to successfully calculate a replica count from cpu resource utilization (percentage of request)", now());
+    set_condition(conditions, "ScalingActive", "True", "ValidMetricFound",
+                  "the HPA was able to successfully calculate a replica count from cpu resource utilization (percentage of request)", now());
     const double ratio = *use / goal;
-    std::int64_t wish = std::abs(ratio - 1) <= tolerance ? current : static_cast<std::int64_t>(std::ceil(ratio * static_cast<double>(current) - 1e-9));
+    std::int64_t wish =
+        std::abs(ratio - 1) <= tolerance ? current : static_cast<std::int64_t>(std::ceil(ratio * static_cast<double>(current) - 1e-9));
     // Scaling down takes the highest wish of the window; scaling up at most doubles or adds four.
     auto& past = past_[key];
     while (!past.empty() && now() - past.front().at > context_.options.hpa_downscale_window) past.pop_front();
@@ -83,21 +88,34 @@ Task<Result<Duration>> HpaController::reconcile(std::string key) {
         for (const auto& each : past) wish = std::max(wish, std::min(each.replicas, current));
     }
     wish = std::min(wish, std::max(current * 2, current + 4));
-    if (wish > high) set_condition(conditions, "ScalingLimited", "True", "TooManyReplicas", "the desired replica count is more than the maximum replica count", now());
-    else if (wish < low) set_condition(conditions, "ScalingLimited", "True", "TooFewReplicas", "the desired replica count is less than the minimum replica count", now());
-    else set_condition(conditions, "ScalingLimited", "False", "DesiredWithinRange", "the desired count is within the acceptable range", now());
+    if (wish > high)
+        set_condition(conditions, "ScalingLimited", "True", "TooManyReplicas", "the desired replica count is more than the maximum replica count",
+                      now());
+    else if (wish < low)
+        set_condition(conditions, "ScalingLimited", "True", "TooFewReplicas", "the desired replica count is less than the minimum replica count",
+                      now());
+    else
+        set_condition(conditions, "ScalingLimited", "False", "DesiredWithinRange", "the desired count is within the acceptable range", now());
     const std::int64_t desired = std::clamp(wish, low, std::max(low, high));
     status["desiredReplicas"] = desired;
-    status["currentMetrics"] = json::Array{json::Object{{"type", "Resource"}, {"resource", json::Object{{"name", "cpu"}, {"current", json::Object{{"averageUtilization", static_cast<std::int64_t>(std::lround(*use * 100))}}}}}}};
+    status["currentMetrics"] = json::Array{json::Object{
+        {"type", "Resource"},
+        {"resource",
+         json::Object{{"name", "cpu"}, {"current", json::Object{{"averageUtilization", static_cast<std::int64_t>(std::lround(*use * 100))}}}}}}};
     if (desired != current) {
-        auto done = co_await writer_.merge(resource, std::string(ns), std::string(json::string_at(reference, "name")), json::Object{{"spec", json::Object{{"replicas", desired}}}}, "scale");
+        auto done = co_await writer_.merge(resource, std::string(ns), std::string(json::string_at(reference, "name")),
+                                           json::Object{{"spec", json::Object{{"replicas", desired}}}}, "scale");
         if (!done) {
-            set_condition(conditions, "AbleToScale", "False", "FailedUpdateScale", "the HPA controller was unable to update the target scale: " + done.error().message, now());
+            set_condition(conditions, "AbleToScale", "False", "FailedUpdateScale",
+                          "the HPA controller was unable to update the target scale: " + done.error().message, now());
             note(*hpa, true, "FailedRescale", "New size: " + std::to_string(desired) + "; error: " + done.error().message);
         } else {
             status["lastScaleTime"] = seconds_time(now());
-            set_condition(conditions, "AbleToScale", "True", "SucceededRescale", "the HPA controller was able to update the target scale to " + std::to_string(desired), now());
-            note(*hpa, false, "SuccessfulRescale", "New size: " + std::to_string(desired) + "; reason: " + (desired > current ? "cpu resource utilization (percentage of request) above target" : "All metrics below target"));
+            set_condition(conditions, "AbleToScale", "True", "SucceededRescale",
+                          "the HPA controller was able to update the target scale to " + std::to_string(desired), now());
+            note(*hpa, false, "SuccessfulRescale",
+                 "New size: " + std::to_string(desired) + "; reason: " +
+                     (desired > current ? "cpu resource utilization (percentage of request) above target" : "All metrics below target"));
         }
     }
     KN_CO_CHECK(co_await write(std::move(status)));

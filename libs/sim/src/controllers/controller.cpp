@@ -8,7 +8,10 @@
 namespace kn::sim {
 
 Controller::Controller(ControllerContext& context, std::string component, std::string manager, EventRecorder::Form form)
-    : context_(context), queue_(context.client->clock(), 1s, 100s), writer_(context.informers, std::move(manager)), component_(component),
+    : context_(context),
+      queue_(context.client->clock(), 1s, 100s),
+      writer_(context.informers, std::move(manager)),
+      component_(component),
       events_(context.client, std::move(component), form) {}
 
 Task<> Controller::run() {
@@ -28,9 +31,10 @@ Task<> Controller::run() {
 }
 
 void Controller::watch(const kube::Resource& resource, Listener listener) {
-    context_.informers.of(resource).subscribe([listener = std::move(listener)](kube::WatchEventType type, const ObjectPtr& object, const ObjectPtr& before) {
-        listener(object, before, type == kube::WatchEventType::deleted);
-    });
+    context_.informers.of(resource).subscribe(
+        [listener = std::move(listener)](kube::WatchEventType type, const ObjectPtr& object, const ObjectPtr& before) {
+            listener(object, before, type == kube::WatchEventType::deleted);
+        });
 }
 
 void Controller::watch_own(const kube::Resource& resource) {
@@ -108,7 +112,8 @@ std::int64_t int_or_percent(const Value* value, std::int64_t total, bool round_u
     return static_cast<std::int64_t>(round_up ? std::ceil(exact) : std::floor(exact));
 }
 
-void set_condition(json::Array& conditions, std::string_view type, std::string_view status, std::string_view reason, std::string_view message, Instant now) {
+void set_condition(json::Array& conditions, std::string_view type, std::string_view status, std::string_view reason, std::string_view message,
+                   Instant now) {
     for (auto& each : conditions) {
         if (json::string_at(each, "type") != type) continue;
         auto& condition = each.as_object();
@@ -118,7 +123,8 @@ void set_condition(json::Array& conditions, std::string_view type, std::string_v
         condition["message"] = message;
         return;
     }
-    conditions.push_back(json::Object{{"type", type}, {"status", status}, {"lastTransitionTime", seconds_time(now)}, {"reason", reason}, {"message", message}});
+    conditions.push_back(
+        json::Object{{"type", type}, {"status", status}, {"lastTransitionTime", seconds_time(now)}, {"reason", reason}, {"message", message}});
 }
 
 void remove_condition(json::Array& conditions, std::string_view type) {

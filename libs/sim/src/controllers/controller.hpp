@@ -82,7 +82,8 @@ std::string seconds_time(Instant at);
 /// "25%" or 3 of `total`.
 std::int64_t int_or_percent(const Value* value, std::int64_t total, bool round_up, std::int64_t otherwise);
 /// Sets a condition; lastTransitionTime moves only with the status.
-void set_condition(json::Array& conditions, std::string_view type, std::string_view status, std::string_view reason, std::string_view message, Instant now);
+void set_condition(json::Array& conditions, std::string_view type, std::string_view status, std::string_view reason, std::string_view message,
+                   Instant now);
 void remove_condition(json::Array& conditions, std::string_view type);
 /// A pod from a template: labels, annotations and spec, owned by `owner`.
 json::Object pod_from_template(const Value& pod_template, const kube::Resource& owner_kind, const Value& owner);

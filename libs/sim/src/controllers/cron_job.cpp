@@ -13,8 +13,9 @@ namespace {
 class Schedule {
 public:
     static std::optional<Schedule> parse(std::string_view text) {
-        static const std::map<std::string, std::string, std::less<>> names{
-            {"@hourly", "0 * * * *"}, {"@daily", "0 0 * * *"}, {"@midnight", "0 0 * * *"}, {"@weekly", "0 0 * * 0"}, {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"}};
+        static const std::map<std::string, std::string, std::less<>> names{{"@hourly", "0 * * * *"},   {"@daily", "0 0 * * *"},
+                                                                           {"@midnight", "0 0 * * *"}, {"@weekly", "0 0 * * 0"},
+                                                                           {"@monthly", "0 0 1 * *"},  {"@yearly", "0 0 1 1 *"}};
         if (const auto named = names.find(text); named != names.end()) text = named->second;
         std::vector<std::string> fields;
         for (auto& word : split(text, ' ')) {
@@ -67,7 +68,8 @@ private:
                 const auto dash = range.find('-');
                 if (std::from_chars(range.data(), range.data() + range.size(), from).ec != std::errc{}) return false;
                 to = from;
-                if (dash != std::string::npos && std::from_chars(range.data() + dash + 1, range.data() + range.size(), to).ec != std::errc{}) return false;
+                if (dash != std::string::npos && std::from_chars(range.data() + dash + 1, range.data() + range.size(), to).ec != std::errc{})
+                    return false;
                 if (dash == std::string::npos && part.contains('/')) to = high;
             }
             if (from < low || to > high || from > to) return false;
@@ -110,10 +112,13 @@ Task<Result<Duration>> CronJobController::reconcile(std::string key) {
     const auto write = [&] {
         json::Array list;
         for (const auto& job : active) {
-            list.push_back(json::Object{{"apiVersion", "batch/v1"}, {"kind", "Job"}, {"namespace", ns}, {"name", kube::name_of(*job)}, {"uid", kube::uid_of(*job)}});
+            list.push_back(json::Object{
+                {"apiVersion", "batch/v1"}, {"kind", "Job"}, {"namespace", ns}, {"name", kube::name_of(*job)}, {"uid", kube::uid_of(*job)}});
         }
-        if (list.empty()) status.erase("active");
-        else status["active"] = std::move(list);
+        if (list.empty())
+            status.erase("active");
+        else
+            status["active"] = std::move(list);
         for (const auto& job : good) {
             const auto done = json::string_at(*job, "status", "completionTime");
             const auto* last = status.if_contains("lastSuccessfulTime");
@@ -134,7 +139,8 @@ Task<Result<Duration>> CronJobController::reconcile(std::string key) {
     while (due && *due <= now()) {
         last = due;
         due = schedule->after(*due);
-        if (++missed == 101) note(*cron, true, "TooManyMissedTimes", "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew");
+        if (++missed == 101)
+            note(*cron, true, "TooManyMissedTimes", "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew");
         if (missed > 100'000) break;
     }
     const Duration next = due ? *due - now() : Duration{};
@@ -152,11 +158,17 @@ Task<Result<Duration>> CronJobController::reconcile(std::string key) {
                 for (const auto& job : active) KN_CO_CHECK(co_await writer_.remove(r::jobs, job));
                 active.clear();
             }
-            json::Object metadata{{"name", std::string(kube::name_of(*cron)) + "-" + std::to_string(to_millis(*last) / 60'000)}, {"namespace", ns}, {"ownerReferences", json::Array{controller_ref(r::cron_jobs, *cron)}}};
+            json::Object metadata{{"name", std::string(kube::name_of(*cron)) + "-" + std::to_string(to_millis(*last) / 60'000)},
+                                  {"namespace", ns},
+                                  {"ownerReferences", json::Array{controller_ref(r::cron_jobs, *cron)}}};
             for (const auto part : {"labels", "annotations"}) {
                 if (const auto* each = json::at(*cron, "spec", "jobTemplate", "metadata", part)) metadata[part] = *each;
             }
-            auto made = co_await writer_.create(r::jobs, ns, json::Object{{"apiVersion", "batch/v1"}, {"kind", "Job"}, {"metadata", std::move(metadata)}, {"spec", json::object_at(*cron, "spec", "jobTemplate", "spec")}});
+            auto made = co_await writer_.create(r::jobs, ns,
+                                                json::Object{{"apiVersion", "batch/v1"},
+                                                             {"kind", "Job"},
+                                                             {"metadata", std::move(metadata)},
+                                                             {"spec", json::object_at(*cron, "spec", "jobTemplate", "spec")}});
             if (!made && made.error().code != ErrorCode::already_exists) {
                 note(*cron, true, "FailedCreate", "Error creating job: " + made.error().message);
                 co_return fail(std::move(made).error());

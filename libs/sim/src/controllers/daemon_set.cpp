@@ -35,9 +35,13 @@ private:
 json::Object DaemonSetController::spec_for(const Value& set, std::string_view node) {
     json::Object spec = json::object_at(set, "spec", "template", "spec");
     json::Array tolerations = json::array_at(set, "spec", "template", "spec", "tolerations");
-    for (const auto& [key, effect] : std::initializer_list<std::pair<std::string_view, std::string_view>>{
-             {"node.kubernetes.io/not-ready", "NoExecute"}, {"node.kubernetes.io/unreachable", "NoExecute"}, {"node.kubernetes.io/disk-pressure", "NoSchedule"},
-             {"node.kubernetes.io/memory-pressure", "NoSchedule"}, {"node.kubernetes.io/pid-pressure", "NoSchedule"}, {"node.kubernetes.io/unschedulable", "NoSchedule"}}) {
+    for (const auto& [key, effect] :
+         std::initializer_list<std::pair<std::string_view, std::string_view>>{{"node.kubernetes.io/not-ready", "NoExecute"},
+                                                                              {"node.kubernetes.io/unreachable", "NoExecute"},
+                                                                              {"node.kubernetes.io/disk-pressure", "NoSchedule"},
+                                                                              {"node.kubernetes.io/memory-pressure", "NoSchedule"},
+                                                                              {"node.kubernetes.io/pid-pressure", "NoSchedule"},
+                                                                              {"node.kubernetes.io/unschedulable", "NoSchedule"}}) {
         tolerations.push_back(json::Object{{"key", key}, {"operator", "Exists"}, {"effect", effect}});
     }
     spec["tolerations"] = std::move(tolerations);
@@ -63,7 +67,8 @@ Task<Result<Duration>> DaemonSetController::reconcile(std::string key) {
     const auto pods = owned(r::pods, *set);
     std::vector<std::string> in_use;
     for (const auto& pod : pods) in_use.push_back(std::string(kube::name_of(*set)) + "-" + std::string(kube::label_of(*pod, revision_label)));
-    KN_CO_TRY(const auto revisions, co_await read_revisions(writer_, owned(r::controller_revisions, *set), r::daemon_sets, set, json::int_at(*set, "spec", "revisionHistoryLimit").value_or(10), in_use));
+    KN_CO_TRY(const auto revisions, co_await read_revisions(writer_, owned(r::controller_revisions, *set), r::daemon_sets, set,
+                                                            json::int_at(*set, "spec", "revisionHistoryLimit").value_or(10), in_use));
     const std::string hash(kube::label_of(*revisions.update, revision_label));
     std::map<std::string, std::vector<ObjectPtr>> by_node;
     for (const auto& pod : pods) by_node[node_of(*pod)].push_back(pod);
@@ -103,8 +108,10 @@ Task<Result<Duration>> DaemonSetController::reconcile(std::string key) {
             for (std::size_t i = 1; i < here.size(); ++i) KN_CO_CHECK(co_await writer_.remove(r::pods, here[i]));
             ready += pod_ready(*pod);
             available += pod_available(*pod, min_ready, now(), again);
-            if (kube::label_of(*pod, revision_label) == hash) ++updated;
-            else outdated.push_back(pod);
+            if (kube::label_of(*pod, revision_label) == hash)
+                ++updated;
+            else
+                outdated.push_back(pod);
         } else if (!here.empty()) {
             ++misscheduled;
             if (!may_stay) {
@@ -113,7 +120,9 @@ Task<Result<Duration>> DaemonSetController::reconcile(std::string key) {
         }
     }
     if (json::string_at(*set, "spec", "updateStrategy", "type") != "OnDelete" && !outdated.empty()) {
-        std::int64_t budget = std::max<std::int64_t>(1, int_or_percent(json::at(*set, "spec", "updateStrategy", "rollingUpdate", "maxUnavailable"), desired, true, 1)) - (desired - available);
+        std::int64_t budget =
+            std::max<std::int64_t>(1, int_or_percent(json::at(*set, "spec", "updateStrategy", "rollingUpdate", "maxUnavailable"), desired, true, 1)) -
+            (desired - available);
         // Those that serve nobody may be replaced at no cost.
         for (const auto& pod : outdated) {
             Duration ignored{};
@@ -124,7 +133,11 @@ Task<Result<Duration>> DaemonSetController::reconcile(std::string key) {
             KN_CO_CHECK(co_await writer_.remove(r::pods, pod));
         }
     }
-    json::Object status{{"observedGeneration", kube::generation_of(*set)}, {"desiredNumberScheduled", desired}, {"currentNumberScheduled", current}, {"numberMisscheduled", misscheduled}, {"numberReady", ready}};
+    json::Object status{{"observedGeneration", kube::generation_of(*set)},
+                        {"desiredNumberScheduled", desired},
+                        {"currentNumberScheduled", current},
+                        {"numberMisscheduled", misscheduled},
+                        {"numberReady", ready}};
     if (updated > 0) status["updatedNumberScheduled"] = updated;
     if (available > 0) status["numberAvailable"] = available;
     if (desired - available > 0) status["numberUnavailable"] = desired - available;

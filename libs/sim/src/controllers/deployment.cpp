@@ -29,7 +29,7 @@ Value without_hash(const Value& pod_template) {
 
 struct Rollout {
     ObjectPtr deployment;
-    ObjectPtr fresh;                  // the ReplicaSet of the present template
+    ObjectPtr fresh;  // the ReplicaSet of the present template
     std::vector<ObjectPtr> old;
     std::int64_t replicas = 1, surge = 0, unavailable = 0;
 
@@ -81,8 +81,10 @@ Task<Result<Duration>> DeploymentController::reconcile(std::string key) {
     if (rollout.deployment == nullptr || kube::is_deleting(*rollout.deployment)) co_return Duration{};
     const Value& deployment = *rollout.deployment;
     rollout.replicas = json::int_at(deployment, "spec", "replicas").value_or(1);
-    rollout.surge = int_or_percent(json::at(deployment, "spec", "strategy", "rollingUpdate", "maxSurge"), rollout.replicas, true, (rollout.replicas + 3) / 4);
-    rollout.unavailable = int_or_percent(json::at(deployment, "spec", "strategy", "rollingUpdate", "maxUnavailable"), rollout.replicas, false, rollout.replicas / 4);
+    rollout.surge =
+        int_or_percent(json::at(deployment, "spec", "strategy", "rollingUpdate", "maxSurge"), rollout.replicas, true, (rollout.replicas + 3) / 4);
+    rollout.unavailable =
+        int_or_percent(json::at(deployment, "spec", "strategy", "rollingUpdate", "maxUnavailable"), rollout.replicas, false, rollout.replicas / 4);
     if (rollout.surge == 0 && rollout.unavailable == 0) rollout.unavailable = 1;
     const bool paused = json::bool_at(deployment, "spec", "paused").value_or(false);
     const bool recreating = json::string_at(deployment, "spec", "strategy", "type") == "Recreate";
@@ -90,8 +92,10 @@ Task<Result<Duration>> DeploymentController::reconcile(std::string key) {
     KN_CO_CHECK(co_await find_or_make_fresh(rollout, !paused && !recreating));
     KN_CO_TRY(const bool scaled, co_await apply_scale_event(rollout));
     if (!scaled && !paused) {
-        if (recreating) KN_CO_CHECK(co_await recreate(rollout));
-        else KN_CO_CHECK(co_await roll(rollout));
+        if (recreating)
+            KN_CO_CHECK(co_await recreate(rollout));
+        else
+            KN_CO_CHECK(co_await roll(rollout));
     }
     KN_CO_CHECK(co_await trim_history(rollout));
     co_return co_await write_status(rollout);
@@ -108,7 +112,8 @@ Task<Result<>> DeploymentController::find_or_make_fresh(Rollout& rollout, bool m
     const Value& pod_template = *json::at(deployment, "spec", "template");
     const Value plain = without_hash(pod_template);
     auto sets = owned(r::replica_sets, deployment);
-    std::ranges::sort(sets, {}, [](const ObjectPtr& set) { return std::tuple(kube::creation_time(*set).value_or(Instant{}), std::string(kube::name_of(*set))); });
+    std::ranges::sort(
+        sets, {}, [](const ObjectPtr& set) { return std::tuple(kube::creation_time(*set).value_or(Instant{}), std::string(kube::name_of(*set))); });
     std::int64_t newest = 0;
     for (const auto& set : sets) {
         if (rollout.fresh == nullptr && without_hash(*json::at(*set, "spec", "template")) == plain) {
@@ -126,9 +131,11 @@ Task<Result<>> DeploymentController::find_or_make_fresh(Rollout& rollout, bool m
             annotations[revision_key] = revision;
             if (const auto old = kube::annotation_of(*rollout.fresh, revision_key); !old.empty()) {
                 const auto history = kube::annotation_of(*rollout.fresh, "deployment.kubernetes.io/revision-history");
-                annotations["deployment.kubernetes.io/revision-history"] = history.empty() ? std::string(old) : std::string(history) + "," + std::string(old);
+                annotations["deployment.kubernetes.io/revision-history"] =
+                    history.empty() ? std::string(old) : std::string(history) + "," + std::string(old);
             }
-            KN_CO_TRY(auto changed, co_await writer_.merge(r::replica_sets, ns, std::string(kube::name_of(*rollout.fresh)), json::Object{{"metadata", json::Object{{"annotations", annotations}}}}));
+            KN_CO_TRY(auto changed, co_await writer_.merge(r::replica_sets, ns, std::string(kube::name_of(*rollout.fresh)),
+                                                           json::Object{{"metadata", json::Object{{"annotations", annotations}}}}));
             rollout.fresh = std::make_shared<const Value>(std::move(changed));
         }
     } else {
@@ -147,16 +154,26 @@ Task<Result<>> DeploymentController::find_or_make_fresh(Rollout& rollout, bool m
         const std::string name = std::string(kube::name_of(deployment)) + "-" + hash;
         json::Object labels = json::object_at(pod_template, "metadata", "labels");
         labels[hash_label] = hash;
-        auto made = co_await writer_.create(r::replica_sets, ns, json::Object{{"apiVersion", "apps/v1"}, {"kind", "ReplicaSet"},
-            {"metadata", json::Object{{"name", name}, {"namespace", ns}, {"labels", std::move(labels)}, {"annotations", std::move(annotations)}, {"ownerReferences", json::Array{controller_ref(r::deployments, deployment)}}}},
-            {"spec", std::move(spec)}});
+        auto made = co_await writer_.create(
+            r::replica_sets, ns,
+            json::Object{{"apiVersion", "apps/v1"},
+                         {"kind", "ReplicaSet"},
+                         {"metadata", json::Object{{"name", name},
+                                                   {"namespace", ns},
+                                                   {"labels", std::move(labels)},
+                                                   {"annotations", std::move(annotations)},
+                                                   {"ownerReferences", json::Array{controller_ref(r::deployments, deployment)}}}},
+                         {"spec", std::move(spec)}});
         if (!made) co_return fail(std::move(made).error());
         rollout.fresh = std::make_shared<const Value>(*std::move(made));
         note(deployment, false, "ScalingReplicaSet", "Scaled up replica set " + name + " from 0 to " + std::to_string(replicas));
     }
     if (kube::annotation_of(deployment, revision_key) != kube::annotation_of(*rollout.fresh, revision_key)) {
-        KN_CO_TRY(auto changed, co_await writer_.merge(r::deployments, ns, std::string(kube::name_of(deployment)),
-            json::Object{{"metadata", json::Object{{"annotations", json::Object{{revision_key, kube::annotation_of(*rollout.fresh, revision_key)}}}}}}));
+        KN_CO_TRY(auto changed,
+                  co_await writer_.merge(
+                      r::deployments, ns, std::string(kube::name_of(deployment)),
+                      json::Object{{"metadata", json::Object{{"annotations",
+                                                              json::Object{{revision_key, kube::annotation_of(*rollout.fresh, revision_key)}}}}}}));
         rollout.deployment = std::make_shared<const Value>(std::move(changed));
     }
     co_return Result<>{};
@@ -166,15 +183,19 @@ Task<Result<bool>> DeploymentController::scale(ObjectPtr deployment, ObjectPtr& 
     const std::int64_t before = wanted(*set);
     Rollout sizes;
     sizes.replicas = json::int_at(*deployment, "spec", "replicas").value_or(1);
-    sizes.surge = int_or_percent(json::at(*deployment, "spec", "strategy", "rollingUpdate", "maxSurge"), sizes.replicas, true, (sizes.replicas + 3) / 4);
+    sizes.surge =
+        int_or_percent(json::at(*deployment, "spec", "strategy", "rollingUpdate", "maxSurge"), sizes.replicas, true, (sizes.replicas + 3) / 4);
     const auto annotations = annotations_for(sizes);
-    const bool same_notes = std::ranges::all_of(annotations, [&](const auto& each) { return kube::annotation_of(*set, each.key()) == json::view(each.value().get_string()); });
+    const bool same_notes = std::ranges::all_of(
+        annotations, [&](const auto& each) { return kube::annotation_of(*set, each.key()) == json::view(each.value().get_string()); });
     if (before == replicas && same_notes) co_return false;
     KN_CO_TRY(auto changed, co_await writer_.merge(r::replica_sets, std::string(kube::namespace_of(*set)), std::string(kube::name_of(*set)),
-        json::Object{{"metadata", json::Object{{"annotations", annotations}}}, {"spec", json::Object{{"replicas", replicas}}}}));
+                                                   json::Object{{"metadata", json::Object{{"annotations", annotations}}},
+                                                                {"spec", json::Object{{"replicas", replicas}}}}));
     if (before != replicas) {
-        note(*deployment, false, "ScalingReplicaSet", std::string(before < replicas ? "Scaled up" : "Scaled down") + " replica set " + std::string(kube::name_of(*set)) + " from " +
-             std::to_string(before) + " to " + std::to_string(replicas));
+        note(*deployment, false, "ScalingReplicaSet",
+             std::string(before < replicas ? "Scaled up" : "Scaled down") + " replica set " + std::string(kube::name_of(*set)) + " from " +
+                 std::to_string(before) + " to " + std::to_string(replicas));
     }
     set = std::make_shared<const Value>(std::move(changed));
     co_return before != replicas;
@@ -204,7 +225,8 @@ Task<Result<bool>> DeploymentController::apply_scale_event(Rollout& rollout) {
     std::ranges::sort(active, [](const ObjectPtr* a, const ObjectPtr* b) { return wanted(**a) > wanted(**b); });
     for (std::size_t i = 0; i < active.size(); ++i) {
         const std::int64_t size = wanted(**active[i]);
-        std::int64_t change = have == 0 ? 0 : static_cast<std::int64_t>(static_cast<double>(size) * static_cast<double>(allowed - have) / static_cast<double>(have));
+        std::int64_t change =
+            have == 0 ? 0 : static_cast<std::int64_t>(static_cast<double>(size) * static_cast<double>(allowed - have) / static_cast<double>(have));
         if (i + 1 == active.size()) change = left;
         change = left >= 0 ? std::min(change, left) : std::max(change, left);
         left -= change;
@@ -226,7 +248,7 @@ Task<Result<>> DeploymentController::roll(Rollout& rollout) {
             co_return Result<>{};
         }
     } else {
-        KN_CO_CHECK(co_await scale(rollout.deployment, rollout.fresh, fresh));   // keeps the notes current
+        KN_CO_CHECK(co_await scale(rollout.deployment, rollout.fresh, fresh));  // keeps the notes current
     }
     co_return co_await scale_old_down(rollout);
 }
@@ -313,11 +335,13 @@ Task<Result<Duration>> DeploymentController::write_status(const Rollout& rollout
         }
     };
     const auto old = [&](std::string_view field) { return json::int_at(deployment, "status", field).value_or(0); };
-    const bool moved = updated > old("updatedReplicas") || replicas - updated < old("replicas") - old("updatedReplicas") || ready > old("readyReplicas") || available > old("availableReplicas");
+    const bool moved = updated > old("updatedReplicas") || replicas - updated < old("replicas") - old("updatedReplicas") ||
+                       ready > old("readyReplicas") || available > old("availableReplicas");
     const bool new_spec = kube::generation_of(deployment) != json::int_at(deployment, "status", "observedGeneration").value_or(0);
     if (complete) {
         if (!before || before->reason != "NewReplicaSetAvailable" || before->message.find(name) == std::string::npos) {
-            set_condition(conditions, "Progressing", "True", "NewReplicaSetAvailable", "ReplicaSet \"" + name + "\" has successfully progressed.", now());
+            set_condition(conditions, "Progressing", "True", "NewReplicaSetAvailable", "ReplicaSet \"" + name + "\" has successfully progressed.",
+                          now());
             touch();
         }
     } else if (!before || (before->reason == "NewReplicaSetAvailable" && (updated < rollout.replicas || replicas > updated) && new_spec) ||
@@ -329,7 +353,9 @@ Task<Result<Duration>> DeploymentController::write_status(const Rollout& rollout
     }
     if (!complete && !json::bool_at(deployment, "spec", "paused").value_or(false)) {
         for (auto& each : conditions) {
-            if (json::string_at(each, "type") != "Progressing" || json::string_at(each, "reason") == "NewReplicaSetAvailable" || json::string_at(each, "reason") == "ProgressDeadlineExceeded") continue;
+            if (json::string_at(each, "type") != "Progressing" || json::string_at(each, "reason") == "NewReplicaSetAvailable" ||
+                json::string_at(each, "reason") == "ProgressDeadlineExceeded")
+                continue;
             const Instant due = kube::time_at(each, "lastUpdateTime").value_or(now()) + std::chrono::seconds{deadline};
             if (due > now()) {
                 again = due - now() + Duration{1};
@@ -350,8 +376,10 @@ Task<Result<Duration>> DeploymentController::write_status(const Rollout& rollout
         const auto found = kube::condition_of(*set, "ReplicaFailure");
         if (!failure && found && found->status == "True") failure = found;
     }
-    if (failure) set_condition(conditions, "ReplicaFailure", "True", failure->reason, failure->message, now());
-    else remove_condition(conditions, "ReplicaFailure");
+    if (failure)
+        set_condition(conditions, "ReplicaFailure", "True", failure->reason, failure->message, now());
+    else
+        remove_condition(conditions, "ReplicaFailure");
     for (auto& each : conditions) {
         if (json::at(each, "lastUpdateTime") == nullptr) each.as_object()["lastUpdateTime"] = *json::at(each, "lastTransitionTime");
     }

@@ -13,7 +13,8 @@ public:
         watch_own(r::pod_disruption_budgets);
         const auto on_pod = [this](const ObjectPtr& pod, const ObjectPtr&, bool) {
             for (const auto& budget : cache(r::pod_disruption_budgets).list(kube::namespace_of(*pod))) {
-                if (kube::label_selector_matches(json::at(*budget, "spec", "selector"), json::object_at(*pod, "metadata", "labels"))) queue_.add(key_of(*budget));
+                if (kube::label_selector_matches(json::at(*budget, "spec", "selector"), json::object_at(*pod, "metadata", "labels")))
+                    queue_.add(key_of(*budget));
             }
         };
         watch(r::pods, on_pod);
@@ -54,7 +55,8 @@ Task<Result<Duration>> DisruptionController::reconcile(std::string key) {
     if (budget == nullptr || kube::is_deleting(*budget)) co_return Duration{};
     std::vector<ObjectPtr> pods;
     for (const auto& pod : cache(r::pods).list(kube::namespace_of(*budget))) {
-        if (!pod_finished(*pod) && kube::label_selector_matches(json::at(*budget, "spec", "selector"), json::object_at(*pod, "metadata", "labels"))) pods.push_back(pod);
+        if (!pod_finished(*pod) && kube::label_selector_matches(json::at(*budget, "spec", "selector"), json::object_at(*pod, "metadata", "labels")))
+            pods.push_back(pod);
     }
     const auto* min_available = json::at(*budget, "spec", "minAvailable");
     const auto* max_unavailable = json::at(*budget, "spec", "maxUnavailable");
@@ -85,7 +87,11 @@ Task<Result<Duration>> DisruptionController::reconcile(std::string key) {
     for (const auto& pod : pods) healthy += pod_ready(*pod) && !kube::is_deleting(*pod) && !disrupted.contains(kube::name_of(*pod));
     const std::int64_t allowed = expected <= 0 || pods.empty() ? 0 : std::max<std::int64_t>(0, healthy - desired);
 
-    json::Object status{{"observedGeneration", kube::generation_of(*budget)}, {"disruptionsAllowed", allowed}, {"currentHealthy", healthy}, {"desiredHealthy", desired}, {"expectedPods", expected}};
+    json::Object status{{"observedGeneration", kube::generation_of(*budget)},
+                        {"disruptionsAllowed", allowed},
+                        {"currentHealthy", healthy},
+                        {"desiredHealthy", desired},
+                        {"expectedPods", expected}};
     if (!disrupted.empty()) status["disruptedPods"] = std::move(disrupted);
     json::Array conditions = json::array_at(*budget, "status", "conditions");
     set_condition(conditions, "DisruptionAllowed", allowed > 0 ? "True" : "False", allowed > 0 ? "SufficientPods" : "InsufficientPods", "", now());

@@ -17,7 +17,8 @@ public:
             if (before != nullptr && json::at(*before, "metadata", "labels") != nullptr) services_of(*before);
         });
         watch(r::endpoint_slices, [this](const ObjectPtr& slice, const ObjectPtr&, bool deleted) {
-            if (deleted) queue_.add(std::string(kube::namespace_of(*slice)) + "/" + std::string(kube::label_of(*slice, "kubernetes.io/service-name")));
+            if (deleted)
+                queue_.add(std::string(kube::namespace_of(*slice)) + "/" + std::string(kube::label_of(*slice, "kubernetes.io/service-name")));
         });
     }
     Task<Result<Duration>> reconcile(std::string key) override;
@@ -37,12 +38,13 @@ json::Array EndpointSliceController::ports_of(const Value& service, const std::v
     for (const auto& port : json::array_at(service, "spec", "ports")) {
         const Value* target = json::at(port, "targetPort");
         Value number = target == nullptr ? *json::at(port, "port") : *target;
-        if (number.is_string()) {   // a named port: looked up in the first pod that has it
+        if (number.is_string()) {  // a named port: looked up in the first pod that has it
             Value found = nullptr;
             for (const auto& pod : pods) {
                 for (const auto& container : json::array_at(*pod, "spec", "containers")) {
                     for (const auto& each : json::array_at(container, "ports")) {
-                        if (found.is_null() && json::string_at(each, "name") == json::view(number.get_string())) found = *json::at(each, "containerPort");
+                        if (found.is_null() && json::string_at(each, "name") == json::view(number.get_string()))
+                            found = *json::at(each, "containerPort");
                     }
                 }
             }
@@ -59,7 +61,9 @@ Task<Result<Duration>> EndpointSliceController::reconcile(std::string key) {
     const auto [ns, name] = split_key(key);
     std::vector<ObjectPtr> slices;
     for (const auto& slice : cache(r::endpoint_slices).list(ns)) {
-        if (kube::label_of(*slice, "kubernetes.io/service-name") == name && kube::label_of(*slice, "endpointslice.kubernetes.io/managed-by") == "endpointslice-controller.k8s.io") slices.push_back(slice);
+        if (kube::label_of(*slice, "kubernetes.io/service-name") == name &&
+            kube::label_of(*slice, "endpointslice.kubernetes.io/managed-by") == "endpointslice-controller.k8s.io")
+            slices.push_back(slice);
     }
     json::Array endpoints;
     std::vector<ObjectPtr> members;
@@ -68,7 +72,9 @@ Task<Result<Duration>> EndpointSliceController::reconcile(std::string key) {
         if (selector.empty() || json::string_at(*service, "spec", "type") == "ExternalName") co_return Duration{};
         const bool any = json::bool_at(*service, "spec", "publishNotReadyAddresses").value_or(false);
         for (const auto& pod : cache(r::pods).list(ns)) {
-            if (pod_finished(*pod) || json::string_at(*pod, "status", "podIP").empty() || !kube::map_selector_matches(selector, json::object_at(*pod, "metadata", "labels"))) continue;
+            if (pod_finished(*pod) || json::string_at(*pod, "status", "podIP").empty() ||
+                !kube::map_selector_matches(selector, json::object_at(*pod, "metadata", "labels")))
+                continue;
             const bool ready = pod_ready(*pod), leaving = kube::is_deleting(*pod);
             members.push_back(pod);
             endpoints.push_back(json::Object{
@@ -89,12 +95,21 @@ Task<Result<Duration>> EndpointSliceController::reconcile(std::string key) {
                          endpoints.begin() + static_cast<std::ptrdiff_t>(std::min(endpoints.size(), (i + 1) * endpoints_per_slice)));
         if (i < slices.size()) {
             if (json::array_at(*slices[i], "endpoints") == part && json::array_at(*slices[i], "ports") == ports) continue;
-            KN_CO_CHECK(co_await writer_.merge(r::endpoint_slices, ns, std::string(kube::name_of(*slices[i])), json::Object{{"endpoints", std::move(part)}, {"ports", ports}}));
+            KN_CO_CHECK(co_await writer_.merge(r::endpoint_slices, ns, std::string(kube::name_of(*slices[i])),
+                                               json::Object{{"endpoints", std::move(part)}, {"ports", ports}}));
         } else {
             json::Object labels{{"kubernetes.io/service-name", name}, {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"}};
-            KN_CO_CHECK(co_await writer_.create(r::endpoint_slices, ns, json::Object{{"apiVersion", "discovery.k8s.io/v1"}, {"kind", "EndpointSlice"}, {"addressType", "IPv4"},
-                {"metadata", json::Object{{"name", name + "-" + random_suffix(context_.random)}, {"namespace", ns}, {"labels", std::move(labels)}, {"ownerReferences", json::Array{controller_ref(r::services, *service)}}}},
-                {"endpoints", std::move(part)}, {"ports", ports}}));
+            KN_CO_CHECK(co_await writer_.create(
+                r::endpoint_slices, ns,
+                json::Object{{"apiVersion", "discovery.k8s.io/v1"},
+                             {"kind", "EndpointSlice"},
+                             {"addressType", "IPv4"},
+                             {"metadata", json::Object{{"name", name + "-" + random_suffix(context_.random)},
+                                                       {"namespace", ns},
+                                                       {"labels", std::move(labels)},
+                                                       {"ownerReferences", json::Array{controller_ref(r::services, *service)}}}},
+                             {"endpoints", std::move(part)},
+                             {"ports", ports}}));
         }
     }
     co_return Duration{};

@@ -10,12 +10,14 @@ class GarbageCollector final : public Controller {
 public:
     explicit GarbageCollector(ControllerContext& context) : Controller(context, "garbage-collector-controller") {}
     void wire() override {
-        for (const auto* resource : {&r::pods, &r::replica_sets, &r::deployments, &r::stateful_sets, &r::daemon_sets, &r::jobs, &r::cron_jobs, &r::controller_revisions,
-                                     &r::services, &r::endpoint_slices, &r::persistent_volume_claims, &r::nodes, &r::leases, &r::config_maps, &r::secrets}) {
+        for (const auto* resource :
+             {&r::pods, &r::replica_sets, &r::deployments, &r::stateful_sets, &r::daemon_sets, &r::jobs, &r::cron_jobs, &r::controller_revisions,
+              &r::services, &r::endpoint_slices, &r::persistent_volume_claims, &r::nodes, &r::leases, &r::config_maps, &r::secrets}) {
             watch(*resource, [this, resource](const ObjectPtr& object, const ObjectPtr& before, bool deleted) {
                 if (deleted) {
                     context_.informers.each([&](const kube::ObjectCache& other) {
-                        for (const auto& dependent : other.owned_by(kube::uid_of(*object))) queue_.add(other.resource().kind_group() + "|" + key_of(*dependent));
+                        for (const auto& dependent : other.owned_by(kube::uid_of(*object)))
+                            queue_.add(other.resource().kind_group() + "|" + key_of(*dependent));
                     });
                 } else if (waits_for_collector(*object) || (before == nullptr && !json::array_at(*object, "metadata", "ownerReferences").empty())) {
                     queue_.add(resource->kind_group() + "|" + key_of(*object));
@@ -52,8 +54,10 @@ Task<Result<Duration>> GarbageCollector::finish_deletion(const kube::Resource* r
         json::Array others;
         bool blocks = false;
         for (const auto& reference : json::array_at(*dependent, "metadata", "ownerReferences")) {
-            if (json::string_at(reference, "uid") != uid) others.push_back(reference);
-            else blocks = json::bool_at(reference, "blockOwnerDeletion").value_or(false);
+            if (json::string_at(reference, "uid") != uid)
+                others.push_back(reference);
+            else
+                blocks = json::bool_at(reference, "blockOwnerDeletion").value_or(false);
         }
         if (orphaning) {
             const Value rest = others.empty() ? Value(nullptr) : Value(std::move(others));
@@ -86,7 +90,7 @@ Task<Result<bool>> GarbageCollector::owner_gone(const Value& reference, std::str
         const auto slash = version.find('/');
         return std::string(json::string_at(reference, "kind")) + (slash == std::string_view::npos ? "" : "." + std::string(version.substr(0, slash)));
     }());
-    if (resource == nullptr) co_return false;   // a kind that we do not know: never delete on a guess
+    if (resource == nullptr) co_return false;  // a kind that we do not know: never delete on a guess
     const std::string where = resource->namespaced ? ns : std::string();
     if (held != nullptr) {
         const auto owner = held->find(where, name);
@@ -124,7 +128,8 @@ public:
     explicit QuotaController(ControllerContext& context) : Controller(context, "resourcequota-controller") {}
     void wire() override {
         watch_own(r::resource_quotas);
-        for (const auto* resource : {&r::pods, &r::persistent_volume_claims, &r::services, &r::config_maps, &r::secrets, &r::deployments, &r::replica_sets, &r::stateful_sets, &r::jobs, &r::cron_jobs}) {
+        for (const auto* resource : {&r::pods, &r::persistent_volume_claims, &r::services, &r::config_maps, &r::secrets, &r::deployments,
+                                     &r::replica_sets, &r::stateful_sets, &r::jobs, &r::cron_jobs}) {
             watch(*resource, [this](const ObjectPtr& object, const ObjectPtr&, bool) {
                 for (const auto& quota : cache(r::resource_quotas).list(kube::namespace_of(*object))) queue_.add(key_of(*quota));
             });
@@ -135,8 +140,10 @@ public:
 
 double sum_over_containers(const Value& pod, std::string_view kind, std::string_view resource) {
     double sum = 0, largest_init = 0;
-    for (const auto& container : json::array_at(pod, "spec", "containers")) sum += kube::quantity_at(json::at(container, "resources", kind, resource)).value_or(0);
-    for (const auto& container : json::array_at(pod, "spec", "initContainers")) largest_init = std::max(largest_init, kube::quantity_at(json::at(container, "resources", kind, resource)).value_or(0));
+    for (const auto& container : json::array_at(pod, "spec", "containers"))
+        sum += kube::quantity_at(json::at(container, "resources", kind, resource)).value_or(0);
+    for (const auto& container : json::array_at(pod, "spec", "initContainers"))
+        largest_init = std::max(largest_init, kube::quantity_at(json::at(container, "resources", kind, resource)).value_or(0));
     return std::max(sum, largest_init);
 }
 
@@ -162,7 +169,8 @@ Task<Result<Duration>> QuotaController::reconcile(std::string key) {
             for (const auto& pod : cache(r::pods).list(ns)) amount += pod_finished(*pod) && name == "pods" ? 0 : 1;
         } else if (name == "requests.storage") {
             bytes = true;
-            for (const auto& claim : cache(r::persistent_volume_claims).list(ns)) amount += kube::quantity_at(json::at(*claim, "spec", "resources", "requests", "storage")).value_or(0);
+            for (const auto& claim : cache(r::persistent_volume_claims).list(ns))
+                amount += kube::quantity_at(json::at(*claim, "spec", "resources", "requests", "storage")).value_or(0);
         } else {
             const std::string_view plain = name.starts_with("count/") ? name.substr(6) : name;
             const auto* resource = kube::find_resource(plain);
@@ -171,7 +179,8 @@ Task<Result<Duration>> QuotaController::reconcile(std::string key) {
         }
         used[name_text] = bytes ? kube::format_bytes(amount) : cores ? kube::format_cores(amount) : std::to_string(static_cast<std::int64_t>(amount));
     }
-    KN_CO_CHECK(co_await writer_.status(r::resource_quotas, quota, json::Object{{"hard", json::object_at(*quota, "spec", "hard")}, {"used", std::move(used)}}));
+    KN_CO_CHECK(co_await writer_.status(r::resource_quotas, quota,
+                                        json::Object{{"hard", json::object_at(*quota, "spec", "hard")}, {"used", std::move(used)}}));
     co_return Duration{};
 }
 

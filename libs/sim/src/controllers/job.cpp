@@ -28,7 +28,8 @@ bool finished(const Value& job) {
 
 Instant finished_at(const Value& pod, Instant otherwise) {
     Instant last{};
-    for (const auto* status : kube::container_statuses(pod)) last = std::max(last, kube::time_at(*status, "state", "terminated", "finishedAt").value_or(Instant{}));
+    for (const auto* status : kube::container_statuses(pod))
+        last = std::max(last, kube::time_at(*status, "state", "terminated", "finishedAt").value_or(Instant{}));
     return last == Instant{} ? otherwise : last;
 }
 
@@ -39,7 +40,8 @@ Task<Result<Duration>> JobController::reconcile(std::string key) {
         const auto ttl = json::int_at(*job, "spec", "ttlSecondsAfterFinished");
         if (!ttl) co_return Duration{};
         Instant end = kube::time_at(*job, "status", "completionTime").value_or(Instant{});
-        for (const auto& condition : json::array_at(*job, "status", "conditions")) end = std::max(end, kube::time_at(condition, "lastTransitionTime").value_or(Instant{}));
+        for (const auto& condition : json::array_at(*job, "status", "conditions"))
+            end = std::max(end, kube::time_at(condition, "lastTransitionTime").value_or(Instant{}));
         const Instant due = end + std::chrono::seconds{*ttl};
         if (due > now()) co_return due - now();
         KN_CO_CHECK(co_await writer_.remove(r::jobs, job));
@@ -116,8 +118,9 @@ Task<Result<Duration>> JobController::reconcile(std::string key) {
         auto& metadata = pod["metadata"].as_object();
         metadata["name"] = std::string(kube::name_of(*job)) + "-" + random_suffix(context_.random);
         json::Object labels = json::object_at(pod["metadata"], "labels");
-        for (const auto& [label, value] : {std::pair{"batch.kubernetes.io/job-name", kube::name_of(*job)}, std::pair{"job-name", kube::name_of(*job)},
-                                           std::pair{"batch.kubernetes.io/controller-uid", kube::uid_of(*job)}, std::pair{"controller-uid", kube::uid_of(*job)}}) {
+        for (const auto& [label, value] :
+             {std::pair{"batch.kubernetes.io/job-name", kube::name_of(*job)}, std::pair{"job-name", kube::name_of(*job)},
+              std::pair{"batch.kubernetes.io/controller-uid", kube::uid_of(*job)}, std::pair{"controller-uid", kube::uid_of(*job)}}) {
             labels[label] = value;
         }
         metadata["labels"] = std::move(labels);
@@ -135,7 +138,8 @@ Task<Result<Duration>> JobController::reconcile(std::string key) {
     co_return again;
 }
 
-Task<Result<>> JobController::finish(ObjectPtr job, json::Object status, bool failed, std::string reason, std::string message, std::vector<ObjectPtr> active) {
+Task<Result<>> JobController::finish(ObjectPtr job, json::Object status, bool failed, std::string reason, std::string message,
+                                     std::vector<ObjectPtr> active) {
     for (const auto& pod : active) KN_CO_CHECK(co_await writer_.remove(r::pods, pod));
     status.erase("active");
     json::Array conditions = json::array_at(*job, "status", "conditions");

@@ -11,11 +11,21 @@ struct Entry {
 };
 
 constexpr Entry all_controllers[] = {
-    {"deployment", make_deployment_controller}, {"replicaset", make_replica_set_controller}, {"statefulset", make_stateful_set_controller},
-    {"daemonset", make_daemon_set_controller},  {"job", make_job_controller},                {"cronjob", make_cron_job_controller},
-    {"disruption", make_disruption_controller}, {"endpoints", make_endpoint_slice_controller}, {"node", make_node_lifecycle_controller},
-    {"node", make_taint_eviction_controller},   {"scheduler", make_scheduler},               {"volume", make_volume_binder},
-    {"storage", make_storage_provisioner},      {"gc", make_garbage_collector},              {"quota", make_quota_controller},
+    {"deployment", make_deployment_controller},
+    {"replicaset", make_replica_set_controller},
+    {"statefulset", make_stateful_set_controller},
+    {"daemonset", make_daemon_set_controller},
+    {"job", make_job_controller},
+    {"cronjob", make_cron_job_controller},
+    {"disruption", make_disruption_controller},
+    {"endpoints", make_endpoint_slice_controller},
+    {"node", make_node_lifecycle_controller},
+    {"node", make_taint_eviction_controller},
+    {"scheduler", make_scheduler},
+    {"volume", make_volume_binder},
+    {"storage", make_storage_provisioner},
+    {"gc", make_garbage_collector},
+    {"quota", make_quota_controller},
     {"hpa", make_hpa_controller},
 };
 

@@ -23,8 +23,10 @@ public:
                 }
                 return std::string_view{};
             };
-            if (deleted) heard_.erase(std::string(kube::name_of(*node)));
-            else if (before != nullptr && heartbeat(*before) != heartbeat(*node)) heard_[std::string(kube::name_of(*node))] = client().clock().steady();
+            if (deleted)
+                heard_.erase(std::string(kube::name_of(*node)));
+            else if (before != nullptr && heartbeat(*before) != heartbeat(*node))
+                heard_[std::string(kube::name_of(*node))] = client().clock().steady();
             queue_.add(key);
         });
         watch(r::leases, [this](const ObjectPtr& lease, const ObjectPtr& before, bool deleted) {
@@ -58,7 +60,7 @@ private:
     Task<Result<>> give_up(ObjectPtr& node);
     Task<Result<>> set_taints(ObjectPtr node);
     Task<Result<>> mark_pods(ObjectPtr node);
-    std::map<std::string, SteadyTime, std::less<>> heard_;   // when a lease was last seen to change, by our own clock
+    std::map<std::string, SteadyTime, std::less<>> heard_;  // when a lease was last seen to change, by our own clock
 };
 
 Task<Result<Duration>> NodeLifecycleController::reconcile(std::string key) {
@@ -80,7 +82,8 @@ Task<Result<>> NodeLifecycleController::give_up(ObjectPtr& node) {
     for (const std::string_view type : {"MemoryPressure", "DiskPressure", "PIDPressure", "Ready"}) {
         set_condition(conditions, type, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.", now());
     }
-    auto done = co_await writer_.merge(r::nodes, {}, std::string(kube::name_of(*node)), json::Object{{"status", json::Object{{"conditions", std::move(conditions)}}}}, "status");
+    auto done = co_await writer_.merge(r::nodes, {}, std::string(kube::name_of(*node)),
+                                       json::Object{{"status", json::Object{{"conditions", std::move(conditions)}}}}, "status");
     if (!done) co_return fail(std::move(done).error());
     node = std::make_shared<const Value>(*std::move(done));
     note(*node, false, "NodeNotReady", "Node " + std::string(kube::name_of(*node)) + " status is now: NodeNotReady");
@@ -96,16 +99,22 @@ Task<Result<>> NodeLifecycleController::set_taints(ObjectPtr node) {
     json::Array taints;
     bool has_execute = false;
     const auto ours = [](std::string_view key) {
-        static constexpr std::array keys{unreachable, not_ready, std::string_view("node.kubernetes.io/unschedulable"), std::string_view("node.kubernetes.io/memory-pressure"),
-                                         std::string_view("node.kubernetes.io/disk-pressure"), std::string_view("node.kubernetes.io/pid-pressure")};
+        static constexpr std::array keys{unreachable,
+                                         not_ready,
+                                         std::string_view("node.kubernetes.io/unschedulable"),
+                                         std::string_view("node.kubernetes.io/memory-pressure"),
+                                         std::string_view("node.kubernetes.io/disk-pressure"),
+                                         std::string_view("node.kubernetes.io/pid-pressure")};
         return std::ranges::find(keys, key) != keys.end();
     };
     json::Array before = json::array_at(*node, "spec", "taints");
     std::map<std::string, Value> added;
     for (const auto& taint : before) {
         const auto key = json::string_at(taint, "key");
-        if (!ours(key)) taints.push_back(taint);
-        else added[std::string(key) + "/" + std::string(json::string_at(taint, "effect"))] = taint;
+        if (!ours(key))
+            taints.push_back(taint);
+        else
+            added[std::string(key) + "/" + std::string(json::string_at(taint, "effect"))] = taint;
         has_execute = has_execute || json::string_at(taint, "effect") == "NoExecute";
     }
     const auto want = [&](std::string_view key, std::string_view effect, bool timed) {
@@ -123,8 +132,9 @@ Task<Result<>> NodeLifecycleController::set_taints(ObjectPtr node) {
     if (unknown && (!all_down || has_execute)) want(unreachable, "NoExecute", true);
     if (down && (!all_down || has_execute)) want(not_ready, "NoExecute", true);
     if (json::bool_at(*node, "spec", "unschedulable").value_or(false)) want("node.kubernetes.io/unschedulable", "NoSchedule", true);
-    for (const auto& [type, key] : {std::pair{"MemoryPressure", "node.kubernetes.io/memory-pressure"}, std::pair{"DiskPressure", "node.kubernetes.io/disk-pressure"},
-                                    std::pair{"PIDPressure", "node.kubernetes.io/pid-pressure"}}) {
+    for (const auto& [type, key] :
+         {std::pair{"MemoryPressure", "node.kubernetes.io/memory-pressure"}, std::pair{"DiskPressure", "node.kubernetes.io/disk-pressure"},
+          std::pair{"PIDPressure", "node.kubernetes.io/pid-pressure"}}) {
         const auto pressure = kube::condition_of(*node, type);
         if (pressure && pressure->status == "True") want(key, "NoSchedule", true);
     }
@@ -138,7 +148,8 @@ Task<Result<>> NodeLifecycleController::set_taints(ObjectPtr node) {
     Value patch_taints = taints.empty() ? Value(nullptr) : Value(std::move(taints));
     // With the version that was read: a list is replaced whole, and another's taint must not be lost.
     auto done = co_await writer_.merge(r::nodes, {}, std::string(kube::name_of(*node)),
-                                       json::Object{{"metadata", json::Object{{"resourceVersion", kube::resource_version_of(*node)}}}, {"spec", json::Object{{"taints", std::move(patch_taints)}}}});
+                                       json::Object{{"metadata", json::Object{{"resourceVersion", kube::resource_version_of(*node)}}},
+                                                    {"spec", json::Object{{"taints", std::move(patch_taints)}}}});
     if (!done && done.error().code != ErrorCode::not_found) co_return fail(std::move(done).error());
     co_return Result<>{};
 }
@@ -188,7 +199,7 @@ Task<Result<Duration>> TaintEvictionController::reconcile(std::string key) {
     const auto name = json::string_at(*pod, "spec", "nodeName");
     if (name.empty()) co_return Duration{};
     const auto node = cache(r::nodes).find({}, name);
-    if (node == nullptr) {   // nobody is there any more to end it
+    if (node == nullptr) {  // nobody is there any more to end it
         KN_CO_CHECK(co_await writer_.remove(r::pods, pod, 0));
         co_return Duration{};
     }

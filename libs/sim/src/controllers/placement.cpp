@@ -10,10 +10,14 @@ Resources resources_at(const Value* list) {
     if (list == nullptr || !list->is_object()) return out;
     for (const auto& [key, value] : list->get_object()) {
         const double amount = kube::quantity_at(&value).value_or(0);
-        if (key == "cpu") out.cpu = amount;
-        else if (key == "memory") out.memory = amount;
-        else if (key == "ephemeral-storage") out.storage = amount;
-        else if (key != "pods") out.extended[std::string(key)] = amount;
+        if (key == "cpu")
+            out.cpu = amount;
+        else if (key == "memory")
+            out.memory = amount;
+        else if (key == "ephemeral-storage")
+            out.storage = amount;
+        else if (key != "pods")
+            out.extended[std::string(key)] = amount;
     }
     return out;
 }
@@ -22,9 +26,7 @@ bool expression_holds(const Value& expression, const std::function<const Value*(
     const Value* value = value_of(json::string_at(expression, "key"));
     const auto op = json::string_at(expression, "operator");
     const auto& values = json::array_at(expression, "values");
-    const auto listed = [&] {
-        return value != nullptr && std::ranges::any_of(values, [&](const Value& each) { return each == *value; });
-    };
+    const auto listed = [&] { return value != nullptr && std::ranges::any_of(values, [&](const Value& each) { return each == *value; }); };
     if (op == "In") return listed();
     if (op == "NotIn") return !listed();
     if (op == "Exists") return value != nullptr;
@@ -113,8 +115,11 @@ bool fits_node_affinity(const Value& spec, const Value& node) {
         const auto& expressions = json::array_at(term, "matchExpressions");
         const auto& fields = json::array_at(term, "matchFields");
         if (expressions.empty() && fields.empty()) return false;
-        return std::ranges::all_of(expressions, [&](const Value& e) { return expression_holds(e, [&](std::string_view key) { return labels.if_contains(key); }); }) &&
-               std::ranges::all_of(fields, [&](const Value& e) { return expression_holds(e, [&](std::string_view key) { return key == "metadata.name" ? &name : nullptr; }); });
+        return std::ranges::all_of(
+                   expressions, [&](const Value& e) { return expression_holds(e, [&](std::string_view key) { return labels.if_contains(key); }); }) &&
+               std::ranges::all_of(fields, [&](const Value& e) {
+                   return expression_holds(e, [&](std::string_view key) { return key == "metadata.name" ? &name : nullptr; });
+               });
     });
 }
 

@@ -30,8 +30,10 @@ Task<Result<Duration>> ReplicaSetController::reconcile(std::string key) {
         const auto wanted = json::int_at(*set, "spec", "replicas").value_or(1);
         const auto have = static_cast<std::int64_t>(pods.size());
         Result<> done;
-        if (have < wanted) done = co_await add_pods(set, wanted - have);
-        else if (have > wanted) done = co_await remove_pods(set, pods, have - wanted);
+        if (have < wanted)
+            done = co_await add_pods(set, wanted - have);
+        else if (have > wanted)
+            done = co_await remove_pods(set, pods, have - wanted);
         if (!done) failure = std::move(done).error();
     }
     KN_CO_TRY(const Duration again, co_await write_status(set, std::move(pods), failure));
@@ -78,7 +80,8 @@ Task<Result<Duration>> ReplicaSetController::write_status(ObjectPtr set, std::ve
     const auto& labels = json::object_at(*set, "spec", "template", "metadata", "labels");
     for (const auto& pod : pods) {
         const auto& own = json::object_at(*pod, "metadata", "labels");
-        labelled += std::ranges::all_of(labels, [&](const auto& label) { return own.if_contains(label.key()) != nullptr && *own.if_contains(label.key()) == label.value(); });
+        labelled += std::ranges::all_of(
+            labels, [&](const auto& label) { return own.if_contains(label.key()) != nullptr && *own.if_contains(label.key()) == label.value(); });
         ready += pod_ready(*pod);
         available += pod_available(*pod, min_ready, now(), wait);
     }
@@ -89,9 +92,12 @@ Task<Result<Duration>> ReplicaSetController::write_status(ObjectPtr set, std::ve
     json::Array conditions = json::array_at(*set, "status", "conditions");
     // The message names a pod that is different each time: it is written once, or every failure would be news that asks for the next try at once.
     const auto known = kube::condition_of(*set, "ReplicaFailure");
-    if (failure && known && known->status == "True" && known->reason == "FailedCreate") failure->message.clear();
-    else if (failure) set_condition(conditions, "ReplicaFailure", "True", "FailedCreate", failure->message, now());
-    else remove_condition(conditions, "ReplicaFailure");
+    if (failure && known && known->status == "True" && known->reason == "FailedCreate")
+        failure->message.clear();
+    else if (failure)
+        set_condition(conditions, "ReplicaFailure", "True", "FailedCreate", failure->message, now());
+    else
+        remove_condition(conditions, "ReplicaFailure");
     if (!conditions.empty()) status["conditions"] = std::move(conditions);
     KN_CO_CHECK(co_await writer_.status(r::replica_sets, set, std::move(status)));
     co_return wait;

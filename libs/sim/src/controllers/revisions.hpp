@@ -11,8 +11,8 @@ struct Revisions {
     [[nodiscard]] ObjectPtr named(std::string_view name) const;
 };
 
-Task<Result<Revisions>> read_revisions(Writer& writer, std::vector<ObjectPtr> existing, const kube::Resource& kind, ObjectPtr owner, std::int64_t history_limit,
-                                       std::vector<std::string> in_use);
+Task<Result<Revisions>> read_revisions(Writer& writer, std::vector<ObjectPtr> existing, const kube::Resource& kind, ObjectPtr owner,
+                                       std::int64_t history_limit, std::vector<std::string> in_use);
 /// The pod template that a revision holds.
 Value template_of_revision(const Value& revision);
 

@@ -17,7 +17,9 @@ public:
         watch(r::pods, [this](const ObjectPtr& pod, const ObjectPtr& before, bool deleted) { pod_changed(*pod, before.get(), deleted); });
         watch(r::nodes, [this](const ObjectPtr& node, const ObjectPtr& before, bool deleted) {
             // Heartbeats change nothing for placement.
-            if (!deleted && before != nullptr && same(*node, *before, "spec") && same(*node, *before, "metadata", "labels") && same(*node, *before, "status", "allocatable")) return;
+            if (!deleted && before != nullptr && same(*node, *before, "spec") && same(*node, *before, "metadata", "labels") &&
+                same(*node, *before, "status", "allocatable"))
+                return;
             retry_waiting();
         });
         watch(r::persistent_volume_claims, [this](const ObjectPtr&, const ObjectPtr&, bool) { retry_waiting(); });
@@ -27,8 +29,7 @@ public:
     Task<Result<Duration>> reconcile(std::string key) override;
 
 private:
-    template <class... Path>
-    static bool same(const Value& a, const Value& b, const Path&... path) {
+    template <class... Path> static bool same(const Value& a, const Value& b, const Path&... path) {
         const Value *x = json::at(a, path...), *y = json::at(b, path...);
         return x == y || (x != nullptr && y != nullptr && *x == *y);
     }
@@ -47,8 +48,8 @@ private:
     Task<Result<>> select_node_for_claims(ObjectPtr pod, std::string node);
     Task<Result<>> mark_unschedulable(ObjectPtr pod, std::string message);
 
-    std::map<std::string, Load, std::less<>> loads_;                                     // node → what it carries
-    std::map<std::string, std::pair<std::string, Resources>, std::less<>> placed_;       // pod → node, requests
+    std::map<std::string, Load, std::less<>> loads_;                                // node → what it carries
+    std::map<std::string, std::pair<std::string, Resources>, std::less<>> placed_;  // pod → node, requests
     std::set<std::string, std::less<>> waiting_;
 };
 
@@ -130,13 +131,17 @@ Task<Result<Duration>> Scheduler::reconcile(std::string key) {
         message = "no nodes available to schedule pods";
     } else if (!pod_wide.empty()) {
         message = "0/" + total + " nodes are available: " + pod_wide + ". not found";
-        if (!pod_wide.starts_with("persistentvolumeclaim")) message = "0/" + total + " nodes are available: " + pod_wide + ". preemption: 0/" + total + " nodes are available: " + total + " Preemption is not helpful for scheduling.";
-        else message = "0/" + total + " nodes are available: " + pod_wide + ".";
+        if (!pod_wide.starts_with("persistentvolumeclaim"))
+            message = "0/" + total + " nodes are available: " + pod_wide + ". preemption: 0/" + total + " nodes are available: " + total +
+                      " Preemption is not helpful for scheduling.";
+        else
+            message = "0/" + total + " nodes are available: " + pod_wide + ".";
     } else {
         std::vector<std::string> parts;
         for (const auto& [why, count] : reasons) parts.push_back(std::to_string(count) + " " + why);
         std::ranges::sort(parts);
-        const bool resources_only = std::ranges::all_of(reasons, [](const auto& each) { return each.first.starts_with("Insufficient") || each.first == "Too many pods"; });
+        const bool resources_only =
+            std::ranges::all_of(reasons, [](const auto& each) { return each.first.starts_with("Insufficient") || each.first == "Too many pods"; });
         message = "0/" + total + " nodes are available: " + join(parts, ", ") + ". preemption: 0/" + total + " nodes are available: " + total +
                   (resources_only ? " No preemption victims found for incoming pod." : " Preemption is not helpful for scheduling.");
     }
@@ -170,7 +175,8 @@ std::string Scheduler::refuses(const Value& pod, const Value& node, std::string&
     for (const auto& [name, amount] : need.extended) {
         const auto has = room.extended.find(name);
         const auto used = load.used.extended.find(name);
-        if (amount > (has == room.extended.end() ? 0 : has->second) - (used == load.used.extended.end() ? 0 : used->second) + 1e-9) return "Insufficient " + name;
+        if (amount > (has == room.extended.end() ? 0 : has->second) - (used == load.used.extended.end() ? 0 : used->second) + 1e-9)
+            return "Insufficient " + name;
     }
     return neighbour_refusal(pod, node);
 }
@@ -198,7 +204,8 @@ std::string Scheduler::volume_refusal(const Value& pod, const Value& node, std::
         const auto pv = cache(r::persistent_volumes).find({}, bound);
         const auto* required = pv == nullptr ? nullptr : json::at(*pv, "spec", "nodeAffinity", "required");
         if (required == nullptr) continue;
-        const Value shape = json::Object{{"affinity", json::Object{{"nodeAffinity", json::Object{{"requiredDuringSchedulingIgnoredDuringExecution", *required}}}}}};
+        const Value shape =
+            json::Object{{"affinity", json::Object{{"nodeAffinity", json::Object{{"requiredDuringSchedulingIgnoredDuringExecution", *required}}}}}};
         if (!fits_node_affinity(shape, node)) return "node(s) didn't match PersistentVolume's node affinity";
     }
     return {};
@@ -259,14 +266,17 @@ double Scheduler::score(const Value& pod, const Value& node) const {
     const auto owner = kube::controller_of(pod);
     double siblings = 0;
     for (const auto& [key, other] : found->second.pods) siblings += owner && other != nullptr && owned_by(*other, owner->uid) ? 1 : 0;
-    return (free(found->second.used.cpu, room.cpu) + free(found->second.used.memory, room.memory)) / 2 + 100 / (1 + siblings) - 0.01 * static_cast<double>(found->second.pods.size());
+    return (free(found->second.used.cpu, room.cpu) + free(found->second.used.memory, room.memory)) / 2 + 100 / (1 + siblings) -
+           0.01 * static_cast<double>(found->second.pods.size());
 }
 
 Task<Result<>> Scheduler::select_node_for_claims(ObjectPtr pod, std::string node) {
     for (const auto& volume : json::array_at(*pod, "spec", "volumes")) {
         const auto claim = json::string_at(volume, "persistentVolumeClaim", "claimName");
         const auto object = claim.empty() ? nullptr : cache(r::persistent_volume_claims).find(kube::namespace_of(*pod), claim);
-        if (object == nullptr || json::string_at(*object, "status", "phase") == "Bound" || !kube::annotation_of(*object, no_storage_class_wait).empty()) continue;
+        if (object == nullptr || json::string_at(*object, "status", "phase") == "Bound" ||
+            !kube::annotation_of(*object, no_storage_class_wait).empty())
+            continue;
         KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, std::string(kube::namespace_of(*pod)), std::string(claim),
                                            json::Object{{"metadata", json::Object{{"annotations", json::Object{{no_storage_class_wait, node}}}}}}));
     }
@@ -275,17 +285,21 @@ Task<Result<>> Scheduler::select_node_for_claims(ObjectPtr pod, std::string node
 
 Task<Result<>> Scheduler::bind(ObjectPtr pod, std::string node) {
     const std::string ns(kube::namespace_of(*pod)), name(kube::name_of(*pod));
-    kube::Request request{.method = kube::Method::post, .path = r::pods.path(ns, name, "binding"), .query = {{"fieldManager", "kube-scheduler"}},
+    kube::Request request{.method = kube::Method::post,
+                          .path = r::pods.path(ns, name, "binding"),
+                          .query = {{"fieldManager", "kube-scheduler"}},
                           .content_type = "application/json",
-                          .body = json::dump(json::Object{{"apiVersion", "v1"}, {"kind", "Binding"},
-                              {"metadata", json::Object{{"name", name}, {"namespace", ns}, {"uid", kube::uid_of(*pod)}}},
-                              {"target", json::Object{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", node}}}})};
+                          .body = json::dump(json::Object{{"apiVersion", "v1"},
+                                                          {"kind", "Binding"},
+                                                          {"metadata", json::Object{{"name", name}, {"namespace", ns}, {"uid", kube::uid_of(*pod)}}},
+                                                          {"target", json::Object{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", node}}}})};
     auto done = co_await client().call(std::move(request), writer_.soon());
     if (!done) {
         if (done.error().code == ErrorCode::not_found || done.error().code == ErrorCode::aborted) co_return Result<>{};
         co_return fail(std::move(done).error());
     }
-    events().record({.object = pod.get(), .reason = "Scheduled", .message = "Successfully assigned " + ns + "/" + name + " to " + node, .action = "Binding"});
+    events().record(
+        {.object = pod.get(), .reason = "Scheduled", .message = "Successfully assigned " + ns + "/" + name + " to " + node, .action = "Binding"});
     // The answer of a binding is a Status: the placement counts from now on, and the watch confirms it.
     auto need = requests_of(*json::at(*pod, "spec"));
     const std::string key = ns + "/" + name;

@@ -27,8 +27,8 @@ private:
     struct State {
         ObjectPtr set;
         Revisions revisions;
-        std::string current, update;                  // revision names
-        std::map<std::int64_t, ObjectPtr> pods;       // by ordinal
+        std::string current, update;             // revision names
+        std::map<std::int64_t, ObjectPtr> pods;  // by ordinal
         std::int64_t start = 0, replicas = 1, partition = 0;
         Duration min_ready{};
         bool ordered = true;
@@ -61,7 +61,8 @@ Task<Result<Duration>> StatefulSetController::reconcile(std::string key) {
         if (const auto ordinal = ordinal_of(*pod)) state.pods[*ordinal] = pod;
         in_use.emplace_back(kube::label_of(*pod, revision_label));
     }
-    KN_CO_TRY(state.revisions, co_await read_revisions(writer_, owned(r::controller_revisions, set), r::stateful_sets, state.set, json::int_at(set, "spec", "revisionHistoryLimit").value_or(10), in_use));
+    KN_CO_TRY(state.revisions, co_await read_revisions(writer_, owned(r::controller_revisions, set), r::stateful_sets, state.set,
+                                                       json::int_at(set, "spec", "revisionHistoryLimit").value_or(10), in_use));
     state.update = kube::name_of(*state.revisions.update);
     state.current = json::string_at(set, "status", "currentRevision");
     if (state.current.empty() || state.revisions.named(state.current) == nullptr) state.current = state.update;
@@ -85,7 +86,8 @@ Task<Result<>> StatefulSetController::step(State& state, Duration& again) {
         }
         const Value& pod = *found->second;
         if (pod_finished(pod) && !kube::is_deleting(pod)) {
-            note(*state.set, true, "RecreatingFailedPod", "StatefulSet " + key_of(*state.set) + " is recreating failed Pod " + std::string(kube::name_of(pod)));
+            note(*state.set, true, "RecreatingFailedPod",
+                 "StatefulSet " + key_of(*state.set) + " is recreating failed Pod " + std::string(kube::name_of(pod)));
             KN_CO_CHECK(co_await writer_.remove(r::pods, found->second));
             co_return Result<>{};
         }
@@ -100,7 +102,8 @@ Task<Result<>> StatefulSetController::step(State& state, Duration& again) {
             if (state.ordered) co_return Result<>{};
             continue;
         }
-        note(*state.set, false, "SuccessfulDelete", "delete Pod " + std::string(kube::name_of(*it->second)) + " in StatefulSet " + std::string(kube::name_of(*state.set)) + " successful");
+        note(*state.set, false, "SuccessfulDelete",
+             "delete Pod " + std::string(kube::name_of(*it->second)) + " in StatefulSet " + std::string(kube::name_of(*state.set)) + " successful");
         KN_CO_CHECK(co_await writer_.remove(r::pods, it->second));
         if (state.ordered) co_return Result<>{};
     }
@@ -111,7 +114,8 @@ Task<Result<>> StatefulSetController::step(State& state, Duration& again) {
         if (found == state.pods.end()) co_return Result<>{};
         const Value& pod = *found->second;
         if (kube::label_of(pod, revision_label) != state.update && !kube::is_deleting(pod)) {
-            note(*state.set, false, "SuccessfulDelete", "delete Pod " + std::string(kube::name_of(pod)) + " in StatefulSet " + std::string(kube::name_of(*state.set)) + " successful");
+            note(*state.set, false, "SuccessfulDelete",
+                 "delete Pod " + std::string(kube::name_of(pod)) + " in StatefulSet " + std::string(kube::name_of(*state.set)) + " successful");
             KN_CO_CHECK(co_await writer_.remove(r::pods, found->second));
             co_return Result<>{};
         }
@@ -139,7 +143,10 @@ Task<Result<>> StatefulSetController::ensure_claims(State& state, std::int64_t o
             note(*state.set, true, "FailedCreate", "create Claim " + name + " for Pod failed error: " + made.error().message);
             co_return fail(std::move(made).error());
         }
-        if (made) note(*state.set, false, "SuccessfulCreate", "create Claim " + name + " Pod " + std::string(kube::name_of(*state.set)) + "-" + std::to_string(ordinal) + " in StatefulSet " + std::string(kube::name_of(*state.set)) + " success");
+        if (made)
+            note(*state.set, false, "SuccessfulCreate",
+                 "create Claim " + name + " Pod " + std::string(kube::name_of(*state.set)) + "-" + std::to_string(ordinal) + " in StatefulSet " +
+                     std::string(kube::name_of(*state.set)) + " success");
     }
     co_return Result<>{};
 }
@@ -165,13 +172,15 @@ Task<Result<>> StatefulSetController::create_pod(State& state, std::int64_t ordi
     for (const auto& claim : json::array_at(set, "spec", "volumeClaimTemplates")) {
         const auto claim_name = kube::name_of(claim);
         for (auto it = volumes.begin(); it != volumes.end();) it = json::string_at(*it, "name") == claim_name ? volumes.erase(it) : it + 1;
-        volumes.push_back(json::Object{{"name", claim_name}, {"persistentVolumeClaim", json::Object{{"claimName", std::string(claim_name) + "-" + name}}}});
+        volumes.push_back(
+            json::Object{{"name", claim_name}, {"persistentVolumeClaim", json::Object{{"claimName", std::string(claim_name) + "-" + name}}}});
     }
     if (!volumes.empty()) spec["volumes"] = std::move(volumes);
     auto made = co_await writer_.create(r::pods, ns, std::move(pod));
     if (!made) {
         if (made.error().code == ErrorCode::already_exists) co_return Result<>{};
-        note(set, true, "FailedCreate", "create Pod " + name + " in StatefulSet " + std::string(kube::name_of(set)) + " failed error: " + made.error().message);
+        note(set, true, "FailedCreate",
+             "create Pod " + name + " in StatefulSet " + std::string(kube::name_of(set)) + " failed error: " + made.error().message);
         co_return fail(std::move(made).error());
     }
     note(set, false, "SuccessfulCreate", "create Pod " + name + " in StatefulSet " + std::string(kube::name_of(set)) + " successful");
@@ -190,9 +199,14 @@ Task<Result<>> StatefulSetController::write_status(State& state, Duration& again
         current += revision == state.current;
         updated += revision == state.update;
     }
-    if (state.partition == 0 && updated == replicas && replicas == state.replicas && ready == replicas) state.current = state.update, current = updated;
-    json::Object status{{"observedGeneration", kube::generation_of(*state.set)}, {"replicas", replicas}, {"availableReplicas", available}, {"currentRevision", state.current},
-                        {"updateRevision", state.update}, {"collisionCount", 0}};
+    if (state.partition == 0 && updated == replicas && replicas == state.replicas && ready == replicas)
+        state.current = state.update, current = updated;
+    json::Object status{{"observedGeneration", kube::generation_of(*state.set)},
+                        {"replicas", replicas},
+                        {"availableReplicas", available},
+                        {"currentRevision", state.current},
+                        {"updateRevision", state.update},
+                        {"collisionCount", 0}};
     if (ready > 0) status["readyReplicas"] = ready;
     if (current > 0) status["currentReplicas"] = current;
     if (updated > 0) status["updatedReplicas"] = updated;

@@ -21,8 +21,10 @@ public:
         watch_own(r::persistent_volume_claims);
         watch(r::persistent_volumes, [this](const ObjectPtr& volume, const ObjectPtr&, bool) {
             const auto ns = json::string_at(*volume, "spec", "claimRef", "namespace"), name = json::string_at(*volume, "spec", "claimRef", "name");
-            if (!name.empty()) queue_.add(std::string(ns) + "/" + std::string(name));
-            else retry_pending();
+            if (!name.empty())
+                queue_.add(std::string(ns) + "/" + std::string(name));
+            else
+                retry_pending();
         });
         watch(r::storage_classes, [this](const ObjectPtr&, const ObjectPtr&, bool) { retry_pending(); });
     }
@@ -73,7 +75,8 @@ Task<Result<Duration>> VolumeBinder::reconcile(std::string key) {
         co_return Duration{};
     }
     const auto cls = json::string_at(*claim, "spec", "storageClassName");
-    if (json::string_at(*claim, "status", "phase").empty()) KN_CO_CHECK(co_await writer_.status(r::persistent_volume_claims, claim, json::Object{{"phase", "Pending"}}));
+    if (json::string_at(*claim, "status", "phase").empty())
+        KN_CO_CHECK(co_await writer_.status(r::persistent_volume_claims, claim, json::Object{{"phase", "Pending"}}));
     if (cls.empty()) {
         note(*claim, false, "FailedBinding", "no persistent volumes available for this claim and no storage class is set");
         co_return Duration{15s};
@@ -90,19 +93,28 @@ Task<Result<Duration>> VolumeBinder::reconcile(std::string key) {
     }
     const auto provisioner = json::string_at(*storage, "provisioner");
     if (kube::annotation_of(*claim, provisioner_key) != provisioner) {
-        KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, ns, name, json::Object{{"metadata", json::Object{{"annotations", json::Object{{provisioner_key, provisioner}}}}}}));
+        KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, ns, name,
+                                           json::Object{{"metadata", json::Object{{"annotations", json::Object{{provisioner_key, provisioner}}}}}}));
     }
-    note(*claim, false, "ExternalProvisioning", "Waiting for a volume to be created either by the external provisioner '" + std::string(provisioner) + "' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.");
+    note(
+        *claim, false, "ExternalProvisioning",
+        "Waiting for a volume to be created either by the external provisioner '" + std::string(provisioner) +
+            "' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.");
     co_return Duration{15s};
 }
 
 Task<Result<>> VolumeBinder::bind(ObjectPtr claim, ObjectPtr volume) {
     const std::string ns(kube::namespace_of(*claim)), name(kube::name_of(*claim)), volume_name(kube::name_of(*volume));
     json::Object reference{{"apiVersion", "v1"}, {"kind", "PersistentVolumeClaim"}, {"namespace", ns}, {"name", name}, {"uid", kube::uid_of(*claim)}};
-    KN_CO_CHECK(co_await writer_.merge(r::persistent_volumes, {}, volume_name, json::Object{{"spec", json::Object{{"claimRef", std::move(reference)}}}}));
+    KN_CO_CHECK(
+        co_await writer_.merge(r::persistent_volumes, {}, volume_name, json::Object{{"spec", json::Object{{"claimRef", std::move(reference)}}}}));
     KN_CO_CHECK(co_await writer_.merge(r::persistent_volumes, {}, volume_name, json::Object{{"status", json::Object{{"phase", "Bound"}}}}, "status"));
-    KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, ns, name, json::Object{{"metadata", json::Object{{"annotations", json::Object{{bind_completed, "yes"}}}}}, {"spec", json::Object{{"volumeName", volume_name}}}}));
-    json::Object status{{"phase", "Bound"}, {"capacity", json::object_at(*volume, "spec", "capacity")}, {"accessModes", json::array_at(*claim, "spec", "accessModes")}};
+    KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, ns, name,
+                                       json::Object{{"metadata", json::Object{{"annotations", json::Object{{bind_completed, "yes"}}}}},
+                                                    {"spec", json::Object{{"volumeName", volume_name}}}}));
+    json::Object status{{"phase", "Bound"},
+                        {"capacity", json::object_at(*volume, "spec", "capacity")},
+                        {"accessModes", json::array_at(*claim, "spec", "accessModes")}};
     KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, ns, name, json::Object{{"status", std::move(status)}}, "status"));
     co_return Result<>{};
 }
@@ -114,7 +126,8 @@ Task<Result<>> VolumeBinder::release(std::string ns, std::string name) {
         if (json::string_at(*volume, "spec", "persistentVolumeReclaimPolicy") == "Delete") {
             KN_CO_CHECK(co_await writer_.remove(r::persistent_volumes, volume));
         } else {
-            KN_CO_CHECK(co_await writer_.merge(r::persistent_volumes, {}, std::string(kube::name_of(*volume)), json::Object{{"status", json::Object{{"phase", "Released"}}}}, "status"));
+            KN_CO_CHECK(co_await writer_.merge(r::persistent_volumes, {}, std::string(kube::name_of(*volume)),
+                                               json::Object{{"status", json::Object{{"phase", "Released"}}}}, "status"));
         }
     }
     co_return Result<>{};
@@ -134,7 +147,7 @@ public:
 private:
     Task<Result<Duration>> provision(ObjectPtr claim, ObjectPtr storage);
     Task<Result<Duration>> resize(ObjectPtr claim, ObjectPtr storage);
-    std::map<std::string, Instant> due_;   // uid → when the work on it is done
+    std::map<std::string, Instant> due_;  // uid → when the work on it is done
 };
 
 Task<Result<Duration>> StorageProvisioner::reconcile(std::string key) {
@@ -143,7 +156,8 @@ Task<Result<Duration>> StorageProvisioner::reconcile(std::string key) {
     const auto storage = cache(r::storage_classes).find({}, json::string_at(*claim, "spec", "storageClassName"));
     if (storage == nullptr || json::string_at(*storage, "provisioner") != our_provisioner) co_return Duration{};
     if (bound(*claim)) co_return co_await resize(claim, storage);
-    if (kube::annotation_of(*claim, provisioner_key) != our_provisioner || !json::string_at(*claim, "spec", "volumeName").empty()) co_return Duration{};
+    if (kube::annotation_of(*claim, provisioner_key) != our_provisioner || !json::string_at(*claim, "spec", "volumeName").empty())
+        co_return Duration{};
     co_return co_await provision(claim, storage);
 }
 
@@ -162,10 +176,20 @@ Task<Result<Duration>> StorageProvisioner::provision(ObjectPtr claim, ObjectPtr 
                       {"volumeMode", "Filesystem"},
                       // A source that needs no attaching, so that a real attach-detach controller leaves it alone.
                       {"hostPath", json::Object{{"path", "/simulated/" + name}}},
-                      {"claimRef", json::Object{{"apiVersion", "v1"}, {"kind", "PersistentVolumeClaim"}, {"namespace", kube::namespace_of(*claim)}, {"name", kube::name_of(*claim)}, {"uid", kube::uid_of(*claim)}}}};
-    auto made = co_await writer_.create(r::persistent_volumes, {}, json::Object{{"apiVersion", "v1"}, {"kind", "PersistentVolume"}, {"metadata", json::Object{{"name", name}, {"annotations", json::Object{{provisioned_by, our_provisioner}}}}}, {"spec", std::move(spec)}});
+                      {"claimRef", json::Object{{"apiVersion", "v1"},
+                                                {"kind", "PersistentVolumeClaim"},
+                                                {"namespace", kube::namespace_of(*claim)},
+                                                {"name", kube::name_of(*claim)},
+                                                {"uid", kube::uid_of(*claim)}}}};
+    auto made = co_await writer_.create(
+        r::persistent_volumes, {},
+        json::Object{{"apiVersion", "v1"},
+                     {"kind", "PersistentVolume"},
+                     {"metadata", json::Object{{"name", name}, {"annotations", json::Object{{provisioned_by, our_provisioner}}}}},
+                     {"spec", std::move(spec)}});
     if (!made && made.error().code != ErrorCode::already_exists) {
-        note(*claim, true, "ProvisioningFailed", "failed to provision volume with StorageClass \"" + std::string(kube::name_of(*storage)) + "\": " + made.error().message);
+        note(*claim, true, "ProvisioningFailed",
+             "failed to provision volume with StorageClass \"" + std::string(kube::name_of(*storage)) + "\": " + made.error().message);
         co_return fail(std::move(made).error());
     }
     note(*claim, false, "ProvisioningSucceeded", "Successfully provisioned volume " + name);
@@ -187,12 +211,16 @@ Task<Result<Duration>> StorageProvisioner::resize(ObjectPtr claim, ObjectPtr sto
         note(*claim, false, "Resizing", "External resizer is resizing volume " + volume);
         json::Array conditions;
         set_condition(conditions, "Resizing", "True", "", "", now());
-        KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, ns, name, json::Object{{"status", json::Object{{"conditions", std::move(conditions)}}}}, "status"));
+        KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, ns, name,
+                                           json::Object{{"status", json::Object{{"conditions", std::move(conditions)}}}}, "status"));
     }
     if (found->second > now()) co_return found->second - now();
     due_.erase(key);
-    KN_CO_CHECK(co_await writer_.merge(r::persistent_volumes, {}, volume, json::Object{{"spec", json::Object{{"capacity", json::Object{{"storage", text}}}}}}));
-    KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, ns, name, json::Object{{"status", json::Object{{"capacity", json::Object{{"storage", text}}}, {"conditions", nullptr}}}}, "status"));
+    KN_CO_CHECK(co_await writer_.merge(r::persistent_volumes, {}, volume,
+                                       json::Object{{"spec", json::Object{{"capacity", json::Object{{"storage", text}}}}}}));
+    KN_CO_CHECK(co_await writer_.merge(r::persistent_volume_claims, ns, name,
+                                       json::Object{{"status", json::Object{{"capacity", json::Object{{"storage", text}}}, {"conditions", nullptr}}}},
+                                       "status"));
     note(*claim, false, "FileSystemResizeSuccessful", "MountVolume.NodeExpandVolume succeeded for volume \"" + volume + "\"");
     co_return Duration{};
 }

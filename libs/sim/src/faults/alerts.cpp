@@ -21,7 +21,7 @@ using Raise = std::function<void(LabelSet)>;
 
 /// What one look at the cluster found.
 struct World {
-    std::map<std::string, std::vector<Value>, std::less<>> objects;   // by "Kind.group"
+    std::map<std::string, std::vector<Value>, std::less<>> objects;  // by "Kind.group"
     const Metrics* metrics = nullptr;
     Instant now{};
     const std::vector<Value>& of(const kube::Resource& resource) const {
@@ -38,7 +38,9 @@ LabelSet labels_of(const Value& object, std::string_view name_label) {
     return out;
 }
 std::int64_t status(const Value& object, std::string_view field) { return json::int_at(object, "status", field).value_or(0); }
-std::int64_t spec(const Value& object, std::string_view field, std::int64_t otherwise) { return json::int_at(object, "spec", field).value_or(otherwise); }
+std::int64_t spec(const Value& object, std::string_view field, std::int64_t otherwise) {
+    return json::int_at(object, "spec", field).value_or(otherwise);
+}
 bool condition_is(const Value& object, std::string_view type, std::string_view wanted) {
     const auto condition = kube::condition_of(object, type);
     return condition && condition->status == wanted;
@@ -92,7 +94,9 @@ void stateful_set_mismatch(const World& world, const Raise& raise) {
 
 void stateful_set_not_rolled_out(const World& world, const Raise& raise) {
     for (const auto& each : world.of(r::stateful_sets)) {
-        if (json::string_at(each, "status", "currentRevision") != json::string_at(each, "status", "updateRevision") && status(each, "updatedReplicas") != spec(each, "replicas", 1)) raise(labels_of(each, "statefulset"));
+        if (json::string_at(each, "status", "currentRevision") != json::string_at(each, "status", "updateRevision") &&
+            status(each, "updatedReplicas") != spec(each, "replicas", 1))
+            raise(labels_of(each, "statefulset"));
     }
 }
 
@@ -144,7 +148,8 @@ void oom_killed(const World& world, const Raise& raise) {
 void unschedulable(const World& world, const Raise& raise) {
     for (const auto& pod : world.of(r::pods)) {
         const auto scheduled = kube::condition_of(pod, "PodScheduled");
-        if (scheduled && scheduled->status == "False" && scheduled->reason == "Unschedulable" && !kube::is_deleting(pod)) raise(labels_of(pod, "pod"));
+        if (scheduled && scheduled->status == "False" && scheduled->reason == "Unschedulable" && !kube::is_deleting(pod))
+            raise(labels_of(pod, "pod"));
     }
 }
 
@@ -157,7 +162,8 @@ void node_not_ready(const World& world, const Raise& raise) {
 void node_unreachable(const World& world, const Raise& raise) {
     for (const auto& node : world.of(r::nodes)) {
         for (const auto& taint : json::array_at(node, "spec", "taints")) {
-            if (json::string_at(taint, "key") == "node.kubernetes.io/unreachable" && json::string_at(taint, "effect") == "NoSchedule") raise(labels_of(node, "node"));
+            if (json::string_at(taint, "key") == "node.kubernetes.io/unreachable" && json::string_at(taint, "effect") == "NoSchedule")
+                raise(labels_of(node, "node"));
         }
     }
 }
@@ -183,7 +189,8 @@ void hpa_maxed_out(const World& world, const Raise& raise) {
 void hpa_mismatch(const World& world, const Raise& raise) {
     for (const auto& each : world.of(r::horizontal_pod_autoscalers)) {
         const auto want = status(each, "desiredReplicas"), have = status(each, "currentReplicas");
-        if (want != have && have < spec(each, "maxReplicas", 0) && have > spec(each, "minReplicas", 1)) raise(labels_of(each, "horizontalpodautoscaler"));
+        if (want != have && have < spec(each, "maxReplicas", 0) && have > spec(each, "minReplicas", 1))
+            raise(labels_of(each, "horizontalpodautoscaler"));
     }
 }
 
@@ -202,11 +209,17 @@ void pdb_not_healthy(const World& world, const Raise& raise) {
 /// A drain waits: one of the budget's pods is on a cordoned node and may not be evicted, though all are healthy.
 void pdb_blocks(const World& world, const Raise& raise) {
     for (const auto& budget : world.of(r::pod_disruption_budgets)) {
-        if (status(budget, "disruptionsAllowed") > 0 || status(budget, "expectedPods") == 0 || status(budget, "currentHealthy") < status(budget, "desiredHealthy")) continue;
+        if (status(budget, "disruptionsAllowed") > 0 || status(budget, "expectedPods") == 0 ||
+            status(budget, "currentHealthy") < status(budget, "desiredHealthy"))
+            continue;
         for (const auto& pod : world.of(r::pods)) {
-            if (kube::namespace_of(pod) != kube::namespace_of(budget) || !kube::label_selector_matches(json::at(budget, "spec", "selector"), json::object_at(pod, "metadata", "labels"))) continue;
+            if (kube::namespace_of(pod) != kube::namespace_of(budget) ||
+                !kube::label_selector_matches(json::at(budget, "spec", "selector"), json::object_at(pod, "metadata", "labels")))
+                continue;
             const auto on = json::string_at(pod, "spec", "nodeName");
-            const bool waits = std::ranges::any_of(world.of(r::nodes), [&](const Value& node) { return kube::name_of(node) == on && json::bool_at(node, "spec", "unschedulable").value_or(false); });
+            const bool waits = std::ranges::any_of(world.of(r::nodes), [&](const Value& node) {
+                return kube::name_of(node) == on && json::bool_at(node, "spec", "unschedulable").value_or(false);
+            });
             if (!waits) continue;
             auto labels = labels_of(budget, "poddisruptionbudget");
             labels["node"] = on;
@@ -220,7 +233,8 @@ void quota_blocks(const World& world, const Raise& raise) {
     for (const auto* kind : {&r::deployments}) {
         for (const auto& each : world.of(*kind)) {
             const auto failure = kube::condition_of(each, "ReplicaFailure");
-            const bool quota = std::ranges::any_of(world.of(r::resource_quotas), [&](const Value& q) { return kube::namespace_of(q) == kube::namespace_of(each); });
+            const bool quota =
+                std::ranges::any_of(world.of(r::resource_quotas), [&](const Value& q) { return kube::namespace_of(q) == kube::namespace_of(each); });
             if (failure && failure->status == "True" && failure->reason == "FailedCreate" && quota) raise(labels_of(each, "deployment"));
         }
     }
@@ -229,7 +243,8 @@ void quota_blocks(const World& world, const Raise& raise) {
 void quota_used(const World& world, const Raise& raise, double from, double below) {
     for (const auto& quota : world.of(r::resource_quotas)) {
         for (const auto& [key, hard] : json::object_at(quota, "status", "hard")) {
-            const double limit = kube::quantity_at(&hard).value_or(0), used = kube::quantity_at(json::at(quota, "status", "used", std::string_view(key.data(), key.size()))).value_or(0);
+            const double limit = kube::quantity_at(&hard).value_or(0),
+                         used = kube::quantity_at(json::at(quota, "status", "used", std::string_view(key.data(), key.size()))).value_or(0);
             if (limit <= 0 || used / limit < from || used / limit >= below) continue;
             auto labels = labels_of(quota, "resourcequota");
             labels["resource"] = std::string(key);
@@ -269,7 +284,8 @@ void memory_exhaustion(const World& world, const Raise& raise) {
     const auto usage = world.metrics->query("container_memory_working_set_bytes", {}, world.now, world.now, 1s);
     if (!usage) return;
     for (const auto& each : *usage) {
-        const double limit = world.metrics->value("container_spec_memory_limit_bytes", each.labels, world.now).value_or(0), used = each.samples.back().value;
+        const double limit = world.metrics->value("container_spec_memory_limit_bytes", each.labels, world.now).value_or(0),
+                     used = each.samples.back().value;
         if (limit <= 0 || used < limit * 0.3) continue;
         const double rate = growth(world, "container_memory_working_set_bytes", each.labels, 10min);
         if (rate <= limit * 1e-5 || (limit - used) / rate > 3600) continue;
@@ -302,8 +318,11 @@ void no_endpoints(const World& world, const Raise& raise) {
         if (json::object_at(service, "spec", "selector").empty()) continue;
         bool any = false;
         for (const auto& slice : world.of(r::endpoint_slices)) {
-            if (kube::namespace_of(slice) != kube::namespace_of(service) || kube::label_of(slice, "kubernetes.io/service-name") != kube::name_of(service)) continue;
-            for (const auto& endpoint : json::array_at(slice, "endpoints")) any = any || json::bool_at(endpoint, "conditions", "ready").value_or(true);
+            if (kube::namespace_of(slice) != kube::namespace_of(service) ||
+                kube::label_of(slice, "kubernetes.io/service-name") != kube::name_of(service))
+                continue;
+            for (const auto& endpoint : json::array_at(slice, "endpoints"))
+                any = any || json::bool_at(endpoint, "conditions", "ready").value_or(true);
         }
         if (!any) raise(labels_of(service, "service"));
     }
@@ -322,8 +341,8 @@ void failed_pods(const World& world, const Raise& raise) {
 
 struct Rule {
     std::string_view name, severity;
-    Duration hold;          // `for`
-    Duration sticky;        // keeps true this long after the last time it was (max_over_time)
+    Duration hold;    // `for`
+    Duration sticky;  // keeps true this long after the last time it was (max_over_time)
     void (*evaluate)(const World&, const Raise&);
     std::vector<const kube::Resource*> reads;
 };
@@ -375,9 +394,13 @@ json::Value Alert::to_json() const {
         identity += key + "\xff" + value + "\xff";
     }
     for (const auto& [key, value] : annotations) annotation_object[key] = value;
-    return json::Object{{"status", ends_at ? "resolved" : "firing"}, {"labels", std::move(label_object)}, {"annotations", std::move(annotation_object)},
-                        {"startsAt", format_rfc3339(starts_at)}, {"endsAt", ends_at ? format_rfc3339(*ends_at) : "0001-01-01T00:00:00Z"},
-                        {"generatorURL", "http://prometheus.example/graph"}, {"fingerprint", to_hex(sha256(identity)).substr(0, 16)}};
+    return json::Object{{"status", ends_at ? "resolved" : "firing"},
+                        {"labels", std::move(label_object)},
+                        {"annotations", std::move(annotation_object)},
+                        {"startsAt", format_rfc3339(starts_at)},
+                        {"endsAt", ends_at ? format_rfc3339(*ends_at) : "0001-01-01T00:00:00Z"},
+                        {"generatorURL", "http://prometheus.example/graph"},
+                        {"fingerprint", to_hex(sha256(identity)).substr(0, 16)}};
 }
 
 struct AlertFeed::State {
@@ -391,7 +414,7 @@ struct AlertFeed::State {
     std::string cluster;
     std::optional<Duration> hold;
     std::set<std::string> names, namespaces;
-    std::map<std::string, Active> active;   // by alert name and labels
+    std::map<std::string, Active> active;  // by alert name and labels
 };
 
 AlertFeed::AlertFeed(std::shared_ptr<kube::Client> client, std::shared_ptr<const Metrics> metrics, std::string cluster, std::optional<Duration> hold)
@@ -492,9 +515,16 @@ json::Value webhook_body(const std::vector<Alert>& alerts, std::string_view rece
     for (const auto& [key, value] : common) common_labels[key] = value;
     if (const auto name = common.find("alertname"); name != common.end()) group_labels["alertname"] = name->second;
     const std::string group = "{}:" + json::dump(group_labels);
-    return json::Object{{"version", "4"}, {"groupKey", group}, {"truncatedAlerts", 0}, {"status", firing ? "firing" : "resolved"}, {"receiver", receiver},
-                        {"groupLabels", std::move(group_labels)}, {"commonLabels", std::move(common_labels)}, {"commonAnnotations", json::Object{}},
-                        {"externalURL", "http://alertmanager.example"}, {"alerts", std::move(list)}};
+    return json::Object{{"version", "4"},
+                        {"groupKey", group},
+                        {"truncatedAlerts", 0},
+                        {"status", firing ? "firing" : "resolved"},
+                        {"receiver", receiver},
+                        {"groupLabels", std::move(group_labels)},
+                        {"commonLabels", std::move(common_labels)},
+                        {"commonAnnotations", json::Object{}},
+                        {"externalURL", "http://alertmanager.example"},
+                        {"alerts", std::move(list)}};
 }
 
 std::vector<std::string> known_alerts() {

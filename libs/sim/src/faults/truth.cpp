@@ -34,8 +34,9 @@ json::Value owned_part(const json::Value& object) {
     json::Object annotations = json::object_at(object, "metadata", "annotations");
     for (auto it = annotations.begin(); it != annotations.end();) {
         const std::string_view key(it->key().data(), it->key().size());
-        const bool machine = key.starts_with("deployment.kubernetes.io/") || key.starts_with("pv.kubernetes.io/") || key.starts_with("volume.") || key.starts_with("node.alpha.kubernetes.io/") ||
-                             key.starts_with("deprecated.daemonset.template.generation") || key.starts_with("endpoints.kubernetes.io/");
+        const bool machine = key.starts_with("deployment.kubernetes.io/") || key.starts_with("pv.kubernetes.io/") || key.starts_with("volume.") ||
+                             key.starts_with("node.alpha.kubernetes.io/") || key.starts_with("deprecated.daemonset.template.generation") ||
+                             key.starts_with("endpoints.kubernetes.io/");
         it = machine ? annotations.erase(it) : it + 1;
     }
     if (!annotations.empty()) out["annotations"] = std::move(annotations);
@@ -50,7 +51,7 @@ json::Value owned_part(const json::Value& object) {
     } else if (kind == "PersistentVolumeClaim") {
         auto& spec = out["spec"].as_object();
         spec.erase("volumeName");
-    } else if (kind == "Secret") {   // never carry contents around
+    } else if (kind == "Secret") {  // never carry contents around
         const std::string content = json::canonical(out.contains("data") ? out["data"] : json::Value(nullptr));
         out["data"] = std::to_string(fnv1a(content));
         out.erase("stringData");
@@ -98,10 +99,26 @@ bool is_allowed(const std::set<std::string, std::less<>>& allowed, std::string_v
 }  // namespace
 
 async::Task<Result<StateSnapshot>> StateSnapshot::read(std::shared_ptr<kube::Client> client, Deadline deadline) {
-    static const kube::Resource* const kinds[] = {
-        &r::deployments, &r::stateful_sets, &r::daemon_sets, &r::jobs, &r::cron_jobs, &r::services, &r::config_maps, &r::secrets, &r::nodes, &r::pod_disruption_budgets,
-        &r::horizontal_pod_autoscalers, &r::resource_quotas, &r::limit_ranges, &r::network_policies, &r::ingresses, &r::roles, &r::role_bindings,
-        &r::persistent_volume_claims, &r::namespaces, &r::storage_classes};
+    static const kube::Resource* const kinds[] = {&r::deployments,
+                                                  &r::stateful_sets,
+                                                  &r::daemon_sets,
+                                                  &r::jobs,
+                                                  &r::cron_jobs,
+                                                  &r::services,
+                                                  &r::config_maps,
+                                                  &r::secrets,
+                                                  &r::nodes,
+                                                  &r::pod_disruption_budgets,
+                                                  &r::horizontal_pod_autoscalers,
+                                                  &r::resource_quotas,
+                                                  &r::limit_ranges,
+                                                  &r::network_policies,
+                                                  &r::ingresses,
+                                                  &r::roles,
+                                                  &r::role_bindings,
+                                                  &r::persistent_volume_claims,
+                                                  &r::namespaces,
+                                                  &r::storage_classes};
     StateSnapshot out;
     std::set<std::string> scaled_by_hpa;
     for (const auto* kind : kinds) {
@@ -111,20 +128,23 @@ async::Task<Result<StateSnapshot>> StateSnapshot::read(std::shared_ptr<kube::Cli
             out.objects[key_of_object(*kind, object)] = owned_part(object);
             if (kind == &r::horizontal_pod_autoscalers) {
                 const auto target = json::string_at(object, "spec", "scaleTargetRef", "kind");
-                scaled_by_hpa.insert(std::string(target) + ".apps/" + std::string(kube::namespace_of(object)) + "/" + std::string(json::string_at(object, "spec", "scaleTargetRef", "name")));
+                scaled_by_hpa.insert(std::string(target) + ".apps/" + std::string(kube::namespace_of(object)) + "/" +
+                                     std::string(json::string_at(object, "spec", "scaleTargetRef", "name")));
             }
         }
     }
     for (const auto& key : scaled_by_hpa) {
         if (const auto found = out.objects.find(key); found != out.objects.end()) {
-            if (auto* spec = found->second.as_object().if_contains("spec"); spec != nullptr && spec->is_object()) spec->get_object().erase("replicas");
+            if (auto* spec = found->second.as_object().if_contains("spec"); spec != nullptr && spec->is_object())
+                spec->get_object().erase("replicas");
         }
     }
     std::map<std::string, std::string> owner_of_set;
     KN_CO_TRY(const auto sets, co_await client->list(r::replica_sets, {}, {}, deadline));
     for (const auto& set : sets.items) {
         const auto owner = kube::controller_of(set);
-        owner_of_set[std::string(kube::uid_of(set))] = owner ? owner->kind + ".apps/" + std::string(kube::namespace_of(set)) + "/" + owner->name : std::string();
+        owner_of_set[std::string(kube::uid_of(set))] =
+            owner ? owner->kind + ".apps/" + std::string(kube::namespace_of(set)) + "/" + owner->name : std::string();
     }
     KN_CO_TRY(const auto pods, co_await client->list(r::pods, {}, {}, deadline));
     for (const auto& pod : pods.items) {
@@ -134,8 +154,11 @@ async::Task<Result<StateSnapshot>> StateSnapshot::read(std::shared_ptr<kube::Cli
         std::string owner_key = "Pod/" + ns + "/" + std::string(kube::name_of(pod));
         if (owner) {
             const auto set = owner_of_set.find(owner->uid);
-            owner_key = set != owner_of_set.end() && !set->second.empty() ? set->second : owner->kind + "." + std::string(owner->api_version.substr(0, owner->api_version.find('/'))) + "/" + ns + "/" + owner->name;
-            if (owner->kind == "Job" || scaled_by_hpa.contains(owner_key)) continue;   // these come and go by themselves
+            owner_key =
+                set != owner_of_set.end() && !set->second.empty()
+                    ? set->second
+                    : owner->kind + "." + std::string(owner->api_version.substr(0, owner->api_version.find('/'))) + "/" + ns + "/" + owner->name;
+            if (owner->kind == "Job" || scaled_by_hpa.contains(owner_key)) continue;  // these come and go by themselves
         }
         out.pods[ns + "/" + std::string(kube::name_of(pod))] = owner_key + "|" + std::string(kube::uid_of(pod));
     }
@@ -147,8 +170,10 @@ std::vector<Violation> untouched(const StateSnapshot& before, const StateSnapsho
     for (const auto& [key, value] : before.objects) {
         if (is_allowed(allowed, key)) continue;
         const auto found = after.objects.find(key);
-        if (found == after.objects.end()) out.push_back({key, "deleted"});
-        else if (found->second != value) out.push_back({key, "changed: " + first_difference(value, found->second, "")});
+        if (found == after.objects.end())
+            out.push_back({key, "deleted"});
+        else if (found->second != value)
+            out.push_back({key, "changed: " + first_difference(value, found->second, "")});
     }
     for (const auto& [key, value] : after.objects) {
         if (!before.objects.contains(key) && !is_allowed(allowed, key)) out.push_back({key, "created"});

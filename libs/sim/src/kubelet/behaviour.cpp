@@ -67,9 +67,10 @@ bool Behaviour::operator==(const Behaviour& other) const {
         return !a || (a->start == b->start && a->base == b->base && a->ramp == b->ramp && a->growth == b->growth);
     };
     return exit_code == other.exit_code && exit_after == other.exit_after && stop_code == other.stop_code && stop_takes == other.stop_takes &&
-           start_error == other.start_error && startup == other.startup && ready == other.ready && alive == other.alive && same_memory(memory, other.memory) &&
-           cpu == other.cpu && probe_paths == other.probe_paths && probe_latency == other.probe_latency && on_dependency == other.on_dependency &&
-           dependencies == other.dependencies && dependency_lag == other.dependency_lag && access == other.access;
+           start_error == other.start_error && startup == other.startup && ready == other.ready && alive == other.alive &&
+           same_memory(memory, other.memory) && cpu == other.cpu && probe_paths == other.probe_paths && probe_latency == other.probe_latency &&
+           on_dependency == other.on_dependency && dependencies == other.dependencies && dependency_lag == other.dependency_lag &&
+           access == other.access;
 }
 
 std::optional<ImageName> ImageName::parse(std::string_view text) {
@@ -131,7 +132,9 @@ struct Match {
     std::optional<double> limit_below, limit_at_least;
 
     [[nodiscard]] bool holds(const ContainerView& view, const std::string& line) const {
-        if (!glob_matches(ns, view.ns) || !glob_matches(container, view.container) || !glob_matches(image, view.image) || !glob_matches(command, line)) return false;
+        if (!glob_matches(ns, view.ns) || !glob_matches(container, view.container) || !glob_matches(image, view.image) ||
+            !glob_matches(command, line))
+            return false;
         for (const auto& [key, pattern] : labels) {
             const auto* found = view.labels == nullptr ? nullptr : view.labels->if_contains(key);
             if (found == nullptr || !found->is_string() || !glob_matches(pattern, json::view(found->get_string()))) return false;
@@ -179,7 +182,8 @@ Result<> only(const json::Object& object, std::initializer_list<std::string_view
 
 /// Sets what `run` names. Called at load with a scratch value, so that errors show then and never later.
 Result<> apply_run(const json::Object& run, Behaviour& out) {
-    KN_CHECK(only(run, {"exit", "stop", "start_error", "startup", "ready", "alive", "memory", "cpu", "probe", "dependencies", "needs_access", "log"}, "run"));
+    KN_CHECK(only(run, {"exit", "stop", "start_error", "startup", "ready", "alive", "memory", "cpu", "probe", "dependencies", "needs_access", "log"},
+                  "run"));
     for (const auto& [key, value] : run) {
         if (key == "exit") {
             if (value.is_null()) {
@@ -231,10 +235,14 @@ Result<> apply_run(const json::Object& run, Behaviour& out) {
         } else if (key == "dependencies") {
             if (json::at(value, "services") != nullptr) out.dependencies = strings_of(json::array_at(value, "services"));
             const auto on_down = json::string_at(value, "on_down");
-            if (on_down == "crash") out.on_dependency = OnDependencyDown::crash;
-            else if (on_down == "unready") out.on_dependency = OnDependencyDown::unready;
-            else if (on_down == "ignore") out.on_dependency = OnDependencyDown::ignore;
-            else if (!on_down.empty()) return fail(ErrorCode::invalid_argument, "expected crash, unready or ignore", "run.dependencies.on_down");
+            if (on_down == "crash")
+                out.on_dependency = OnDependencyDown::crash;
+            else if (on_down == "unready")
+                out.on_dependency = OnDependencyDown::unready;
+            else if (on_down == "ignore")
+                out.on_dependency = OnDependencyDown::ignore;
+            else if (!on_down.empty())
+                return fail(ErrorCode::invalid_argument, "expected crash, unready or ignore", "run.dependencies.on_down");
             if (const auto* lag = json::at(value, "lag")) {
                 KN_TRY(out.dependency_lag, duration_of(*lag, "run.dependencies.lag"));
             }

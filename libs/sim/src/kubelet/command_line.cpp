@@ -19,8 +19,10 @@ std::vector<std::string> words_of(std::string_view text) {
     bool open = false;
     for (const char c : text) {
         if (quote != 0) {
-            if (c == quote) quote = 0;
-            else word += c;
+            if (c == quote)
+                quote = 0;
+            else
+                word += c;
         } else if (c == '"' || c == '\'') {
             quote = c;
             open = true;
@@ -39,7 +41,7 @@ std::vector<std::string> words_of(std::string_view text) {
 std::optional<Duration> sleep_time(std::string_view text) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || !std::isfinite(value)) return std::nullopt;   // "infinity" parses as a number
+    if (error != std::errc{} || !std::isfinite(value)) return std::nullopt;  // "infinity" parses as a number
     const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
     const double factor = unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 1;
     return Duration{static_cast<std::int64_t>(value * factor * 1000)};
@@ -53,7 +55,7 @@ bool names_nothing(std::string_view program) {
 /// One simple command: its exit code, or nullopt when it keeps running.
 struct Simple {
     std::optional<int> code;
-    bool leaves = false;   // exit: the script ends here
+    bool leaves = false;  // exit: the script ends here
 };
 
 Simple run_simple(const std::vector<std::string>& words, CommandEffect& effect) {
@@ -66,7 +68,7 @@ Simple run_simple(const std::vector<std::string>& words, CommandEffect& effect) 
     }
     if (program == "sleep") {
         const auto time = words.size() > 1 ? sleep_time(words[1]) : std::nullopt;
-        if (!time) return {std::nullopt};   // "infinity"
+        if (!time) return {std::nullopt};  // "infinity"
         effect.after += *time;
         return {0};
     }
@@ -88,9 +90,12 @@ void run_script(std::string_view script, CommandEffect& effect) {
         std::size_t end = at;
         for (char quote = 0; end < text.size(); ++end) {
             const char c = text[end];
-            if (quote != 0) quote = c == quote ? 0 : quote;
-            else if (c == '"' || c == '\'') quote = c;
-            else if (std::string_view(";&|\n").contains(c)) break;
+            if (quote != 0)
+                quote = c == quote ? 0 : quote;
+            else if (c == '"' || c == '\'')
+                quote = c;
+            else if (std::string_view(";&|\n").contains(c))
+                break;
         }
         const auto words = words_of(trimmed(std::string_view(text).substr(at, end - at)));
         const bool skip = (joiner == '&' && code != 0) || (joiner == '|' && code == 0);
@@ -116,7 +121,7 @@ void run_script(std::string_view script, CommandEffect& effect) {
 CommandEffect read_command(const std::vector<std::string>& command, const std::vector<std::string>& args) {
     CommandEffect effect;
     std::vector<std::string> line = command;
-    if (line.empty()) return effect;   // the image's entry point, with or without arguments
+    if (line.empty()) return effect;  // the image's entry point, with or without arguments
     line.insert(line.end(), args.begin(), args.end());
     const std::string program = base_name(line.front());
     if (program == "sh" || program == "bash" || program == "ash" || program == "dash") {

@@ -10,9 +10,9 @@ namespace kn::sim {
 
 /// What a command line does, as far as it can be told without running it.
 struct CommandEffect {
-    std::optional<int> exit_code;             ///< nullopt: it keeps running
+    std::optional<int> exit_code;  ///< nullopt: it keeps running
     Duration after{};
-    std::optional<std::string> start_error;   ///< no such program
+    std::optional<std::string> start_error;  ///< no such program
     std::vector<std::string> output;
 };
 

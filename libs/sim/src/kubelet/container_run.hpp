@@ -20,10 +20,10 @@ struct ContainerRun {
     enum class State : std::uint8_t { waiting, running, terminated };
     std::string name;
     bool init = false;
-    bool sidecar = false;                    ///< init container with restartPolicy Always
+    bool sidecar = false;  ///< init container with restartPolicy Always
     State state = State::waiting;
     std::string reason = "ContainerCreating", message;
-    std::optional<ContainerEnd> end, last;   ///< `end` while terminated
+    std::optional<ContainerEnd> end, last;  ///< `end` while terminated
     int restarts = 0;
     bool ever_started = false;
     std::string id;
@@ -37,14 +37,14 @@ struct ContainerRun {
 
     Instant started_at{};
     bool started = false, ready = false;
-    std::optional<Instant> ready_flip;       ///< when `ready` will change
-    std::optional<Instant> dead_since;       ///< liveness probe fails since
-    std::optional<Instant> down_since;       ///< a dependency is down since
-    std::optional<Instant> stopping;         ///< SIGTERM was sent; ends then
+    std::optional<Instant> ready_flip;  ///< when `ready` will change
+    std::optional<Instant> dead_since;  ///< liveness probe fails since
+    std::optional<Instant> down_since;  ///< a dependency is down since
+    std::optional<Instant> stopping;    ///< SIGTERM was sent; ends then
     Instant last_unhealthy{};
 
-    Behaviour behaviour;                     ///< as it is lived: a memory curve that changed goes on from where the old one was
-    Behaviour ruled;                         ///< as the book gave it
+    Behaviour behaviour;  ///< as it is lived: a memory curve that changed goes on from where the old one was
+    Behaviour ruled;      ///< as the book gave it
     Instant behaviour_since{};
     Instant memory_since{};
     double memory_limit = 0;

@@ -22,9 +22,17 @@ struct Kubelet::Impl final : PodWorld {
         std::set<std::string, std::less<>> references;
     };
 
-    Impl(std::shared_ptr<kube::Client> c, async::Executor e, RandomSource& rnd, KubeletOptions o, std::shared_ptr<BehaviourBook> b, std::shared_ptr<Metrics> m)
-        : client(std::move(c)), random(rnd), options(std::move(o)), the_book(std::move(b)), the_metrics(std::move(m)), informers(client, rnd),
-          recorder(client, "kubelet", EventRecorder::Form::core), reviews(client->clock(), 2s, 30s), scope(std::move(e)) {}
+    Impl(std::shared_ptr<kube::Client> c, async::Executor e, RandomSource& rnd, KubeletOptions o, std::shared_ptr<BehaviourBook> b,
+         std::shared_ptr<Metrics> m)
+        : client(std::move(c)),
+          random(rnd),
+          options(std::move(o)),
+          the_book(std::move(b)),
+          the_metrics(std::move(m)),
+          informers(client, rnd),
+          recorder(client, "kubelet", EventRecorder::Form::core),
+          reviews(client->clock(), 2s, 30s),
+          scope(std::move(e)) {}
 
     // PodWorld
     Instant now() const override { return client->clock().now(); }
@@ -63,16 +71,16 @@ struct Kubelet::Impl final : PodWorld {
     Informers informers;
     EventRecorder recorder;
     std::map<std::string, std::unique_ptr<NodeAgent>, std::less<>> agents;
-    std::map<std::string, Pod, std::less<>> pods;                                         // "ns/name"
-    std::map<std::string, std::set<std::string, std::less<>>, std::less<>> referrers;     // reference → pods
-    std::map<std::string, int, std::less<>> ready_endpoints;                              // "ns/service"
-    std::map<std::string, std::pair<std::string, int>, std::less<>> slices;               // "ns/slice" → service, ready
-    std::map<std::string, bool, std::less<>> rights;                                      // "ns/account/what" → allowed
-    WorkQueue reviews;                                                                    // rights to be asked for
+    std::map<std::string, Pod, std::less<>> pods;                                      // "ns/name"
+    std::map<std::string, std::set<std::string, std::less<>>, std::less<>> referrers;  // reference → pods
+    std::map<std::string, int, std::less<>> ready_endpoints;                           // "ns/service"
+    std::map<std::string, std::pair<std::string, int>, std::less<>> slices;            // "ns/slice" → service, ready
+    std::map<std::string, bool, std::less<>> rights;                                   // "ns/account/what" → allowed
+    WorkQueue reviews;                                                                 // rights to be asked for
     int node_count = 0;
     bool started = false;
     std::shared_ptr<bool> alive = std::make_shared<bool>(true);
-    async::TaskScope scope;   // last: its tasks use everything above
+    async::TaskScope scope;  // last: its tasks use everything above
 };
 
 std::optional<Content> Kubelet::Impl::config(std::string_view kind, std::string_view ns, std::string_view name) const {
@@ -82,10 +90,12 @@ std::optional<Content> Kubelet::Impl::config(std::string_view kind, std::string_
     if (object == nullptr) return std::nullopt;
     Content out;
     for (const auto& [key, value] : json::object_at(*object, "data")) {
-        if (const auto* text = value.if_string()) out[std::string(key)] = secret ? base64_decode(json::view(*text)).bytes : std::string(json::view(*text));
+        if (const auto* text = value.if_string())
+            out[std::string(key)] = secret ? base64_decode(json::view(*text)).bytes : std::string(json::view(*text));
     }
     for (const auto& [key, value] : json::object_at(*object, secret ? "stringData" : "binaryData")) {
-        if (const auto* text = value.if_string()) out[std::string(key)] = secret ? std::string(json::view(*text)) : base64_decode(json::view(*text)).bytes;
+        if (const auto* text = value.if_string())
+            out[std::string(key)] = secret ? std::string(json::view(*text)) : base64_decode(json::view(*text)).bytes;
     }
     return out;
 }
@@ -155,7 +165,10 @@ std::vector<std::string> Kubelet::Impl::docker_configs(const json::Value& pod) c
 }
 
 void Kubelet::Impl::event(const json::Value& pod, bool warning, std::string_view reason, std::string message, std::string_view container) {
-    recorder.record({.object = &pod, .warning = warning, .reason = std::string(reason), .message = std::move(message),
+    recorder.record({.object = &pod,
+                     .warning = warning,
+                     .reason = std::string(reason),
+                     .message = std::move(message),
                      .field_path = container.empty() ? std::string() : "spec.containers{" + std::string(container) + "}",
                      .host = std::string(json::string_at(pod, "spec", "nodeName"))});
 }
@@ -163,14 +176,17 @@ void Kubelet::Impl::event(const json::Value& pod, bool warning, std::string_view
 void Kubelet::Impl::node_event(std::string_view node, bool warning, std::string_view reason, std::string message) {
     const auto agent = agents.find(node);
     if (agent == agents.end() || !agent->second->object().is_object()) return;
-    recorder.record({.object = &agent->second->object(), .warning = warning, .reason = std::string(reason), .message = std::move(message), .host = std::string(node)});
+    recorder.record({.object = &agent->second->object(),
+                     .warning = warning,
+                     .reason = std::string(reason),
+                     .message = std::move(message),
+                     .host = std::string(node)});
 }
 
 void Kubelet::Impl::watch() {
     using kube::WatchEventType;
-    informers.of(r::pods).subscribe([this](WatchEventType type, const kube::ObjectPtr& pod, const kube::ObjectPtr&) {
-        pod_changed(pod, type == WatchEventType::deleted);
-    });
+    informers.of(r::pods).subscribe(
+        [this](WatchEventType type, const kube::ObjectPtr& pod, const kube::ObjectPtr&) { pod_changed(pod, type == WatchEventType::deleted); });
     for (const auto* resource : {&r::config_maps, &r::secrets}) {
         informers.of(*resource).subscribe([this, kind = resource->kind](WatchEventType, const kube::ObjectPtr& object, const kube::ObjectPtr&) {
             reference_changed(kind + "/" + std::string(kube::namespace_of(*object)) + "/" + std::string(kube::name_of(*object)));
@@ -247,7 +263,8 @@ void Kubelet::Impl::claim_changed(const kube::ObjectPtr& claim, bool deleted) {
     if (deleted) {
         the_metrics->remove_volume(ns, name, now());
     } else if (json::string_at(*claim, "status", "phase") == "Bound") {
-        if (const auto bytes = kube::quantity_at(json::at(*claim, "status", "capacity", "storage"))) the_metrics->set_volume_capacity(ns, name, now(), *bytes);
+        if (const auto bytes = kube::quantity_at(json::at(*claim, "status", "capacity", "storage")))
+            the_metrics->set_volume_capacity(ns, name, now(), *bytes);
     }
     reference_changed("Claim/" + std::string(ns) + "/" + std::string(name));
 }
@@ -320,7 +337,8 @@ async::Task<Result<>> Kubelet::Impl::add(NodeSpec spec) {
 void Kubelet::Impl::look_at_node(std::string_view node) {
     const auto agent = agents.find(node);
     for (const auto& pod : informers.find("Pod")->list()) {
-        if (json::string_at(*pod, "spec", "nodeName") == node) agent->second->pods.add(std::string(kube::namespace_of(*pod)) + "/" + std::string(kube::name_of(*pod)));
+        if (json::string_at(*pod, "spec", "nodeName") == node)
+            agent->second->pods.add(std::string(kube::namespace_of(*pod)) + "/" + std::string(kube::name_of(*pod)));
     }
 }
 
@@ -380,14 +398,17 @@ Result<std::string> Kubelet::logs(std::string_view ns, std::string_view pod, std
     const auto* run = found->second.runtime->container(container);
     if (run == nullptr) return fail(ErrorCode::invalid_argument, "container " + std::string(container) + " is not valid for pod " + std::string(pod));
     if (!run->ever_started) {
-        return fail(ErrorCode::invalid_argument, "container \"" + run->name + "\" in pod \"" + std::string(pod) + "\" is waiting to start: " + run->reason);
+        return fail(ErrorCode::invalid_argument,
+                    "container \"" + run->name + "\" in pod \"" + std::string(pod) + "\" is waiting to start: " + run->reason);
     }
     // While it waits for its next start, the last run is the current log, as with the real one.
     const bool waiting = run->state == ContainerRun::State::waiting;
-    if (previous && !waiting && run->previous_log.empty()) return fail(ErrorCode::invalid_argument, "previous terminated container \"" + run->name + "\" in pod \"" + std::string(pod) + "\" not found");
+    if (previous && !waiting && run->previous_log.empty())
+        return fail(ErrorCode::invalid_argument, "previous terminated container \"" + run->name + "\" in pod \"" + std::string(pod) + "\" not found");
     const auto& lines = previous && !waiting ? run->previous_log : run->log;
     std::string text;
-    const std::size_t from = tail_lines >= 0 && lines.size() > static_cast<std::size_t>(tail_lines) ? lines.size() - static_cast<std::size_t>(tail_lines) : 0;
+    const std::size_t from =
+        tail_lines >= 0 && lines.size() > static_cast<std::size_t>(tail_lines) ? lines.size() - static_cast<std::size_t>(tail_lines) : 0;
     for (std::size_t i = from; i < lines.size(); ++i) text += lines[i] + "\n";
     return text;
 }

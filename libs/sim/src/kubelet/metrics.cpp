@@ -11,15 +11,15 @@
 namespace kn::sim {
 namespace {
 
-constexpr std::size_t max_samples = 11'000;   // Prometheus' own limit for one range query
+constexpr std::size_t max_samples = 11'000;  // Prometheus' own limit for one range query
 
 /// A stretch of a container's life with one curve.
 struct Stretch {
-    Instant from, since;                 // `since`: where the curve's age is zero
+    Instant from, since;  // `since`: where the curve's age is zero
     Instant to = Instant::max();
     MemoryCurve memory;
     double cpu = 0, limit = 0;
-    double cpu_before = 0;               // counter at `from`
+    double cpu_before = 0;  // counter at `from`
 };
 
 struct Step {
@@ -35,7 +35,7 @@ struct Container {
 
 struct Volume {
     std::vector<Step> capacity;
-    std::vector<VolumeUse> uses;         // by `since`
+    std::vector<VolumeUse> uses;  // by `since`
     Instant removed = Instant::max();
 };
 
@@ -93,9 +93,9 @@ std::optional<double> volume_value(std::string_view name, const Volume& volume, 
 
 constexpr std::array<std::string_view, 4> container_names{"container_memory_working_set_bytes", "container_spec_memory_limit_bytes",
                                                           "container_cpu_usage_seconds_total", "kube_pod_container_status_restarts_total"};
-constexpr std::array<std::string_view, 6> volume_names{"kubelet_volume_stats_capacity_bytes", "kubelet_volume_stats_used_bytes",
+constexpr std::array<std::string_view, 6> volume_names{"kubelet_volume_stats_capacity_bytes",  "kubelet_volume_stats_used_bytes",
                                                        "kubelet_volume_stats_available_bytes", "kubelet_volume_stats_inodes",
-                                                       "kubelet_volume_stats_inodes_used", "kubelet_volume_stats_inodes_free"};
+                                                       "kubelet_volume_stats_inodes_used",     "kubelet_volume_stats_inodes_free"};
 
 bool contains(const Labels& labels, const Labels& match) {
     return std::ranges::all_of(match, [&](const auto& entry) {
@@ -108,8 +108,10 @@ std::string escaped(std::string_view text) {
     std::string out;
     for (const char c : text) {
         if (c == '\\' || c == '"') out += '\\';
-        if (c == '\n') out += "\\n";
-        else out += c;
+        if (c == '\n')
+            out += "\\n";
+        else
+            out += c;
     }
     return out;
 }
@@ -143,7 +145,8 @@ Metrics::~Metrics() = default;
 
 Result<std::vector<Series>> Metrics::query(std::string_view name, const Labels& match, Instant from, Instant to, Duration step) const {
     if (step <= Duration::zero() || to < from) return fail(ErrorCode::invalid_argument, "a range query needs from <= to and a step above zero");
-    if (static_cast<std::size_t>((to - from) / step) >= max_samples) return fail(ErrorCode::invalid_argument, "more than 11000 samples a series: use a larger step");
+    if (static_cast<std::size_t>((to - from) / step) >= max_samples)
+        return fail(ErrorCode::invalid_argument, "more than 11000 samples a series: use a larger step");
     std::vector<Series> out;
     state_->each(name, [&](const Labels& labels, const auto& value_at) {
         if (!contains(labels, match)) return;
@@ -203,7 +206,8 @@ void Metrics::container_changed(const Labels& id, Instant at, MemoryCurve memory
     last.to = at;
     const double cpu_before = last.cpu_before + last.cpu * seconds(at - last.from);
     const bool same_curve = last.memory.base == memory.base && last.memory.growth == memory.growth && last.memory.start == memory.start;
-    stretches.push_back({.from = at, .since = same_curve ? last.since : at, .memory = memory, .cpu = cpu, .limit = memory_limit, .cpu_before = cpu_before});
+    stretches.push_back(
+        {.from = at, .since = same_curve ? last.since : at, .memory = memory, .cpu = cpu, .limit = memory_limit, .cpu_before = cpu_before});
 }
 
 void Metrics::container_ended(const Labels& id, Instant at) {
@@ -247,7 +251,8 @@ double Metrics::volume_used(std::string_view ns, std::string_view claim, Instant
 }
 
 double Metrics::volume_capacity(std::string_view ns, std::string_view claim, Instant at) const {
-    return value("kubelet_volume_stats_capacity_bytes", {{"namespace", std::string(ns)}, {"persistentvolumeclaim", std::string(claim)}}, at).value_or(0);
+    return value("kubelet_volume_stats_capacity_bytes", {{"namespace", std::string(ns)}, {"persistentvolumeclaim", std::string(claim)}}, at)
+        .value_or(0);
 }
 
 void Metrics::set_gauge(std::string_view name, const Labels& labels, Instant at, double value) {

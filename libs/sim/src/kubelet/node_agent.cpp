@@ -40,46 +40,66 @@ void NodeAgent::switch_on() {
 
 json::Value NodeAgent::status() const {
     const Instant now = client_->clock().now();
-    json::Object capacity{{"cpu", kube::format_cores(spec_.cpu)}, {"memory", kube::format_bytes(spec_.memory)}, {"pods", std::to_string(spec_.pods)},
+    json::Object capacity{{"cpu", kube::format_cores(spec_.cpu)},
+                          {"memory", kube::format_bytes(spec_.memory)},
+                          {"pods", std::to_string(spec_.pods)},
                           {"ephemeral-storage", "100Gi"}};
     json::Array conditions;
-    const auto add = [&](const std::string& type, std::string_view good_reason, std::string_view good, std::string_view bad_reason, std::string_view bad) {
+    const auto add = [&](const std::string& type, std::string_view good_reason, std::string_view good, std::string_view bad_reason,
+                         std::string_view bad) {
         const auto& state = conditions_.at(type);
         const bool fine = state.status == (type == "Ready");
-        conditions.push_back(json::Object{{"type", type}, {"status", state.status ? "True" : "False"}, {"lastHeartbeatTime", seconds_time(now)},
-                                          {"lastTransitionTime", seconds_time(state.since)}, {"reason", fine ? good_reason : bad_reason}, {"message", fine ? good : bad}});
+        conditions.push_back(json::Object{{"type", type},
+                                          {"status", state.status ? "True" : "False"},
+                                          {"lastHeartbeatTime", seconds_time(now)},
+                                          {"lastTransitionTime", seconds_time(state.since)},
+                                          {"reason", fine ? good_reason : bad_reason},
+                                          {"message", fine ? good : bad}});
     };
-    add("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available");
+    add("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available", "KubeletHasInsufficientMemory",
+        "kubelet has insufficient memory available");
     add("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure", "KubeletHasDiskPressure", "kubelet has disk pressure");
-    add("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available", "KubeletHasInsufficientPID", "kubelet has insufficient PID available");
+    add("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available", "KubeletHasInsufficientPID",
+        "kubelet has insufficient PID available");
     add("Ready", "KubeletReady", "kubelet is posting ready status", "KubeletNotReady", "container runtime is down");
     const std::string id = to_hex(sha256(spec_.name)).substr(0, 32);
-    return json::Object{
-        {"capacity", capacity},
-        {"allocatable", capacity},
-        {"conditions", std::move(conditions)},
-        {"addresses", json::Array{json::Object{{"type", "InternalIP"}, {"address", host_ip()}}, json::Object{{"type", "Hostname"}, {"address", spec_.name}}}},
-        {"nodeInfo", json::Object{{"machineID", id}, {"systemUUID", id}, {"bootID", id}, {"kernelVersion", "6.1.0"}, {"osImage", "Simulated Linux"},
-                                  {"containerRuntimeVersion", "sim://1.0"}, {"kubeletVersion", options_.kubelet_version},
-                                  {"kubeProxyVersion", options_.kubelet_version}, {"operatingSystem", "linux"}, {"architecture", "amd64"}}}};
+    return json::Object{{"capacity", capacity},
+                        {"allocatable", capacity},
+                        {"conditions", std::move(conditions)},
+                        {"addresses", json::Array{json::Object{{"type", "InternalIP"}, {"address", host_ip()}},
+                                                  json::Object{{"type", "Hostname"}, {"address", spec_.name}}}},
+                        {"nodeInfo", json::Object{{"machineID", id},
+                                                  {"systemUUID", id},
+                                                  {"bootID", id},
+                                                  {"kernelVersion", "6.1.0"},
+                                                  {"osImage", "Simulated Linux"},
+                                                  {"containerRuntimeVersion", "sim://1.0"},
+                                                  {"kubeletVersion", options_.kubelet_version},
+                                                  {"kubeProxyVersion", options_.kubelet_version},
+                                                  {"operatingSystem", "linux"},
+                                                  {"architecture", "amd64"}}}};
 }
 
 async::Task<Result<>> NodeAgent::register_node() {
-    json::Object labels{{"kubernetes.io/hostname", spec_.name}, {"kubernetes.io/os", "linux"}, {"kubernetes.io/arch", "amd64"},
-                        {"beta.kubernetes.io/os", "linux"}, {"beta.kubernetes.io/arch", "amd64"}, {"topology.kubernetes.io/region", "sim"},
+    json::Object labels{{"kubernetes.io/hostname", spec_.name},     {"kubernetes.io/os", "linux"},        {"kubernetes.io/arch", "amd64"},
+                        {"beta.kubernetes.io/os", "linux"},         {"beta.kubernetes.io/arch", "amd64"}, {"topology.kubernetes.io/region", "sim"},
                         {"topology.kubernetes.io/zone", spec_.zone}};
     for (const auto& [key, value] : spec_.labels) labels[key] = value;
     json::Object node_spec{{"providerID", "sim://" + spec_.name}};
     json::Array taints;
     for (const auto& text : spec_.taints) {
         const auto colon = text.rfind(':'), equals = text.find('=');
-        json::Object taint{{"key", text.substr(0, std::min(colon, equals))}, {"effect", colon == std::string::npos ? "NoSchedule" : text.substr(colon + 1)}};
+        json::Object taint{{"key", text.substr(0, std::min(colon, equals))},
+                           {"effect", colon == std::string::npos ? "NoSchedule" : text.substr(colon + 1)}};
         if (equals != std::string::npos) taint["value"] = text.substr(equals + 1, colon - equals - 1);
         taints.push_back(std::move(taint));
     }
     if (!taints.empty()) node_spec["taints"] = std::move(taints);
-    json::Object node{{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", json::Object{{"name", spec_.name}, {"labels", std::move(labels)}}},
-                      {"spec", std::move(node_spec)}, {"status", status()}};
+    json::Object node{{"apiVersion", "v1"},
+                      {"kind", "Node"},
+                      {"metadata", json::Object{{"name", spec_.name}, {"labels", std::move(labels)}}},
+                      {"spec", std::move(node_spec)},
+                      {"status", status()}};
     const auto deadline = client_->clock().deadline_in(30s);
     auto made = co_await client_->create(kube::resources::nodes, {}, std::move(node), as_kubelet, deadline);
     if (!made && made.error().code != ErrorCode::already_exists) co_return fail(made.error().with_context("registering node " + spec_.name));
@@ -112,17 +132,21 @@ async::Task<Result<>> NodeAgent::renew_lease() {
     if (done || done.error().code != ErrorCode::not_found) co_return done ? Result<>{} : fail(std::move(done).error());
     json::Object metadata{{"name", spec_.name}, {"namespace", "kube-node-lease"}};
     if (object_.is_object()) {
-        metadata["ownerReferences"] = json::Array{json::Object{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", spec_.name}, {"uid", kube::uid_of(object_)}}};
+        metadata["ownerReferences"] =
+            json::Array{json::Object{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", spec_.name}, {"uid", kube::uid_of(object_)}}};
     }
-    auto made = co_await client_->create(kube::resources::leases, "kube-node-lease",
-                                         json::Object{{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}},
-                                         as_kubelet, deadline);
+    auto made = co_await client_->create(
+        kube::resources::leases, "kube-node-lease",
+        json::Object{{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}},
+        as_kubelet, deadline);
     co_return made ? Result<>{} : fail(std::move(made).error());
 }
 
 async::Task<> NodeAgent::run() {
     auto& clock = client_->clock();
-    const auto scaled = [&](Duration d) { return Duration{static_cast<std::int64_t>(static_cast<double>(d.count()) / std::max(1.0, options_.hurry))}; };
+    const auto scaled = [&](Duration d) {
+        return Duration{static_cast<std::int64_t>(static_cast<double>(d.count()) / std::max(1.0, options_.hurry))};
+    };
     const Duration lease_every = std::max<Duration>(scaled(options_.lease_every), 1s);
     SteadyTime next_lease = clock.steady() + lease_every, next_status = clock.steady() + options_.status_every;
     while (true) {

@@ -5,8 +5,8 @@
 #include <set>
 #include <string>
 
-#include "common/writer.hpp"
 #include "common/work_queue.hpp"
+#include "common/writer.hpp"
 #include "kubernaut/sim/kubelet/kubelet.hpp"
 
 namespace kn::sim {

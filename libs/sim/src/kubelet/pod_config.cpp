@@ -49,7 +49,8 @@ PodRuntime::Environment PodRuntime::resolve_env(const json::Value& spec) {
                 out.variables[name] = found->second;
                 out.config[std::string(kind) + "/" + std::string(json::string_at(*reference, "name")) + "/" + item] = found->second;
             } else if (!json::bool_at(*reference, "optional").value_or(false) && missing.empty()) {
-                missing = "couldn't find key " + item + " in " + std::string(kind) + " " + ns + "/" + std::string(json::string_at(*reference, "name"));
+                missing =
+                    "couldn't find key " + item + " in " + std::string(kind) + " " + ns + "/" + std::string(json::string_at(*reference, "name"));
             }
         }
     }
@@ -64,7 +65,7 @@ const std::optional<Content>& PodRuntime::delivered(const std::string& kind, con
     const auto [found, fresh] = deliveries_.try_emplace(kind + "/" + name);
     Delivery& delivery = found->second;
     if (fresh) delivery.content = current;
-    if (current == delivery.content || !current) {   // a deleted object leaves the mounted files as they are
+    if (current == delivery.content || !current) {  // a deleted object leaves the mounted files as they are
         delivery.due.reset();
         return delivery.content;
     }
@@ -168,7 +169,8 @@ bool PodRuntime::access_denied(const ContainerRun& run) {
         references_.insert("Access/" + ns + "/" + account);
         denied = !world_.access(ns, account, what) || denied;
     }
-    world_.metrics().set_gauge("workload_access_denied", {{"namespace", ns}, {"pod", std::string(kube::name_of(pod()))}, {"serviceaccount", account}}, now_, denied ? 1 : 0);
+    world_.metrics().set_gauge("workload_access_denied", {{"namespace", ns}, {"pod", std::string(kube::name_of(pod()))}, {"serviceaccount", account}},
+                               now_, denied ? 1 : 0);
     return denied;
 }
 

@@ -9,7 +9,7 @@
 namespace kn::sim {
 namespace {
 
-constexpr Duration restart_pause = 1s;       // the runtime's event reaches the kubelet with its next relist
+constexpr Duration restart_pause = 1s;  // the runtime's event reaches the kubelet with its next relist
 constexpr std::size_t max_log_lines = 2000;
 
 double memory_limit_of(const json::Value& spec) { return kube::quantity_at(json::at(spec, "resources", "limits", "memory")).value_or(0); }
@@ -24,14 +24,18 @@ void PodRuntime::wake_at(Instant at) {
 }
 
 Labels PodRuntime::metric_labels(const ContainerRun& run) const {
-    return {{"namespace", std::string(kube::namespace_of(pod()))}, {"pod", std::string(kube::name_of(pod()))}, {"container", run.name}, {"node", place_.node}};
+    return {{"namespace", std::string(kube::namespace_of(pod()))},
+            {"pod", std::string(kube::name_of(pod()))},
+            {"container", run.name},
+            {"node", place_.node}};
 }
 
 void PodRuntime::begin() {
     begun_ = true;
     start_time_ = kube::time_at(pod(), "status", "startTime").value_or(now_);
     for (const auto& spec : json::array_at(pod(), "spec", "initContainers")) {
-        init_.push_back({.name = std::string(json::string_at(spec, "name")), .init = true, .sidecar = json::string_at(spec, "restartPolicy") == "Always"});
+        init_.push_back(
+            {.name = std::string(json::string_at(spec, "name")), .init = true, .sidecar = json::string_at(spec, "restartPolicy") == "Always"});
     }
     for (const auto& spec : json::array_at(pod(), "spec", "containers")) apps_.push_back({.name = std::string(json::string_at(spec, "name"))});
     restore();
@@ -41,7 +45,8 @@ void PodRuntime::begin() {
 void PodRuntime::restore() {
     const auto restore_list = [&](std::vector<ContainerRun>& runs, std::string_view key) {
         for (const auto& status : json::array_at(pod(), "status", key)) {
-            const auto found = std::ranges::find(runs, json::string_at(status, "name"), [](const ContainerRun& run) { return std::string_view(run.name); });
+            const auto found =
+                std::ranges::find(runs, json::string_at(status, "name"), [](const ContainerRun& run) { return std::string_view(run.name); });
             if (found == runs.end()) continue;
             found->restarts = static_cast<int>(json::int_at(status, "restartCount").value_or(0));
             const auto end_at = [&](std::string_view state) -> std::optional<ContainerEnd> {
@@ -85,7 +90,11 @@ void PodRuntime::forget() {
     std::string account(json::string_at(pod(), "spec", "serviceAccountName"));
     for (const auto& run : apps_) {
         if (run.behaviour.access.empty()) continue;
-        world_.metrics().set_gauge("workload_access_denied", {{"namespace", std::string(kube::namespace_of(pod()))}, {"pod", std::string(kube::name_of(pod()))}, {"serviceaccount", account.empty() ? "default" : account}}, now_, 0);
+        world_.metrics().set_gauge("workload_access_denied",
+                                   {{"namespace", std::string(kube::namespace_of(pod()))},
+                                    {"pod", std::string(kube::name_of(pod()))},
+                                    {"serviceaccount", account.empty() ? "default" : account}},
+                                   now_, 0);
     }
     for (auto* runs : {&init_, &apps_}) {
         for (auto& run : *runs) world_.metrics().container_removed(metric_labels(run), now_);
@@ -136,7 +145,7 @@ bool PodRuntime::volumes_ready() {
         world_.event(pod(), true, "FailedMount", failure, "");
     }
     wake_at(now_ + scaled(30s));
-    return mounted_;   // what was mounted stays mounted
+    return mounted_;  // what was mounted stays mounted
 }
 
 std::string PodRuntime::mount_failure() {
@@ -146,7 +155,8 @@ std::string PodRuntime::mount_failure() {
         references_.insert(std::string(kind) + "/" + ns + "/" + std::string(name));
         if (json::bool_at(source, "optional").value_or(false) || world_.config(kind, ns, name)) return;
         const std::string_view lower = kind == "Secret" ? "secret" : "configmap";
-        failure = "MountVolume.SetUp failed for volume \"" + std::string(volume) + "\" : " + std::string(lower) + " \"" + std::string(name) + "\" not found";
+        failure = "MountVolume.SetUp failed for volume \"" + std::string(volume) + "\" : " + std::string(lower) + " \"" + std::string(name) +
+                  "\" not found";
     };
     for (const auto& volume : json::array_at(pod(), "spec", "volumes")) {
         const auto name = json::string_at(volume, "name");
@@ -158,7 +168,9 @@ std::string PodRuntime::mount_failure() {
         }
         if (const auto claim = json::string_at(volume, "persistentVolumeClaim", "claimName"); !claim.empty()) {
             references_.insert("Claim/" + ns + "/" + std::string(claim));
-            if (!world_.claim_bound(ns, claim)) failure = "MountVolume.SetUp failed for volume \"" + std::string(name) + "\" : persistentvolumeclaim \"" + std::string(claim) + "\" is not bound";
+            if (!world_.claim_bound(ns, claim))
+                failure = "MountVolume.SetUp failed for volume \"" + std::string(name) + "\" : persistentvolumeclaim \"" + std::string(claim) +
+                          "\" is not bound";
         }
     }
     return failure;
@@ -177,7 +189,8 @@ bool PodRuntime::run_init_containers() {
 }
 
 void PodRuntime::step(ContainerRun& run, const json::Value& spec) {
-    for (int i = 0; i < 16 && step_once(run, spec); ++i) {}
+    for (int i = 0; i < 16 && step_once(run, spec); ++i) {
+    }
 }
 
 bool PodRuntime::step_once(ContainerRun& run, const json::Value& spec) {
@@ -222,7 +235,8 @@ bool PodRuntime::step_image(ContainerRun& run, const json::Value& spec) {
         return true;
     }
     if (policy == "Never") {
-        if (run.reason != "ErrImageNeverPull") world_.event(pod(), true, "ErrImageNeverPull", "Container image \"" + image + "\" is not present with pull policy of Never", run.name);
+        if (run.reason != "ErrImageNeverPull")
+            world_.event(pod(), true, "ErrImageNeverPull", "Container image \"" + image + "\" is not present with pull policy of Never", run.name);
         run.reason = "ErrImageNeverPull";
         run.message = "Container image \"" + image + "\" is not present with pull policy of Never";
         wake_at(now_ + scaled(30s));
@@ -240,7 +254,9 @@ bool PodRuntime::step_image(ContainerRun& run, const json::Value& spec) {
             return false;
         }
         const std::string took = std::to_string(scaled(options_.pull_takes).count()) + "ms";
-        world_.event(pod(), false, "Pulled", "Successfully pulled image \"" + image + "\" in " + took + " (" + took + " including waiting). Image size: 31457280 bytes.", run.name);
+        world_.event(pod(), false, "Pulled",
+                     "Successfully pulled image \"" + image + "\" in " + took + " (" + took + " including waiting). Image size: 31457280 bytes.",
+                     run.name);
         world_.image_pulled(place_.node, image);
         run.image_ok = true;
         run.pull_backoff = {};
@@ -274,14 +290,17 @@ void PodRuntime::pull_failed(ContainerRun& run, const std::string& image, PullVe
     switch (verdict) {
         case PullVerdict::not_found: run.message = "rpc error: code = NotFound desc = " + unpack + image + ": not found"; break;
         case PullVerdict::unauthorized:
-            run.message = unpack + "pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials";
+            run.message =
+                unpack +
+                "pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials";
             break;
         case PullVerdict::unavailable:
             run.message = unpack + "failed to do request: Head \"https://" + (name ? name->host : "") + "/v2/\": dial tcp: i/o timeout";
             break;
         default:
             run.reason = "InvalidImageName";
-            run.message = "Failed to apply default image tag \"" + image + "\": couldn't parse image name \"" + image + "\": invalid reference format";
+            run.message =
+                "Failed to apply default image tag \"" + image + "\": couldn't parse image name \"" + image + "\": invalid reference format";
     }
     if (run.reason == "ErrImagePull") world_.event(pod(), true, "Failed", "Failed to pull image \"" + image + "\": " + run.message, run.name);
     world_.event(pod(), true, "Failed", "Error: " + run.reason, run.name);
@@ -309,7 +328,9 @@ void PodRuntime::start(ContainerRun& run, const json::Value& spec) {
     world_.event(pod(), false, "Created", "Created container: " + run.name, run.name);
     run.state = ContainerRun::State::running;
     if (run.behaviour.start_error) {
-        const std::string message = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: " + *run.behaviour.start_error;
+        const std::string message =
+            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: " +
+            *run.behaviour.start_error;
         world_.event(pod(), true, "Failed", "Error: " + message, run.name);
         finish(run, 128, "StartError", message);
         return;
@@ -317,7 +338,8 @@ void PodRuntime::start(ContainerRun& run, const json::Value& spec) {
     world_.event(pod(), false, "Started", "Started container " + run.name, run.name);
     run.log = run.behaviour.log;
     if (run.log.empty()) run.log.push_back(run.name + ": started");
-    if (run.behaviour.memory) world_.metrics().container_started(metric_labels(run), now_, *run.behaviour.memory, run.behaviour.cpu, run.memory_limit);
+    if (run.behaviour.memory)
+        world_.metrics().container_started(metric_labels(run), now_, *run.behaviour.memory, run.behaviour.cpu, run.memory_limit);
 }
 
 void PodRuntime::finish(ContainerRun& run, int code, std::string_view reason, std::string message) {
@@ -325,7 +347,8 @@ void PodRuntime::finish(ContainerRun& run, int code, std::string_view reason, st
     run.state = ContainerRun::State::terminated;
     run.ready = run.started = false;
     run.ready_flip.reset();
-    if (code != 0 && code != 137 && code != 255 && run.behaviour.log.empty()) run.log.push_back(run.name + ": exiting with code " + std::to_string(code));
+    if (code != 0 && code != 137 && code != 255 && run.behaviour.log.empty())
+        run.log.push_back(run.name + ": exiting with code " + std::to_string(code));
     if (run.log.size() > max_log_lines) run.log.erase(run.log.begin(), run.log.end() - max_log_lines);
     world_.metrics().container_ended(metric_labels(run), now_);
 }
@@ -348,7 +371,8 @@ void PodRuntime::refresh_behaviour(ContainerRun& run, const json::Value& spec) {
     const Behaviour ruled = now;
     const auto curve = [](const Behaviour& b) { return b.memory.value_or(MemoryCurve{}); };
     const MemoryCurve before = curve(run.behaviour), after = curve(now), old_rule = curve(run.ruled);
-    const bool same_curve = old_rule.base == after.base && old_rule.growth == after.growth && old_rule.start == after.start && old_rule.ramp == after.ramp;
+    const bool same_curve =
+        old_rule.base == after.base && old_rule.growth == after.growth && old_rule.start == after.start && old_rule.ramp == after.ramp;
     if (now.exit_code != run.behaviour.exit_code || now.exit_after != run.behaviour.exit_after) run.behaviour_since = now_;
     if (!same_curve) {
         // A process does not give memory back by itself: the new curve starts where the old one is.
@@ -370,7 +394,7 @@ void PodRuntime::refresh_behaviour(ContainerRun& run, const json::Value& spec) {
 }
 
 bool PodRuntime::step_running(ContainerRun& run, const json::Value& spec) {
-    (void)resolve_env(spec);   // for the references only: the environment of a process never changes
+    (void)resolve_env(spec);  // for the references only: the environment of a process never changes
     refresh_behaviour(run, spec);
     const Behaviour& behaviour = run.behaviour;
 
@@ -386,7 +410,9 @@ bool PodRuntime::step_running(ContainerRun& run, const json::Value& spec) {
         if (const auto age = behaviour.memory->reaches(run.memory_limit)) {
             const Instant due = run.memory_since + *age;
             if (due <= now_) {
-                world_.node_event(place_.node, true, "OOMKilling", "Memory cgroup out of memory: Killed process (" + run.name + ") in pod " + std::string(kube::namespace_of(pod())) + "/" + std::string(kube::name_of(pod())));
+                world_.node_event(place_.node, true, "OOMKilling",
+                                  "Memory cgroup out of memory: Killed process (" + run.name + ") in pod " + std::string(kube::namespace_of(pod())) +
+                                      "/" + std::string(kube::name_of(pod())));
                 finish(run, 137, "OOMKilled");
                 return true;
             }
@@ -394,8 +420,10 @@ bool PodRuntime::step_running(ContainerRun& run, const json::Value& spec) {
         }
     }
     const bool down = behaviour.on_dependency != OnDependencyDown::ignore && dependency_down(run);
-    if (!down) run.down_since.reset();
-    else if (!run.down_since) run.down_since = now_;
+    if (!down)
+        run.down_since.reset();
+    else if (!run.down_since)
+        run.down_since = now_;
     if (down && behaviour.on_dependency == OnDependencyDown::crash) {
         const Instant due = *run.down_since + behaviour.dependency_lag;
         if (due <= now_) {
@@ -440,7 +468,9 @@ bool PodRuntime::watch_liveness(ContainerRun& run, const json::Value& spec) {
     if (!probe) return false;
     const std::string broken = probe.failure(spec, run.behaviour);
     const bool dead = !broken.empty() || !run.behaviour.alive;
-    const Instant limit = (dead ? run.dead_since.value_or(now_) : run.started_at) + (run.dead_since && *run.dead_since > run.started_at + probe.delay ? Duration{} : probe.delay) + probe.period * probe.failures;
+    const Instant limit = (dead ? run.dead_since.value_or(now_) : run.started_at) +
+                          (run.dead_since && *run.dead_since > run.started_at + probe.delay ? Duration{} : probe.delay) +
+                          probe.period * probe.failures;
     if (dead) {
         if (!run.dead_since) {
             run.dead_since = now_ <= up ? run.started_at : now_;
@@ -450,7 +480,7 @@ bool PodRuntime::watch_liveness(ContainerRun& run, const json::Value& spec) {
         wake_at(limit);
     } else {
         run.dead_since.reset();
-        if (up > limit) {   // slower to start than the probe allows
+        if (up > limit) {  // slower to start than the probe allows
             if (limit <= now_) return kill("liveness", "dial tcp: connect: connection refused");
             wake_at(limit);
         }
@@ -467,7 +497,8 @@ void PodRuntime::watch_readiness(ContainerRun& run, const json::Value& spec) {
     const Instant up = run.started_at + run.behaviour.startup;
     std::string why = probe.failure(spec, run.behaviour);
     if (access_denied(run) && why.empty()) why = "HTTP probe failed with statuscode: 503";
-    if (why.empty() && (!run.behaviour.ready || (run.down_since && run.behaviour.on_dependency == OnDependencyDown::unready))) why = "HTTP probe failed with statuscode: 503";
+    if (why.empty() && (!run.behaviour.ready || (run.down_since && run.behaviour.on_dependency == OnDependencyDown::unready)))
+        why = "HTTP probe failed with statuscode: 503";
     if (why.empty() && now_ < up) why = "dial tcp: connect: connection refused";
     const bool good = why.empty() && run.started;
     if (!good && !why.empty() && now_ >= run.started_at + probe.delay && now_ - run.last_unhealthy >= 1min) {
@@ -476,8 +507,10 @@ void PodRuntime::watch_readiness(ContainerRun& run, const json::Value& spec) {
     }
     if (good == run.ready) {
         run.ready_flip.reset();
-        if (!good && now_ < up) wake_at(probe.first_after(run.started_at, up));
-        else if (!good) wake_at(now_ + 1min);   // the event again
+        if (!good && now_ < up)
+            wake_at(probe.first_after(run.started_at, up));
+        else if (!good)
+            wake_at(now_ + 1min);  // the event again
         return;
     }
     if (!run.ready_flip) {
@@ -517,12 +550,16 @@ bool PodRuntime::step_terminated(ContainerRun& run) {
         run.message.clear();
         return true;
     }
-    const std::string name = run.name + " pod=" + std::string(kube::name_of(pod())) + "_" + std::string(kube::namespace_of(pod())) + "(" + std::string(kube::uid_of(pod())) + ")";
+    const std::string name = run.name + " pod=" + std::string(kube::name_of(pod())) + "_" + std::string(kube::namespace_of(pod())) + "(" +
+                             std::string(kube::uid_of(pod())) + ")";
     run.reason = "CrashLoopBackOff";
     run.message = "back-off " + format_duration(run.backoff) + " restarting failed container=" + name;
     run.start_not_before = run.last->finished + scaled(run.backoff);
     run.backoff = std::min(options_.crash_backoff_cap, run.backoff * 2);
-    world_.event(pod(), true, "BackOff", "Back-off restarting failed container " + run.name + " in pod " + std::string(kube::name_of(pod())) + "_" + std::string(kube::namespace_of(pod())) + "(" + std::string(kube::uid_of(pod())) + ")", run.name);
+    world_.event(pod(), true, "BackOff",
+                 "Back-off restarting failed container " + run.name + " in pod " + std::string(kube::name_of(pod())) + "_" +
+                     std::string(kube::namespace_of(pod())) + "(" + std::string(kube::uid_of(pod())) + ")",
+                 run.name);
     return true;
 }
 
@@ -538,7 +575,7 @@ bool PodRuntime::terminate() {
                 run.stopping = due;
                 if (!terminating_) world_.event(pod(), false, "Killing", "Stopping container " + run.name, run.name);
             }
-            run.stopping = std::min(*run.stopping, due);   // a second delete may shorten the grace period
+            run.stopping = std::min(*run.stopping, due);  // a second delete may shorten the grace period
             if (*run.stopping <= now_) {
                 const int code = obeys ? run.behaviour.stop_code : 137;
                 finish(run, code, code == 0 ? "Completed" : "Error");

@@ -21,7 +21,7 @@ public:
     struct Look {
         json::Value status;
         std::optional<Instant> next;
-        bool remove = false;      ///< termination is complete: delete the pod object
+        bool remove = false;  ///< termination is complete: delete the pod object
     };
 
     PodRuntime(PodWorld& world, const KubeletOptions& options, Place place);
@@ -60,8 +60,8 @@ private:
     [[nodiscard]] bool restarts_after(const ContainerRun& run) const;
     struct Environment {
         std::map<std::string, std::string> variables;
-        std::map<std::string, std::string, std::less<>> config;   ///< "ConfigMap/name/key" → value
-        std::string missing;                                      ///< the message of CreateContainerConfigError, or ""
+        std::map<std::string, std::string, std::less<>> config;  ///< "ConfigMap/name/key" → value
+        std::string missing;                                     ///< the message of CreateContainerConfigError, or ""
     };
     Environment resolve_env(const json::Value& spec);
     Behaviour behaviour_of(const ContainerRun& run, const json::Value& spec);

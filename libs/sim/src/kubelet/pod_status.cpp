@@ -11,7 +11,8 @@ namespace {
 std::string seconds_time(Instant at) { return format_rfc3339(std::chrono::floor<std::chrono::seconds>(at)); }
 
 json::Object end_of(const ContainerEnd& end) {
-    json::Object out{{"exitCode", end.code}, {"reason", end.reason}, {"startedAt", seconds_time(end.started)}, {"finishedAt", seconds_time(end.finished)}};
+    json::Object out{
+        {"exitCode", end.code}, {"reason", end.reason}, {"startedAt", seconds_time(end.started)}, {"finishedAt", seconds_time(end.finished)}};
     if (!end.message.empty()) out["message"] = end.message;
     if (!end.id.empty()) out["containerID"] = end.id;
     return out;
@@ -35,8 +36,14 @@ json::Value PodRuntime::container_status(const ContainerRun& run, const json::Va
     if (run.last) last["terminated"] = end_of(*run.last);
     const std::string image(json::string_at(spec, "image"));
     const bool ready = run.init && !run.sidecar ? run.state == ContainerRun::State::terminated && run.end->code == 0 : run.ready;
-    json::Object out{{"name", run.name}, {"state", std::move(state)}, {"lastState", std::move(last)}, {"ready", ready}, {"restartCount", run.restarts},
-                     {"image", image}, {"imageID", run.ever_started ? image + "@sha256:" + std::string(64, '0') : std::string()}, {"started", run.started}};
+    json::Object out{{"name", run.name},
+                     {"state", std::move(state)},
+                     {"lastState", std::move(last)},
+                     {"ready", ready},
+                     {"restartCount", run.restarts},
+                     {"image", image},
+                     {"imageID", run.ever_started ? image + "@sha256:" + std::string(64, '0') : std::string()},
+                     {"started", run.started}};
     if (!run.id.empty()) out["containerID"] = run.id;
     if (const auto* resources = json::at(spec, "resources"); resources != nullptr && run.state == ContainerRun::State::running) {
         out["resources"] = *resources;
@@ -84,18 +91,26 @@ json::Array PodRuntime::conditions(std::string_view phase) const {
     std::vector<Wanted> wanted;
     const auto done = phase == "Succeeded", failed = phase == "Failed";
     wanted.push_back({"PodReadyToStartContainers", mounted_ && !done && !failed, "", ""});
-    if (initialized_ || done) wanted.push_back({"Initialized", true, done ? "PodCompleted" : "", ""});
-    else if (init_.empty()) wanted.push_back({"Initialized", true, "", ""});
-    else wanted.push_back({"Initialized", false, "ContainersNotInitialized", "containers with incomplete status: [" + join(uninitialized, " ") + "]"});
+    if (initialized_ || done)
+        wanted.push_back({"Initialized", true, done ? "PodCompleted" : "", ""});
+    else if (init_.empty())
+        wanted.push_back({"Initialized", true, "", ""});
+    else
+        wanted.push_back({"Initialized", false, "ContainersNotInitialized", "containers with incomplete status: [" + join(uninitialized, " ") + "]"});
     Wanted containers{"ContainersReady", unready.empty(), "", ""};
-    if (done) containers = {"ContainersReady", false, "PodCompleted", ""};
-    else if (failed) containers = {"ContainersReady", false, "PodFailed", ""};
-    else if (!unready.empty()) containers = {"ContainersReady", false, "ContainersNotReady", "containers with unready status: [" + join(unready, " ") + "]"};
+    if (done)
+        containers = {"ContainersReady", false, "PodCompleted", ""};
+    else if (failed)
+        containers = {"ContainersReady", false, "PodFailed", ""};
+    else if (!unready.empty())
+        containers = {"ContainersReady", false, "ContainersNotReady", "containers with unready status: [" + join(unready, " ") + "]"};
     Wanted ready = containers;
     ready.type = "Ready";
     for (const auto& gate : json::array_at(pod(), "spec", "readinessGates")) {
         const auto condition = kube::condition_of(pod(), json::string_at(gate, "conditionType"));
-        if (ready.status && (!condition || condition->status != "True")) ready = {"Ready", false, "ReadinessGatesNotReady", "corresponding condition of pod readiness gate \"" + std::string(json::string_at(gate, "conditionType")) + "\" does not exist."};
+        if (ready.status && (!condition || condition->status != "True"))
+            ready = {"Ready", false, "ReadinessGatesNotReady",
+                     "corresponding condition of pod readiness gate \"" + std::string(json::string_at(gate, "conditionType")) + "\" does not exist."};
     }
     wanted.push_back(ready);
     wanted.push_back(containers);
@@ -105,7 +120,9 @@ json::Array PodRuntime::conditions(std::string_view phase) const {
         const std::string status = want.status ? "True" : "False";
         const auto before = kube::condition_of(pod(), want.type);
         const bool same = before && before->status == status;
-        json::Object condition{{"type", want.type}, {"status", status}, {"lastProbeTime", nullptr},
+        json::Object condition{{"type", want.type},
+                               {"status", status},
+                               {"lastProbeTime", nullptr},
                                {"lastTransitionTime", seconds_time(same ? before->last_transition.value_or(now_) : now_)}};
         if (!want.reason.empty()) condition["reason"] = want.reason;
         if (!want.message.empty()) condition["message"] = want.message;

@@ -22,7 +22,9 @@ Probe::Probe(const json::Value& container, std::string_view kind) : spec(json::a
         spec = nullptr;
         return;
     }
-    const auto seconds = [this](std::string_view key, std::int64_t otherwise) { return std::chrono::seconds{json::int_at(*spec, key).value_or(otherwise)}; };
+    const auto seconds = [this](std::string_view key, std::int64_t otherwise) {
+        return std::chrono::seconds{json::int_at(*spec, key).value_or(otherwise)};
+    };
     delay = seconds("initialDelaySeconds", 0);
     period = std::max<Duration>(seconds("periodSeconds", 10), 1s);
     timeout = seconds("timeoutSeconds", 1);

@@ -22,7 +22,9 @@ async::Task<Result<std::optional<json::Value>>> read_object(Stage stage, ObjectN
 }
 
 /// The part of a body that names an object: the body itself when it is a text, else its "object".
-std::string object_of(const json::Value& body) { return std::string(body.is_string() ? json::view(body.get_string()) : json::string_at(body, "object")); }
+std::string object_of(const json::Value& body) {
+    return std::string(body.is_string() ? json::view(body.get_string()) : json::string_at(body, "object"));
+}
 
 Words check_field(Stage stage, json::Value body, Deadline deadline) {
     const auto object = ObjectName::parse(object_of(body));
@@ -31,11 +33,15 @@ Words check_field(Stage stage, json::Value body, Deadline deadline) {
     const std::string pointer(json::string_at(body, "pointer"));
     const auto* value = json::at_pointer(*live, pointer);
     const std::string shown = value == nullptr ? "nothing" : json::dump(*value);
-    if (const auto* wanted = json::at(body, "equals"); wanted != nullptr && (value == nullptr || *value != *wanted)) co_return object->text() + " " + pointer + " is " + shown + ", not " + json::dump(*wanted);
-    if (const auto* wanted = json::at(body, "not"); wanted != nullptr && value != nullptr && *value == *wanted) co_return object->text() + " " + pointer + " is still " + shown;
+    if (const auto* wanted = json::at(body, "equals"); wanted != nullptr && (value == nullptr || *value != *wanted))
+        co_return object->text() + " " + pointer + " is " + shown + ", not " + json::dump(*wanted);
+    if (const auto* wanted = json::at(body, "not"); wanted != nullptr && value != nullptr && *value == *wanted)
+        co_return object->text() + " " + pointer + " is still " + shown;
     const auto number = kube::quantity_at(value);
-    if (const auto least = kube::quantity_at(json::at(body, "at_least")); least && (!number || *number < *least)) co_return object->text() + " " + pointer + " is " + shown + ", too small";
-    if (const auto most = kube::quantity_at(json::at(body, "at_most")); most && (!number || *number > *most)) co_return object->text() + " " + pointer + " is " + shown + ", too large";
+    if (const auto least = kube::quantity_at(json::at(body, "at_least")); least && (!number || *number < *least))
+        co_return object->text() + " " + pointer + " is " + shown + ", too small";
+    if (const auto most = kube::quantity_at(json::at(body, "at_most")); most && (!number || *number > *most))
+        co_return object->text() + " " + pointer + " is " + shown + ", too large";
     co_return std::string();
 }
 
@@ -46,7 +52,11 @@ Words check_as_before(Scenario::State* state, Stage stage, json::Value body, Dea
     if (!live) co_return object->text() + " does not exist";
     if (before == state->before.end()) co_return fail(ErrorCode::failed_precondition, "check() before inject()");
     std::string pointer(json::string_at(body, "pointer"));
-    if (pointer.empty()) pointer = json::at(before->second, "spec") != nullptr ? "/spec" : json::at(before->second, "rules") != nullptr ? "/rules" : json::at(before->second, "roleRef") != nullptr ? "/roleRef" : "/data";
+    if (pointer.empty())
+        pointer = json::at(before->second, "spec") != nullptr      ? "/spec"
+                  : json::at(before->second, "rules") != nullptr   ? "/rules"
+                  : json::at(before->second, "roleRef") != nullptr ? "/roleRef"
+                                                                   : "/data";
     const auto* was = json::at_pointer(before->second, pointer);
     const auto* is = json::at_pointer(*live, pointer);
     const bool same = was == is || (was != nullptr && is != nullptr && *was == *is);
@@ -57,7 +67,8 @@ Words check_pods(Stage stage, json::Value body, Deadline deadline) {
     KN_CO_TRY(const auto pods, co_await stage.client->list(r::pods, std::string(json::string_at(body, "ns")), {}, deadline));
     const auto phase = json::string_at(body, "phase");
     for (const auto& pod : pods.items) {
-        if (!phase.empty() && json::string_at(pod, "status", "phase") == phase) co_return "pod " + std::string(kube::name_of(pod)) + " is " + std::string(phase);
+        if (!phase.empty() && json::string_at(pod, "status", "phase") == phase)
+            co_return "pod " + std::string(kube::name_of(pod)) + " is " + std::string(phase);
         if (json::bool_at(body, "unschedulable").value_or(false)) {
             const auto scheduled = kube::condition_of(pod, "PodScheduled");
             if (scheduled && scheduled->status == "False") co_return "pod " + std::string(kube::name_of(pod)) + " has no node";
@@ -80,13 +91,16 @@ Words check_memory(Stage stage, json::Value body, Deadline) {
     const Instant now = stage.client->clock().now();
     const std::string app(json::string_at(body, "app"));
     const double below = json::double_at(body, "below").value_or(0.8);
-    const auto usage = stage.metrics->query("container_memory_working_set_bytes", {{"namespace", std::string(json::string_at(body, "ns"))}}, now, now, 1s);
+    const auto usage =
+        stage.metrics->query("container_memory_working_set_bytes", {{"namespace", std::string(json::string_at(body, "ns"))}}, now, now, 1s);
     if (!usage) co_return fail(usage.error());
     for (const auto& series : *usage) {
         const auto pod = series.labels.find("pod");
         if (pod == series.labels.end() || !pod->second.starts_with(app)) continue;
         const double limit = stage.metrics->value("container_spec_memory_limit_bytes", series.labels, now).value_or(0);
-        if (limit > 0 && series.samples.back().value / limit >= below) co_return "pod " + pod->second + " uses " + std::to_string(static_cast<int>(100 * series.samples.back().value / limit)) + " % of its memory";
+        if (limit > 0 && series.samples.back().value / limit >= below)
+            co_return "pod " + pod->second + " uses " + std::to_string(static_cast<int>(100 * series.samples.back().value / limit)) +
+                " % of its memory";
     }
     co_return std::string();
 }
@@ -104,7 +118,7 @@ Words check_node_clear(Stage stage, json::Value body, Deadline deadline) {
     KN_CO_TRY(const auto pods, co_await stage.client->list(r::pods, {}, {.field_selector = "spec.nodeName=" + name}, deadline));
     for (const auto& pod : pods.items) {
         const auto owner = kube::controller_of(pod);
-        const bool stuck = kube::is_deleting(pod);   // nobody ends it while the machine is off
+        const bool stuck = kube::is_deleting(pod);  // nobody ends it while the machine is off
         if (!stuck && !(owner && owner->kind == "DaemonSet")) co_return "pod " + std::string(kube::name_of(pod)) + " is still on node " + name;
     }
     co_return std::string();
@@ -117,7 +131,9 @@ Words check_access(Stage stage, json::Value body, Deadline deadline) {
     std::vector<std::string> groups{"system:authenticated", "system:serviceaccounts"};
     KN_CO_TRY(const bool allowed, co_await stage.client->can_user(user, groups, std::string(json::string_at(body, "verb")), *resource, ns, deadline));
     const bool wanted = json::bool_at(body, "allowed").value_or(true);
-    co_return allowed == wanted ? std::string() : user + (wanted ? " may not " : " may ") + std::string(json::string_at(body, "verb")) + " " + resource->plural + " in " + ns;
+    co_return allowed == wanted
+        ? std::string()
+        : user + (wanted ? " may not " : " may ") + std::string(json::string_at(body, "verb")) + " " + resource->plural + " in " + ns;
 }
 
 Words check_hpa_free(Stage stage, json::Value body, Deadline deadline) {
@@ -146,19 +162,26 @@ async::Task<Result<std::string>> workload_trouble(std::shared_ptr<kube::Client> 
     const auto updated = status(kind == "DaemonSet" ? "updatedNumberScheduled" : "updatedReplicas");
     const auto total = kind == "DaemonSet" ? wanted : status("replicas");
     if (ready != wanted || updated != wanted || total != wanted) {
-        co_return name + ": " + std::to_string(ready) + " of " + std::to_string(wanted) + " ready, " + std::to_string(updated) + " updated, " + std::to_string(total) + " in all";
+        co_return name + ": " + std::to_string(ready) + " of " + std::to_string(wanted) + " ready, " + std::to_string(updated) + " updated, " +
+            std::to_string(total) + " in all";
     }
-    KN_CO_TRY(const auto pods, co_await client->list(r::pods, workload.ns, {.label_selector = [&] {
-        std::vector<std::string> terms;
-        for (const auto& [key, value] : json::object_at(object, "spec", "selector", "matchLabels")) terms.push_back(std::string(key) + "=" + std::string(json::view(value.get_string())));
-        return join(terms, ",");
-    }()}, deadline));
+    KN_CO_TRY(const auto pods,
+              co_await client->list(r::pods, workload.ns,
+                                    {.label_selector =
+                                         [&] {
+                                             std::vector<std::string> terms;
+                                             for (const auto& [key, value] : json::object_at(object, "spec", "selector", "matchLabels"))
+                                                 terms.push_back(std::string(key) + "=" + std::string(json::view(value.get_string())));
+                                             return join(terms, ",");
+                                         }()},
+                                    deadline));
     for (const auto& pod : pods.items) {
         if (kube::is_deleting(pod)) continue;
         for (const auto* container : kube::container_statuses(pod)) {
             const auto last = kube::time_at(*container, "lastState", "terminated", "finishedAt");
             const auto running = json::at(*container, "state", "running") != nullptr;
-            if (!running && json::string_at(*container, "state", "terminated", "reason") != "Completed") co_return name + ": a container of " + std::string(kube::name_of(pod)) + " does not run";
+            if (!running && json::string_at(*container, "state", "terminated", "reason") != "Completed")
+                co_return name + ": a container of " + std::string(kube::name_of(pod)) + " does not run";
             if (last && client->clock().now() - *last < calm) co_return name + ": " + std::string(kube::name_of(pod)) + " restarted a moment ago";
         }
     }
@@ -174,10 +197,15 @@ Result<> validate_check(const Step& step) {
         return {};
     }
     if (step.kind == "no_pods") return has_text(body, "ns") ? Result<>{} : fail(ErrorCode::invalid_argument, "no_pods needs ns");
-    if (step.kind == "volume") return json::string_at(body, "claim").contains('/') ? Result<>{} : fail(ErrorCode::invalid_argument, "volume needs claim: namespace/name");
-    if (step.kind == "memory") return has_text(body, "ns") && has_text(body, "app") ? Result<>{} : fail(ErrorCode::invalid_argument, "memory needs ns and app");
+    if (step.kind == "volume")
+        return json::string_at(body, "claim").contains('/') ? Result<>{} : fail(ErrorCode::invalid_argument, "volume needs claim: namespace/name");
+    if (step.kind == "memory")
+        return has_text(body, "ns") && has_text(body, "app") ? Result<>{} : fail(ErrorCode::invalid_argument, "memory needs ns and app");
     if (step.kind == "node") return has_text(body, "node") ? Result<>{} : fail(ErrorCode::invalid_argument, "node needs the name of one");
-    if (step.kind == "access") return has_text(body, "user") && has_text(body, "verb") && kube::find_resource(json::string_at(body, "resource")) != nullptr ? Result<>{} : fail(ErrorCode::invalid_argument, "access needs user, verb and resource");
+    if (step.kind == "access")
+        return has_text(body, "user") && has_text(body, "verb") && kube::find_resource(json::string_at(body, "resource")) != nullptr
+                   ? Result<>{}
+                   : fail(ErrorCode::invalid_argument, "access needs user, verb and resource");
     return fail(ErrorCode::invalid_argument, "unknown check '" + step.kind + "'");
 }
 

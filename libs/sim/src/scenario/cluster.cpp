@@ -22,9 +22,14 @@ ApiServerOptions api_options(const ClusterSpec& spec) {
 }
 
 async::Task<Result<>> create_basics(std::shared_ptr<kube::Client> client) {
-    json::Object standard{{"apiVersion", "storage.k8s.io/v1"}, {"kind", "StorageClass"}, {"provisioner", "disk.sim.kubernaut.io"}, {"reclaimPolicy", "Delete"},
-                          {"volumeBindingMode", "Immediate"}, {"allowVolumeExpansion", true},
-                          {"metadata", json::Object{{"name", "standard"}, {"annotations", json::Object{{"storageclass.kubernetes.io/is-default-class", "true"}}}}}};
+    json::Object standard{
+        {"apiVersion", "storage.k8s.io/v1"},
+        {"kind", "StorageClass"},
+        {"provisioner", "disk.sim.kubernaut.io"},
+        {"reclaimPolicy", "Delete"},
+        {"volumeBindingMode", "Immediate"},
+        {"allowVolumeExpansion", true},
+        {"metadata", json::Object{{"name", "standard"}, {"annotations", json::Object{{"storageclass.kubernetes.io/is-default-class", "true"}}}}}};
     auto made = co_await client->create(r::storage_classes, {}, std::move(standard), {.field_manager = "sim"}, client->clock().deadline_in(10s));
     if (!made && made.error().code != ErrorCode::already_exists) co_return fail(std::move(made).error());
     co_return Result<>{};
@@ -40,9 +45,15 @@ std::vector<NodeSpec> nodes_of(const ClusterSpec& spec) {
     return nodes;
 }
 
-Stage stage_of(const ClusterSpec& spec, std::shared_ptr<kube::Client> client, Kubelet& kubelet, std::shared_ptr<BehaviourBook> book, std::shared_ptr<Metrics> metrics) {
+Stage stage_of(const ClusterSpec& spec, std::shared_ptr<kube::Client> client, Kubelet& kubelet, std::shared_ptr<BehaviourBook> book,
+               std::shared_ptr<Metrics> metrics) {
     const double hurry = std::max(1.0, spec.kubelet.hurry);
-    return {.cluster = spec.name, .client = std::move(client), .kubelet = &kubelet, .book = std::move(book), .metrics = std::move(metrics), .hurry = hurry,
+    return {.cluster = spec.name,
+            .client = std::move(client),
+            .kubelet = &kubelet,
+            .book = std::move(book),
+            .metrics = std::move(metrics),
+            .hurry = hurry,
             .alert_hold = Duration{static_cast<std::int64_t>(60'000 / hurry)}};
 }
 
@@ -50,8 +61,14 @@ Stage stage_of(const ClusterSpec& spec, std::shared_ptr<kube::Client> client, Ku
 
 struct SimCluster::Impl {
     Impl(async::EventLoop& l, RandomSource& rnd, ClusterSpec s)
-        : loop(l), random(rnd), spec(std::move(s)), api(l, rnd, api_options(spec)), book(std::make_shared<BehaviourBook>()), metrics(std::make_shared<Metrics>()),
-          client(client_as("system:admin")), controllers(client_as("system:sim:controllers"), l.executor(), rnd, controller_options()),
+        : loop(l),
+          random(rnd),
+          spec(std::move(s)),
+          api(l, rnd, api_options(spec)),
+          book(std::make_shared<BehaviourBook>()),
+          metrics(std::make_shared<Metrics>()),
+          client(client_as("system:admin")),
+          controllers(client_as("system:sim:controllers"), l.executor(), rnd, controller_options()),
           kubelet(client_as("system:sim:kubelets"), l.executor(), rnd, kubelet_options(), book, metrics) {}
 
     std::shared_ptr<kube::Client> client_as(std::string user) {
@@ -76,7 +93,8 @@ struct SimCluster::Impl {
         const auto* workload = api.peek(kind == "StatefulSet" ? r::stateful_sets : r::deployments, ns, name);
         if (!load || workload == nullptr) return std::nullopt;
         double request = 0;
-        for (const auto& container : json::array_at(*workload, "spec", "template", "spec", "containers")) request += kube::quantity_at(json::at(container, "resources", "requests", "cpu")).value_or(0);
+        for (const auto& container : json::array_at(*workload, "spec", "template", "spec", "containers"))
+            request += kube::quantity_at(json::at(container, "resources", "requests", "cpu")).value_or(0);
         const auto ready = json::int_at(*workload, "status", "readyReplicas").value_or(0);
         if (request <= 0 || ready <= 0) return std::nullopt;
         return *load / (static_cast<double>(ready) * request);
@@ -93,7 +111,8 @@ struct SimCluster::Impl {
     Kubelet kubelet;
 };
 
-SimCluster::SimCluster(async::EventLoop& loop, RandomSource& random, ClusterSpec spec) : impl_(std::make_unique<Impl>(loop, random, std::move(spec))) {
+SimCluster::SimCluster(async::EventLoop& loop, RandomSource& random, ClusterSpec spec)
+    : impl_(std::make_unique<Impl>(loop, random, std::move(spec))) {
     impl_->api.set_log_source([impl = impl_.get()](const ApiServer::LogQuery& query) {
         return impl->kubelet.logs(query.ns, query.pod, query.container, query.previous, query.tail_lines);
     });
@@ -130,8 +149,12 @@ Stage SimCluster::stage() { return stage_of(impl_->spec, impl_->client, impl_->k
 
 struct BorrowedCluster::Impl {
     Impl(async::EventLoop& loop, RandomSource& random, std::shared_ptr<kube::Transport> transport, ClusterSpec s)
-        : spec(std::move(s)), client(std::make_shared<kube::Client>(std::move(transport), loop.clock())), book(std::make_shared<BehaviourBook>()), metrics(std::make_shared<Metrics>()),
-          controllers(client, loop.executor(), random, only_storage(spec.controllers)), kubelet(client, loop.executor(), random, spec.kubelet, book, metrics) {}
+        : spec(std::move(s)),
+          client(std::make_shared<kube::Client>(std::move(transport), loop.clock())),
+          book(std::make_shared<BehaviourBook>()),
+          metrics(std::make_shared<Metrics>()),
+          controllers(client, loop.executor(), random, only_storage(spec.controllers)),
+          kubelet(client, loop.executor(), random, spec.kubelet, book, metrics) {}
     /// The control plane brings everything but a storage driver.
     static ControllerOptions only_storage(ControllerOptions options) {
         options.enabled = {"storage"};

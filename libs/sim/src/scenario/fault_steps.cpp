@@ -56,13 +56,16 @@ Done taint(Scenario::State* state, Stage stage, json::Value body, Deadline deadl
     if (const auto value = json::string_at(body, "value"); !value.empty()) added["value"] = value;
     if (const auto effect = json::string_at(body, "effect"); !effect.empty()) added["effect"] = effect;
     taints.push_back(std::move(added));
-    auto done = co_await stage.client->patch(r::nodes, {}, name, kube::PatchType::merge, json::Object{{"spec", json::Object{{"taints", std::move(taints)}}}}, {.write = as_person(body)}, deadline);
+    auto done =
+        co_await stage.client->patch(r::nodes, {}, name, kube::PatchType::merge, json::Object{{"spec", json::Object{{"taints", std::move(taints)}}}},
+                                     {.write = as_person(body)}, deadline);
     co_return done ? Result<>{} : fail(std::move(done).error());
 }
 
 Done cordon(Scenario::State* state, Stage stage, json::Value body, Deadline deadline) {
     KN_CO_TRY(const auto name, co_await node_of(state, stage, body, deadline));
-    auto done = co_await stage.client->patch(r::nodes, {}, name, kube::PatchType::merge, json::Object{{"spec", json::Object{{"unschedulable", true}}}}, {.write = as_person(body)}, deadline);
+    auto done = co_await stage.client->patch(r::nodes, {}, name, kube::PatchType::merge,
+                                             json::Object{{"spec", json::Object{{"unschedulable", true}}}}, {.write = as_person(body)}, deadline);
     co_return done ? Result<>{} : fail(std::move(done).error());
 }
 
@@ -86,8 +89,11 @@ Done litter(Stage stage, json::Value body, Deadline deadline) {
     for (std::int64_t i = 0; i < json::int_at(body, "count").value_or(10); ++i) {
         const std::string name = std::string(json::string_at(body, "name")) + "-" + std::to_string(i);
         const json::Object container{{"name", "app"}, {"image", "registry.example/batch:1.0"}, {"command", json::Array{"sh", "-c", "exit 1"}}};
-        json::Object pod{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", json::Object{{"name", name}, {"namespace", ns}, {"labels", json::Object{{"app", json::string_at(body, "name")}}}}},
-                         {"spec", json::Object{{"restartPolicy", "Never"}, {"containers", json::Array{container}}}}};
+        json::Object pod{
+            {"apiVersion", "v1"},
+            {"kind", "Pod"},
+            {"metadata", json::Object{{"name", name}, {"namespace", ns}, {"labels", json::Object{{"app", json::string_at(body, "name")}}}}},
+            {"spec", json::Object{{"restartPolicy", "Never"}, {"containers", json::Array{container}}}}};
         auto made = co_await stage.client->create(r::pods, ns, std::move(pod), as_person(body), deadline);
         if (!made) co_return fail(std::move(made).error());
     }
@@ -121,13 +127,16 @@ Result<> validate_fault_step(const Step& step) {
         const auto object = ObjectName::parse(body.is_string() ? json::view(body.get_string()) : json::string_at(body, "object"));
         return object ? Result<>{} : fail(object.error());
     }
-    if (step.kind == "create") return kube::resource_of(body) != nullptr ? Result<>{} : fail(ErrorCode::invalid_argument, "apiVersion and kind name nothing that is known");
+    if (step.kind == "create")
+        return kube::resource_of(body) != nullptr ? Result<>{} : fail(ErrorCode::invalid_argument, "apiVersion and kind name nothing that is known");
     if (step.kind == "behaviour") {
         BehaviourBook scratch;
         return scratch.add_rule(body);
     }
     if (step.kind == "taint") return need("key");
-    if (step.kind == "volume_use") return json::string_at(body, "claim").contains('/') ? Result<>{} : fail(ErrorCode::invalid_argument, "volume_use needs claim: namespace/name");
+    if (step.kind == "volume_use")
+        return json::string_at(body, "claim").contains('/') ? Result<>{}
+                                                            : fail(ErrorCode::invalid_argument, "volume_use needs claim: namespace/name");
     if (step.kind == "load") {
         KN_CHECK(need("workload"));
         return need("cores");
@@ -156,7 +165,8 @@ async::Task<Result<>> run_fault_step(Scenario::State* state, Stage stage, Step s
     }
     if (step.kind == "create") {
         const auto name = name_of_object(body);
-        auto done = co_await stage.client->create(*name.resource, name.ns, body, {.field_manager = "kubectl-create", .field_validation = "Warn"}, deadline);
+        auto done =
+            co_await stage.client->create(*name.resource, name.ns, body, {.field_manager = "kubectl-create", .field_validation = "Warn"}, deadline);
         co_return done ? Result<>{} : fail(std::move(done).error());
     }
     if (step.kind == "behaviour") co_return stage.book->add_rule(body);

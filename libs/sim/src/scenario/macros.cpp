@@ -11,8 +11,11 @@
 namespace kn::sim {
 namespace {
 
-constexpr std::array workload_keys{"kind", "ns", "name", "replicas", "image", "cpu", "memory", "memory_request", "port", "service", "command", "args", "env", "config", "config_as", "secret",
-                                   "pull_secret", "depends_on", "pdb", "hpa", "volume", "labels", "annotations", "readiness", "liveness", "startup", "service_account", "pod", "container", "strategy"};
+constexpr std::array workload_keys{
+    "kind",    "ns",        "name",    "replicas", "image",       "cpu",       "memory",   "memory_request", "port",
+    "service", "command",   "args",    "env",      "config",      "config_as", "secret",   "pull_secret",    "depends_on",
+    "pdb",     "hpa",       "volume",  "labels",   "annotations", "readiness", "liveness", "startup",        "service_account",
+    "pod",     "container", "strategy"};
 
 json::Object metadata(std::string_view ns, std::string_view name) { return {{"namespace", ns}, {"name", name}}; }
 
@@ -34,8 +37,10 @@ void overlay(json::Value& base, const json::Value& over) {
         return;
     }
     for (const auto& [key, value] : over.get_object()) {
-        if (auto* known = base.get_object().if_contains(key)) overlay(*known, value);
-        else base.get_object()[key] = value;
+        if (auto* known = base.get_object().if_contains(key))
+            overlay(*known, value);
+        else
+            base.get_object()[key] = value;
     }
 }
 
@@ -44,13 +49,15 @@ void overlay(json::Value& base, const json::Value& over) {
 Result<std::vector<json::Value>> expand_workload(const json::Value& macro) {
     if (!macro.is_object()) return fail(ErrorCode::invalid_argument, "a workload is a map");
     for (const auto& [key, value] : macro.get_object()) {
-        if (std::ranges::find(workload_keys, std::string_view(key.data(), key.size())) == workload_keys.end()) return fail(ErrorCode::invalid_argument, "unknown key '" + std::string(key) + "'");
+        if (std::ranges::find(workload_keys, std::string_view(key.data(), key.size())) == workload_keys.end())
+            return fail(ErrorCode::invalid_argument, "unknown key '" + std::string(key) + "'");
     }
     const std::string ns(json::string_at(macro, "ns")), name(json::string_at(macro, "name"));
     if (ns.empty() || name.empty()) return fail(ErrorCode::invalid_argument, "a workload needs ns and name");
     std::string kind(json::string_at(macro, "kind"));
     if (kind.empty()) kind = "Deployment";
-    if (kind != "Deployment" && kind != "StatefulSet" && kind != "DaemonSet") return fail(ErrorCode::invalid_argument, "kind is Deployment, StatefulSet or DaemonSet");
+    if (kind != "Deployment" && kind != "StatefulSet" && kind != "DaemonSet")
+        return fail(ErrorCode::invalid_argument, "kind is Deployment, StatefulSet or DaemonSet");
 
     std::vector<json::Value> out;
     const json::Object selector{{"app", name}};
@@ -70,8 +77,10 @@ Result<std::vector<json::Value>> expand_workload(const json::Value& macro) {
     };
     const std::string memory = text_at("memory", "128Mi");
     json::Object requests{{"cpu", text_at("cpu", "50m")}, {"memory", text_at("memory_request", memory)}}, limits;
-    if (memory != "none") limits["memory"] = memory;
-    else requests["memory"] = text_at("memory_request", "32Mi");
+    if (memory != "none")
+        limits["memory"] = memory;
+    else
+        requests["memory"] = text_at("memory_request", "32Mi");
     container["resources"] = json::Object{{"requests", std::move(requests)}, {"limits", std::move(limits)}};
 
     const auto port = json::int_at(macro, "port").value_or(8080);
@@ -88,7 +97,8 @@ Result<std::vector<json::Value>> expand_workload(const json::Value& macro) {
     if (const auto* probe = json::at(macro, "startup")) container["startupProbe"] = *probe;
 
     json::Array env, env_from, mounts, volumes, claims;
-    for (const auto& [key, value] : json::object_at(macro, "env")) env.push_back(json::Object{{"name", key}, {"value", value.is_string() ? value : json::Value(json::dump(value))}});
+    for (const auto& [key, value] : json::object_at(macro, "env"))
+        env.push_back(json::Object{{"name", key}, {"value", value.is_string() ? value : json::Value(json::dump(value))}});
     if (const auto& config = json::object_at(macro, "config"); !config.empty()) {
         const std::string config_name = name + "-config";
         out.push_back(data_object("ConfigMap", ns, config_name, config));
@@ -106,19 +116,28 @@ Result<std::vector<json::Value>> expand_workload(const json::Value& macro) {
     json::Object pod{};
     if (const auto pull = json::string_at(macro, "pull_secret"); !pull.empty()) {
         const std::string host(std::string_view(json::view(container["image"].get_string())).substr(0, container["image"].get_string().find('/')));
-        const json::Object config{{"auths", json::Object{{host, json::Object{{"username", "robot"}, {"password", "simulated"}, {"auth", base64_encode("robot:simulated")}}}}}};
-        out.push_back(json::Object{{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", "kubernetes.io/dockerconfigjson"}, {"metadata", metadata(ns, pull)},
+        const json::Object config{
+            {"auths",
+             json::Object{{host, json::Object{{"username", "robot"}, {"password", "simulated"}, {"auth", base64_encode("robot:simulated")}}}}}};
+        out.push_back(json::Object{{"apiVersion", "v1"},
+                                   {"kind", "Secret"},
+                                   {"type", "kubernetes.io/dockerconfigjson"},
+                                   {"metadata", metadata(ns, pull)},
                                    {"data", json::Object{{".dockerconfigjson", base64_encode(json::dump(config))}}}});
         pod["imagePullSecrets"] = json::Array{json::Object{{"name", pull}}};
     }
     if (const auto* volume = json::at(macro, "volume")) {
-        json::Object claim_spec{{"accessModes", json::Array{"ReadWriteOnce"}}, {"resources", json::Object{{"requests", json::Object{{"storage", json::string_at(*volume, "size")}}}}}};
+        json::Object claim_spec{{"accessModes", json::Array{"ReadWriteOnce"}},
+                                {"resources", json::Object{{"requests", json::Object{{"storage", json::string_at(*volume, "size")}}}}}};
         if (const auto cls = json::string_at(*volume, "class"); !cls.empty()) claim_spec["storageClassName"] = cls;
         mounts.push_back(json::Object{{"name", "data"}, {"mountPath", "/var/lib/" + name}});
         if (kind == "StatefulSet") {
             claims.push_back(json::Object{{"metadata", json::Object{{"name", "data"}}}, {"spec", std::move(claim_spec)}});
         } else {
-            out.push_back(json::Object{{"apiVersion", "v1"}, {"kind", "PersistentVolumeClaim"}, {"metadata", metadata(ns, name + "-data")}, {"spec", std::move(claim_spec)}});
+            out.push_back(json::Object{{"apiVersion", "v1"},
+                                       {"kind", "PersistentVolumeClaim"},
+                                       {"metadata", metadata(ns, name + "-data")},
+                                       {"spec", std::move(claim_spec)}});
             volumes.push_back(json::Object{{"name", "data"}, {"persistentVolumeClaim", json::Object{{"claimName", name + "-data"}}}});
         }
     }
@@ -137,12 +156,14 @@ Result<std::vector<json::Value>> expand_workload(const json::Value& macro) {
     if (const auto* more = json::at(macro, "pod")) overlay(pod_spec, *more);
 
     json::Object annotations = json::object_at(macro, "annotations"), pod_annotations;
-    if (const auto depends = strings_of(json::array_at(macro, "depends_on")); !depends.empty()) annotations["kubernaut.io/depends-on"] = pod_annotations["kubernaut.io/depends-on"] = join(depends, ",");
+    if (const auto depends = strings_of(json::array_at(macro, "depends_on")); !depends.empty())
+        annotations["kubernaut.io/depends-on"] = pod_annotations["kubernaut.io/depends-on"] = join(depends, ",");
     json::Object template_meta{{"labels", labels}}, meta = metadata(ns, name);
     if (!pod_annotations.empty()) template_meta["annotations"] = std::move(pod_annotations);
     meta["labels"] = labels;
     if (!annotations.empty()) meta["annotations"] = std::move(annotations);
-    json::Object spec{{"selector", json::Object{{"matchLabels", selector}}}, {"template", json::Object{{"metadata", std::move(template_meta)}, {"spec", std::move(pod_spec)}}}};
+    json::Object spec{{"selector", json::Object{{"matchLabels", selector}}},
+                      {"template", json::Object{{"metadata", std::move(template_meta)}, {"spec", std::move(pod_spec)}}}};
     const auto replicas = json::int_at(macro, "replicas").value_or(2);
     if (kind != "DaemonSet") spec["replicas"] = replicas;
     if (kind == "StatefulSet") {
@@ -151,27 +172,38 @@ Result<std::vector<json::Value>> expand_workload(const json::Value& macro) {
     }
     if (const auto* strategy = json::at(macro, "strategy")) spec[kind == "Deployment" ? "strategy" : "updateStrategy"] = *strategy;
     if (port > 0 && json::bool_at(macro, "service").value_or(true)) {
-        out.push_back(json::Object{{"apiVersion", "v1"}, {"kind", "Service"}, {"metadata", metadata(ns, name)},
-                                   {"spec", json::Object{{"selector", selector}, {"ports", json::Array{json::Object{{"name", "http"}, {"port", 80}, {"targetPort", port}, {"protocol", "TCP"}}}}}}});
+        out.push_back(json::Object{
+            {"apiVersion", "v1"},
+            {"kind", "Service"},
+            {"metadata", metadata(ns, name)},
+            {"spec", json::Object{{"selector", selector},
+                                  {"ports", json::Array{json::Object{{"name", "http"}, {"port", 80}, {"targetPort", port}, {"protocol", "TCP"}}}}}}});
     }
     out.push_back(json::Object{{"apiVersion", "apps/v1"}, {"kind", kind}, {"metadata", std::move(meta)}, {"spec", std::move(spec)}});
     if (const auto* budget = json::at(macro, "pdb")) {
         json::Value budget_spec = json::Object{{"selector", json::Object{{"matchLabels", selector}}}};
         overlay(budget_spec, *budget);
-        out.push_back(json::Object{{"apiVersion", "policy/v1"}, {"kind", "PodDisruptionBudget"}, {"metadata", metadata(ns, name)}, {"spec", std::move(budget_spec)}});
+        out.push_back(json::Object{
+            {"apiVersion", "policy/v1"}, {"kind", "PodDisruptionBudget"}, {"metadata", metadata(ns, name)}, {"spec", std::move(budget_spec)}});
     }
     if (const auto* hpa = json::at(macro, "hpa")) {
         const json::Object target{{"type", "Utilization"}, {"averageUtilization", json::int_at(*hpa, "target").value_or(70)}};
-        out.push_back(json::Object{{"apiVersion", "autoscaling/v2"}, {"kind", "HorizontalPodAutoscaler"}, {"metadata", metadata(ns, name)},
-                                   {"spec", json::Object{{"scaleTargetRef", json::Object{{"apiVersion", "apps/v1"}, {"kind", kind}, {"name", name}}},
-                                                         {"minReplicas", json::int_at(*hpa, "min").value_or(1)}, {"maxReplicas", json::int_at(*hpa, "max").value_or(5)},
-                                                         {"metrics", json::Array{json::Object{{"type", "Resource"}, {"resource", json::Object{{"name", "cpu"}, {"target", target}}}}}}}}});
+        out.push_back(json::Object{
+            {"apiVersion", "autoscaling/v2"},
+            {"kind", "HorizontalPodAutoscaler"},
+            {"metadata", metadata(ns, name)},
+            {"spec", json::Object{{"scaleTargetRef", json::Object{{"apiVersion", "apps/v1"}, {"kind", kind}, {"name", name}}},
+                                  {"minReplicas", json::int_at(*hpa, "min").value_or(1)},
+                                  {"maxReplicas", json::int_at(*hpa, "max").value_or(5)},
+                                  {"metrics", json::Array{json::Object{{"type", "Resource"},
+                                                                       {"resource", json::Object{{"name", "cpu"}, {"target", target}}}}}}}}});
     }
     return out;
 }
 
 std::vector<json::Value> neighbours(std::string_view ns, int count, std::uint64_t seed, const std::vector<std::string>& taken) {
-    static constexpr std::array names{"search", "mailer", "reports", "gateway", "profile", "ledger", "catalog", "pricing", "stock", "reviews", "geo", "media", "notify", "audit-log", "sessions", "export"};
+    static constexpr std::array names{"search", "mailer",  "reports", "gateway", "profile", "ledger",    "catalog",  "pricing",
+                                      "stock",  "reviews", "geo",     "media",   "notify",  "audit-log", "sessions", "export"};
     SeededRandom random(seed ^ 0x9e3779b97f4a7c15ULL);
     std::vector<json::Value> out;
     const std::size_t start = random.next() % names.size();
@@ -180,7 +212,8 @@ std::vector<json::Value> neighbours(std::string_view ns, int count, std::uint64_
         const std::string name = names[(start + i) % names.size()];
         if (std::ranges::find(taken, name) != taken.end()) continue;
         ++made;
-        json::Object macro{{"ns", ns}, {"name", name}, {"replicas", 1 + static_cast<std::int64_t>(random.next() % 3)}, {"memory", "96Mi"}, {"cpu", "20m"}};
+        json::Object macro{
+            {"ns", ns}, {"name", name}, {"replicas", 1 + static_cast<std::int64_t>(random.next() % 3)}, {"memory", "96Mi"}, {"cpu", "20m"}};
         if (random.next() % 3 == 0) macro["config"] = json::Object{{"app.yaml", "workers: " + std::to_string(1 + random.next() % 8) + "\n"}};
         if (random.next() % 4 == 0) macro["pdb"] = json::Object{{"maxUnavailable", 1}};
         auto objects = expand_workload(macro);
@@ -196,7 +229,8 @@ Result<ObjectName> ObjectName::parse(std::string_view text) {
     if (out.resource == nullptr) return fail(ErrorCode::invalid_argument, "unknown kind in '" + std::string(text) + "'");
     const std::size_t wanted = out.resource->namespaced ? 3 : 2;
     if (parts.size() != wanted || parts.back().empty()) {
-        return fail(ErrorCode::invalid_argument, "'" + std::string(text) + "' should be " + out.resource->kind_group() + (wanted == 3 ? "/namespace/name" : "/name"));
+        return fail(ErrorCode::invalid_argument,
+                    "'" + std::string(text) + "' should be " + out.resource->kind_group() + (wanted == 3 ? "/namespace/name" : "/name"));
     }
     if (wanted == 3) out.ns = parts[1];
     out.name = parts.back();
@@ -205,7 +239,9 @@ Result<ObjectName> ObjectName::parse(std::string_view text) {
 
 std::string ObjectName::text() const { return resource->kind_group() + "/" + (ns.empty() ? "" : ns + "/") + name; }
 
-ObjectName name_of_object(const json::Value& object) { return {kube::resource_of(object), std::string(kube::namespace_of(object)), std::string(kube::name_of(object))}; }
+ObjectName name_of_object(const json::Value& object) {
+    return {kube::resource_of(object), std::string(kube::namespace_of(object)), std::string(kube::name_of(object))};
+}
 
 std::vector<std::string> images_of(const json::Value& object) {
     std::vector<std::string> out;

@@ -20,7 +20,8 @@ struct Reader {
         if (!value->is_object()) return wrong(pointer, "expected a map");
         for (const auto& [key, each] : value->get_object()) {
             const std::string_view name(key.data(), key.size());
-            if (std::ranges::find(known, name) == known.end()) return wrong(pointer + "/" + json::escape_pointer_token(name), "unknown key '" + std::string(name) + "'");
+            if (std::ranges::find(known, name) == known.end())
+                return wrong(pointer + "/" + json::escape_pointer_token(name), "unknown key '" + std::string(name) + "'");
         }
         return {};
     }
@@ -32,7 +33,8 @@ struct Reader {
     Result<std::vector<std::string>> texts(const std::string& pointer) const {
         const auto* value = json::at_pointer(document.value, pointer);
         if (value == nullptr) return std::vector<std::string>{};
-        if (!value->is_array() || std::ranges::any_of(value->get_array(), [](const json::Value& each) { return !each.is_string(); })) return wrong(pointer, "expected a list of texts");
+        if (!value->is_array() || std::ranges::any_of(value->get_array(), [](const json::Value& each) { return !each.is_string(); }))
+            return wrong(pointer, "expected a list of texts");
         return strings_of(value->get_array());
     }
     Result<std::vector<Step>> steps(const std::string& pointer, Result<> (*validate)(const Step&)) const {
@@ -60,7 +62,8 @@ Result<NodeSpec> read_node(const Reader& reader, const std::string& pointer, con
     if (const auto* memory = json::at(value, "memory")) node.memory = kube::quantity_at(memory).value_or(node.memory);
     node.pods = static_cast<int>(json::int_at(value, "pods").value_or(node.pods));
     if (const auto zone = json::string_at(value, "zone"); !zone.empty()) node.zone = zone;
-    for (const auto& [key, label] : json::object_at(value, "labels")) node.labels[std::string(key)] = label.is_string() ? std::string(json::view(label.get_string())) : json::dump(label);
+    for (const auto& [key, label] : json::object_at(value, "labels"))
+        node.labels[std::string(key)] = label.is_string() ? std::string(json::view(label.get_string())) : json::dump(label);
     node.taints = strings_of(json::array_at(value, "taints"));
     return node;
 }
@@ -135,7 +138,8 @@ Result<Scenario> Scenario::parse(std::string_view yaml, std::uint64_t seed) {
     KN_TRY(const auto text, substitute(yaml, variables));
     KN_TRY(const auto document, json::parse_yaml(text));
     const Reader reader{document};
-    KN_CHECK(reader.only("", {"id", "name", "title", "needs", "vars", "nodes", "world", "registries", "behaviours", "target", "fault", "signals", "expect", "cured", "may_touch", "aftercare"}));
+    KN_CHECK(reader.only("", {"id", "name", "title", "needs", "vars", "nodes", "world", "registries", "behaviours", "target", "fault", "signals",
+                              "expect", "cured", "may_touch", "aftercare"}));
     auto state = std::make_unique<State>();
     state->seed = seed;
     state->variables = std::move(variables);

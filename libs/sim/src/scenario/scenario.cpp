@@ -33,9 +33,11 @@ namespace {
 async::Task<Result<>> create_object(Stage stage, json::Value object, Deadline deadline) {
     const auto name = name_of_object(object);
     while (true) {
-        auto made = co_await stage.client->create(*name.resource, name.ns, object, {.field_manager = "kubectl-create", .field_validation = "Warn"}, deadline);
+        auto made =
+            co_await stage.client->create(*name.resource, name.ns, object, {.field_manager = "kubectl-create", .field_validation = "Warn"}, deadline);
         if (made || made.error().code == ErrorCode::already_exists) co_return Result<>{};
-        const bool again = is_retryable(made.error().code) || made.error().code == ErrorCode::permission_denied || made.error().code == ErrorCode::not_found;
+        const bool again =
+            is_retryable(made.error().code) || made.error().code == ErrorCode::permission_denied || made.error().code == ErrorCode::not_found;
         if (!again || deadline.passed(stage.client->clock().steady() + 1s)) co_return fail(made.error().with_context("creating " + name.text()));
         co_await async::sleep_for(stage.client->clock(), 500ms);
     }
@@ -46,7 +48,8 @@ async::Task<Result<>> wait_ready(Stage stage, std::vector<ObjectName> workloads,
         while (true) {
             KN_CO_TRY(const std::string trouble, co_await workload_trouble(stage.client, workload, 0s, deadline));
             if (trouble.empty()) break;
-            if (deadline.passed(stage.client->clock().steady() + 1s)) co_return fail(ErrorCode::deadline_exceeded, "the world before the fault did not become ready: " + trouble);
+            if (deadline.passed(stage.client->clock().steady() + 1s))
+                co_return fail(ErrorCode::deadline_exceeded, "the world before the fault did not become ready: " + trouble);
             co_await async::sleep_for(stage.client->clock(), 500ms);
         }
     }
@@ -58,7 +61,8 @@ async::Task<Result<>> wait_ready(Stage stage, std::vector<ObjectName> workloads,
 async::Task<Result<>> Scenario::deploy(Stage stage, Deadline deadline) {
     State& s = *state_;
     for (const auto& node : s.nodes) {
-        if (stage.kubelet == nullptr) co_return fail(ErrorCode::failed_precondition, "this scenario brings nodes: it needs our own kubelets on the stage");
+        if (stage.kubelet == nullptr)
+            co_return fail(ErrorCode::failed_precondition, "this scenario brings nodes: it needs our own kubelets on the stage");
         auto added = co_await stage.kubelet->add_node(node);
         if (!added && added.error().code != ErrorCode::already_exists) co_return added;
     }
@@ -83,7 +87,8 @@ async::Task<Result<>> Scenario::inject(Stage stage, Deadline deadline) {
     State& s = *state_;
     std::size_t first = 0;
     // Leading waits let the world settle; what it is like after them is what it should be.
-    while (first < s.fault.size() && s.fault[first].kind == "wait") KN_CO_CHECK(co_await run_fault_step(state_.get(), stage, s.fault[first++], deadline));
+    while (first < s.fault.size() && s.fault[first].kind == "wait")
+        KN_CO_CHECK(co_await run_fault_step(state_.get(), stage, s.fault[first++], deadline));
     for (const auto& check : s.cured) {
         for (const auto& text : compared_objects(check)) {
             const auto object = ObjectName::parse(text);
@@ -108,7 +113,9 @@ async::Task<Result<>> Scenario::clean_up(Stage stage, Deadline deadline) {
         if (stage.kubelet != nullptr) stage.kubelet->start_node(node);
     }
     s.stopped_nodes.clear();
-    const auto tolerable = [](const Error& error) { return error.code == ErrorCode::not_found || error.code == ErrorCode::aborted || error.code == ErrorCode::failed_precondition; };
+    const auto tolerable = [](const Error& error) {
+        return error.code == ErrorCode::not_found || error.code == ErrorCode::aborted || error.code == ErrorCode::failed_precondition;
+    };
     for (auto wave = s.waves.rbegin(); wave != s.waves.rend(); ++wave) {
         for (auto object = wave->rbegin(); object != wave->rend(); ++object) {
             const auto name = name_of_object(*object);
@@ -130,9 +137,11 @@ namespace {
 /// (its own, the cluster's nodes, namespaces that belong to nobody) is looked at by all.
 bool in_scope(const Scenario::State& s, const Stage& stage, std::string_view object) {
     const auto parts = split(object, '/');
-    if (parts.size() == 3) return std::ranges::find(s.namespaces, parts[1]) != s.namespaces.end() || parts[1] == "default" || parts[1].starts_with("kube-");
+    if (parts.size() == 3)
+        return std::ranges::find(s.namespaces, parts[1]) != s.namespaces.end() || parts[1] == "default" || parts[1].starts_with("kube-");
     if (parts[0] == "Namespace") return std::ranges::find(s.namespaces, parts[1]) != s.namespaces.end();
-    if (parts[0] == "Node") return parts[1].starts_with(stage.cluster) || std::ranges::any_of(s.nodes, [&](const NodeSpec& node) { return node.name == parts[1]; });
+    if (parts[0] == "Node")
+        return parts[1].starts_with(stage.cluster) || std::ranges::any_of(s.nodes, [&](const NodeSpec& node) { return node.name == parts[1]; });
     return true;
 }
 
@@ -164,8 +173,10 @@ async::Task<Result<Verdict>> Scenario::check(Stage stage, Deadline deadline) {
         if (both || is_pod) verdict.violations.push_back(violation);
     }
     verdict.cured = verdict.missing.empty() && (!s.expect.leave_alone || verdict.violations.empty());
-    if (!verdict.cured) s.cured_since.reset();
-    else if (!s.cured_since) s.cured_since = stage.client->clock().now();
+    if (!verdict.cured)
+        s.cured_since.reset();
+    else if (!s.cured_since)
+        s.cured_since = stage.client->clock().now();
     verdict.cured_at = s.cured_since;
     co_return verdict;
 }

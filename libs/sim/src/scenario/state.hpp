@@ -25,15 +25,15 @@ struct Scenario::State {
     std::map<std::string, std::string> variables;
     std::vector<std::string> needs, namespaces;
     std::vector<NodeSpec> nodes;
-    std::vector<std::vector<json::Value>> waves;    // objects to create; each wave is Ready before the next begins
-    json::Value book;                               // {registries, behaviours}
-    std::vector<Step> fault, cured, aftercare;      // aftercare: what clean_up undoes
+    std::vector<std::vector<json::Value>> waves;  // objects to create; each wave is Ready before the next begins
+    json::Value book;                             // {registries, behaviours}
+    std::vector<Step> fault, cured, aftercare;    // aftercare: what clean_up undoes
     std::set<std::string> signals;
     std::set<std::string, std::less<>> may_touch;
     Expectation expect;
 
     // Of a run.
-    std::map<std::string, json::Value, std::less<>> before;     // objects that checks compare with, as they were
+    std::map<std::string, json::Value, std::less<>> before;  // objects that checks compare with, as they were
     std::optional<StateSnapshot> healthy, faulty;
     std::set<std::string> stopped_nodes;
     std::optional<Instant> cured_since;

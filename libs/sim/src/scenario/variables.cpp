@@ -14,8 +14,10 @@ std::string vars_block(std::string_view text) {
     std::string out;
     bool inside = false;
     for (const auto& line : split(text, '\n')) {
-        if (line.starts_with("vars:")) inside = true;
-        else if (inside && !line.empty() && line[0] != ' ' && line[0] != '#' && line[0] != '\r') inside = false;
+        if (line.starts_with("vars:"))
+            inside = true;
+        else if (inside && !line.empty() && line[0] != ' ' && line[0] != '#' && line[0] != '\r')
+            inside = false;
         out += inside ? line + "\n" : "\n";
     }
     return out;

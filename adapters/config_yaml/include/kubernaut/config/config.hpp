@@ -17,8 +17,8 @@
 namespace kn::config {
 
 struct Token {
-    std::string name;                        ///< the person or service it stands for
-    std::string token;                       ///< plain, or `secret://env/NAME`, `secret://file/PATH`
+    std::string name;   ///< the person or service it stands for
+    std::string token;  ///< plain, or `secret://env/NAME`, `secret://file/PATH`
 };
 /// subject × role × clusters × namespaces. "*" and empty lists mean all.
 struct RoleBinding {
@@ -28,7 +28,7 @@ struct RoleBinding {
 };
 struct IntakeSource {
     std::string name, auth = "bearer", token;
-    std::vector<std::string> clusters;       ///< it may speak for; empty = all
+    std::vector<std::string> clusters;  ///< it may speak for; empty = all
 };
 struct ClusterEntry {
     std::string id, kind = "other", profile, kubeconfig, context, server, token, token_file, ca_file, prometheus;
@@ -41,10 +41,11 @@ struct FreezeWindow {
     std::string name, cluster, ns, weekday, from, to;
 };
 struct Channel {
-    std::string type, url, token;            ///< webhook, slack, teams, pagerduty or email; token = signing key, routing key or password; url and token may be secret://
-    std::string from, user;                  ///< email
+    std::string type, url,
+        token;  ///< webhook, slack, teams, pagerduty or email; token = signing key, routing key or password; url and token may be secret://
+    std::string from, user;  ///< email
     std::vector<std::string> to;
-    bool plain = false;                      ///< email: without TLS is all right (a relay on this machine)
+    bool plain = false;  ///< email: without TLS is all right (a relay on this machine)
 };
 struct NotifyRoute {
     std::string channel;
@@ -73,7 +74,7 @@ struct Config {
     struct {
         std::vector<Token> tokens;
         std::vector<RoleBinding> bindings;
-        std::map<std::string, std::string> mtls;   ///< certificate subject CN → person
+        std::map<std::string, std::string> mtls;  ///< certificate subject CN → person
     } auth;
     struct {
         std::vector<IntakeSource> sources;
@@ -86,11 +87,11 @@ struct Config {
         double p_auto = 0.80, p_ask = 0.50, margin = 0.15;
         Duration correlate = 5s, fact_status = 30s, fact_metrics = 90s;
         std::vector<std::string> catalog{"builtin"};
-        std::map<std::string, std::string> secret_sources;   ///< "ns/name" (or "*/name") that may be copied → "ns/name" of the source
-        decision::DecisionOptions waits;                     ///< only its times are read from the file: decision.waits.*
+        std::map<std::string, std::string> secret_sources;  ///< "ns/name" (or "*/name") that may be copied → "ns/name" of the source
+        decision::DecisionOptions waits;                    ///< only its times are read from the file: decision.waits.*
         decision::RuleAges ages;
     } decision;
-    actions::ActionSettings actions;                         ///< only its times and bounds: actions.*
+    actions::ActionSettings actions;  ///< only its times and bounds: actions.*
     struct {
         Mode mode = Mode::shadow;
         std::string scope = "opt_out";
@@ -145,8 +146,8 @@ using Problems = std::vector<Error>;
 
 struct Loaded {
     Config config;
-    Problems problems;                       ///< errors: the configuration must not be used
-    std::vector<std::string> warnings;       ///< accepted but worth a word
+    Problems problems;                  ///< errors: the configuration must not be used
+    std::vector<std::string> warnings;  ///< accepted but worth a word
 };
 
 /// Text of the file ("" = defaults) and environment overrides (name → value, e.g. from environ).

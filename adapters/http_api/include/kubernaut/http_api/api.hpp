@@ -42,8 +42,8 @@ struct ApiDependencies {
     ports::LiveFeed& feed;
     metrics::Registry& metrics;
     AuthTable auth;
-    std::function<std::vector<std::shared_ptr<const WorkflowDefinition>>()> workflows;   ///< newest versions, by id
-    std::function<std::optional<Asset>(std::string_view path)> asset;                     ///< the page; may be empty
+    std::function<std::vector<std::shared_ptr<const WorkflowDefinition>>()> workflows;  ///< newest versions, by id
+    std::function<std::optional<Asset>(std::string_view path)> asset;                   ///< the page; may be empty
     std::function<bool()> draining;
     std::string version;
 };

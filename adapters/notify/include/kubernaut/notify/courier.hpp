@@ -15,7 +15,7 @@ namespace kn::notify {
 /// What goes out at once: one message, or a digest of several.
 struct Envelope {
     std::vector<ports::Notification> messages;
-    std::string key;                                  ///< the receiver may drop repeats by it
+    std::string key;  ///< the receiver may drop repeats by it
     Instant at{};
 };
 
@@ -30,8 +30,8 @@ public:
 
 /// webhook, slack, teams or pagerduty: JSON in a POST.
 struct HttpChannel {
-    std::string type, path = "/";                     ///< path of the URL
-    std::string secret;                               ///< webhook: key of the signature; pagerduty: the routing key
+    std::string type, path = "/";  ///< path of the URL
+    std::string secret;            ///< webhook: key of the signature; pagerduty: the routing key
 };
 /// The body for a channel's type. Pure. A webhook gets the fields as they are, several messages as {"kind": "digest", "messages": [...]}.
 std::string body_for(const HttpChannel& channel, const Envelope& envelope);
@@ -41,7 +41,7 @@ std::unique_ptr<Courier> make_http_courier(HttpChannel channel, std::shared_ptr<
 
 /// E-mail by SMTP (libcurl): smtps:// is TLS from the start; smtp:// asks for STARTTLS and refuses to go on without it, unless `plain` (a relay on this machine).
 struct MailChannel {
-    std::string url;                                  ///< smtp://host:587 or smtps://host:465
+    std::string url;  ///< smtp://host:587 or smtps://host:465
     std::string from, user, password;
     std::vector<std::string> to;
     bool plain = false;

@@ -21,7 +21,7 @@ struct Channel {
 };
 struct Route {
     std::string channel;
-    std::set<std::string> kinds, clusters, namespaces;   ///< empty = all
+    std::set<std::string> kinds, clusters, namespaces;  ///< empty = all
     Severity min_severity = Severity::info;
 };
 /// The channels whose routes want a message, in order of their names. Pure.
@@ -29,8 +29,8 @@ std::vector<std::string> channels_for(const std::vector<Route>& routes, const po
 
 struct NotifyOptions {
     int tries = 5;
-    Duration first_wait = 2s;                             ///< doubled after every failed try
-    std::size_t per_minute = 30;                          ///< messages a channel; what is more waits `digest` and goes out as one
+    Duration first_wait = 2s;     ///< doubled after every failed try
+    std::size_t per_minute = 30;  ///< messages a channel; what is more waits `digest` and goes out as one
     Duration digest = 60s;
     std::size_t digest_most = 200;
     Duration try_timeout = 10s, claim = 90s, look_every = 1s;
@@ -41,8 +41,8 @@ struct NotifyOptions {
 class ChannelNotifier final : public ports::Notifier {
 public:
     /// Without an outbox nothing is delivered: every message is a log line only, and channels are refused.
-    ChannelNotifier(async::EventLoop& loop, metrics::Registry& metrics, ports::NotificationOutbox* outbox, std::vector<Channel> channels, std::vector<Route> routes,
-                    NotifyOptions options = {});
+    ChannelNotifier(async::EventLoop& loop, metrics::Registry& metrics, ports::NotificationOutbox* outbox, std::vector<Channel> channels,
+                    std::vector<Route> routes, NotifyOptions options = {});
     async::Task<Result<>> send(ports::Notification notification, Deadline deadline) override;
     void start();
     void stop();
@@ -55,7 +55,7 @@ public:
 private:
     struct Line {
         Channel channel;
-        std::optional<Instant> digest_at;                 ///< the minute is used up: everything that waits goes out together then
+        std::optional<Instant> digest_at;  ///< the minute is used up: everything that waits goes out together then
         async::Signal ready;
     };
     async::Task<> route_loop();

@@ -12,11 +12,12 @@ class PrometheusSource final : public ports::MetricsSource {
 public:
     struct Server {
         std::shared_ptr<kube::Transport> transport;
-        std::string prefix;                    ///< of the path, "" for most
+        std::string prefix;  ///< of the path, "" for most
     };
     /// `servers` by cluster; `shared` (may be empty) for the others.
     PrometheusSource(std::map<ClusterId, Server> servers, Server shared, async::Clock& clock, Duration timeout);
-    ports::Task<Result<std::vector<ports::Series>>> range(const ClusterId& cluster, std::string promql, Instant from, Instant to, Duration step, Deadline deadline) override;
+    ports::Task<Result<std::vector<ports::Series>>> range(const ClusterId& cluster, std::string promql, Instant from, Instant to, Duration step,
+                                                          Deadline deadline) override;
 
     /// A query_range answer as series. Pure.
     static Result<std::vector<ports::Series>> parse(const std::string& body);

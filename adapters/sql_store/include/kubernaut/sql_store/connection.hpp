@@ -38,13 +38,11 @@ public:
     Param(const std::string& text) : value_(clean_text(text)) {}
     Param(Bytes bytes) : value_(std::move(bytes)) {}
     Param(Instant at) : value_(to_millis(at)) {}
-    template <class Tag>
-    Param(const StrongId<Tag>& id) : Param(id.str()) {}
+    template <class Tag> Param(const StrongId<Tag>& id) : Param(id.str()) {}
     template <class E>
         requires std::is_enum_v<E>
     Param(E word) : value_(std::string(to_string(word))) {}
-    template <class T>
-    Param(const std::optional<T>& maybe) {
+    template <class T> Param(const std::optional<T>& maybe) {
         if (maybe) *this = Param(*maybe);
     }
     [[nodiscard]] const Value& value() const { return value_; }

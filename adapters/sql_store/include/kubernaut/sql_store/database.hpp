@@ -14,13 +14,13 @@
 namespace kn::sql {
 
 struct StoreOptions {
-    Duration query_timeout = 2s;                    ///< one statement
-    std::size_t pool_max = 16;                      ///< PostgreSQL connections; one of them writes
-    Duration pool_wait = 250ms;                     ///< a read that gets no connection in this time is refused: resource_exhausted
-    std::size_t queue_max = 10'000;                 ///< writes that wait for their commit; beyond: resource_exhausted
-    std::size_t group_max = 64;                     ///< writes in one commit
+    Duration query_timeout = 2s;     ///< one statement
+    std::size_t pool_max = 16;       ///< PostgreSQL connections; one of them writes
+    Duration pool_wait = 250ms;      ///< a read that gets no connection in this time is refused: resource_exhausted
+    std::size_t queue_max = 10'000;  ///< writes that wait for their commit; beyond: resource_exhausted
+    std::size_t group_max = 64;      ///< writes in one commit
     std::int64_t inbox_rows = 100'000, inbox_bytes = 512LL << 20U;
-    int poison_kills = 3;                           ///< workers that die with one execution, no step ended in between: a dead letter
+    int poison_kills = 3;  ///< workers that die with one execution, no step ended in between: a dead letter
     /// Closures run on the caller's thread, at once: for virtual time. Always so for sqlite::memory:.
     bool on_loop_thread = false;
 };
@@ -41,23 +41,19 @@ public:
     /// Finishes what was accepted and ends the threads; may be called twice.
     virtual void stop() = 0;
 
-    template <class Work>
-    auto write(Work work, Deadline deadline) -> async::Task<std::invoke_result_t<Work&, SqlConnection&>> {
+    template <class Work> auto write(Work work, Deadline deadline) -> async::Task<std::invoke_result_t<Work&, SqlConnection&>> {
         return with_value<Work>(Access::write, std::move(work), deadline);
     }
-    template <class Work>
-    auto read(Work work, Deadline deadline) -> async::Task<std::invoke_result_t<Work&, SqlConnection&>> {
+    template <class Work> auto read(Work work, Deadline deadline) -> async::Task<std::invoke_result_t<Work&, SqlConnection&>> {
         return with_value<Work>(Access::read, std::move(work), deadline);
     }
 
 private:
-    template <class Work, class Value>
-    struct Job {
+    template <class Work, class Value> struct Job {
         Work work;
         std::optional<Value> value;
     };
-    template <class Work>
-    auto with_value(Access access, Work work, Deadline deadline) -> async::Task<std::invoke_result_t<Work&, SqlConnection&>> {
+    template <class Work> auto with_value(Access access, Work work, Deadline deadline) -> async::Task<std::invoke_result_t<Work&, SqlConnection&>> {
         using Value = typename std::invoke_result_t<Work&, SqlConnection&>::value_type;
         if constexpr (std::is_void_v<Value>) {
             auto job = std::make_shared<Job<Work, char>>(std::move(work));

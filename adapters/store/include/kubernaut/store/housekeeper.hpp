@@ -9,11 +9,11 @@ namespace kn {
 
 struct HousekeepingOptions {
     sql::SqlStores::Retention retention;
-    Duration every = 1h;                 ///< between two rounds of deleting
-    int batch = 500;                     ///< rows a table in one transaction: writers wait for one batch at most
-    Duration pause = 200ms;              ///< between two batches of a round
-    int batches = 10'000;                ///< of a round
-    Duration look_every = 15s;           ///< gauges of what is stored
+    Duration every = 1h;        ///< between two rounds of deleting
+    int batch = 500;            ///< rows a table in one transaction: writers wait for one batch at most
+    Duration pause = 200ms;     ///< between two batches of a round
+    int batches = 10'000;       ///< of a round
+    Duration look_every = 15s;  ///< gauges of what is stored
 };
 
 /// Keeps a store small and tells how it is: deletes old rows in small batches and counts the dead letters.

@@ -22,14 +22,14 @@ struct SecretSource {
 
 /// Times and bounds. Tests and real-control-plane runs shorten the times and say so.
 struct ActionSettings {
-    Duration rollout_quiet = 60s;            ///< no restart and no replaced pod for so long after a rollout
-    Duration oom_quiet = 10min;              ///< the same after a raised limit
-    Duration probe_quiet = 5min;             ///< the same after a relaxed probe
-    Duration good_revision = 5min;           ///< a revision that was the current one for so long counts as good
-    Duration failed_pod_age = 10min;         ///< delete_failed_pods leaves younger ones alone
-    Duration terminating_slack = 5min;       ///< beyond the grace period, before force_delete_pod
-    Duration job_overdue = 12h;              ///< delete_job: an active Job of a CronJob older than this
-    Duration poll = 1s;                      ///< between reads while an action waits inside execute()
+    Duration rollout_quiet = 60s;       ///< no restart and no replaced pod for so long after a rollout
+    Duration oom_quiet = 10min;         ///< the same after a raised limit
+    Duration probe_quiet = 5min;        ///< the same after a relaxed probe
+    Duration good_revision = 5min;      ///< a revision that was the current one for so long counts as good
+    Duration failed_pod_age = 10min;    ///< delete_failed_pods leaves younger ones alone
+    Duration terminating_slack = 5min;  ///< beyond the grace period, before force_delete_pod
+    Duration job_overdue = 12h;         ///< delete_job: an active Job of a CronJob older than this
+    Duration poll = 1s;                 ///< between reads while an action waits inside execute()
     double max_volume_bytes = 10.0 * (1ULL << 40U);
     int max_replicas = 100;
     double min_ready_nodes = 0.51;
@@ -37,7 +37,7 @@ struct ActionSettings {
 };
 
 struct ActionDependencies {
-    ports::Notifier& notifier;               ///< outlives the registry
+    ports::Notifier& notifier;  ///< outlives the registry
     ActionSettings settings{};
 };
 

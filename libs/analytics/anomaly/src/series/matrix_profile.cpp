@@ -22,7 +22,8 @@ double correlation_of(double covariance, double inverse_a, double inverse_b) {
 }  // namespace
 
 Result<MatrixProfile> matrix_profile(std::span<const double> raw, std::size_t window) {
-    if (window < 3 || raw.size() < window + 1) return fail(ErrorCode::invalid_argument, "a matrix profile needs windows of 3 values or more, and two of them");
+    if (window < 3 || raw.size() < window + 1)
+        return fail(ErrorCode::invalid_argument, "a matrix profile needs windows of 3 values or more, and two of them");
     const std::size_t n = raw.size(), count = n - window + 1;
     const double center = median(raw);
     std::vector<double> x(n);
@@ -100,8 +101,10 @@ double StreamProfile::add(double raw) {
         largest = std::max(largest, q);
         const double flat = flat_share * largest;
         double r = 0;
-        if (spread_now <= flat && spread <= flat) r = 1;
-        else if (spread_now > flat && spread > flat) r = (dots_[j] - m * mean_now * (s / m)) / std::sqrt(spread_now * spread);
+        if (spread_now <= flat && spread <= flat)
+            r = 1;
+        else if (spread_now > flat && spread > flat)
+            r = (dots_[j] - m * mean_now * (s / m)) / std::sqrt(spread_now * spread);
         best = std::max(best, r);
         s += values_[j + window_] - values_[j];
         q += values_[j + window_] * values_[j + window_] - values_[j] * values_[j];

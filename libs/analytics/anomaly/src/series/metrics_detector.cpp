@@ -79,7 +79,8 @@ void MetricsDetector::fit_shapes(const Matrix& rows) {
     for (std::size_t i = 0; i < count; i += step) {
         for (std::size_t k = 0; k < kept_.size(); ++k)
             for (std::size_t j = 0; j < w; ++j)
-                block(static_cast<Eigen::Index>(k * w + j), held) = std::clamp((rows.at(i + j, kept_[k]) - median_[kept_[k]]) / deviation_[kept_[k]], -6.0, 6.0);
+                block(static_cast<Eigen::Index>(k * w + j), held) =
+                    std::clamp((rows.at(i + j, kept_[k]) - median_[kept_[k]]) / deviation_[kept_[k]], -6.0, 6.0);
         if (++held == block.cols()) flush();
     }
     flush();
@@ -142,7 +143,8 @@ MetricsDetector::Evidence MetricsDetector::gather(const Matrix& rows) const {
 Result<MetricsDetector> MetricsDetector::fit(MatrixView training, const MetricsOptions& options) {
     constexpr std::size_t fewest = 64;
     if (training.rows < fewest || training.cols == 0)
-        return fail(ErrorCode::failed_precondition, "insufficient data: " + std::to_string(training.rows) + " rows, " + std::to_string(fewest) + " are needed");
+        return fail(ErrorCode::failed_precondition,
+                    "insufficient data: " + std::to_string(training.rows) + " rows, " + std::to_string(fewest) + " are needed");
     MetricsDetector detector;
     detector.options_ = options;
     detector.options_.pca_window = std::clamp<std::size_t>(options.pca_window, 1, fewest / 4);
@@ -183,11 +185,13 @@ Result<MetricsDetector> MetricsDetector::fit(MatrixView training, const MetricsO
 }
 
 Result<MetricsJudgement> MetricsDetector::judge(MatrixView view) const {
-    if (view.cols != metrics()) return fail(ErrorCode::invalid_argument, "trained on " + std::to_string(metrics()) + " metrics, not " + std::to_string(view.cols));
+    if (view.cols != metrics())
+        return fail(ErrorCode::invalid_argument, "trained on " + std::to_string(metrics()) + " metrics, not " + std::to_string(view.cols));
     const Matrix rows = filled(view);
     const Evidence evidence = gather(rows);
     MetricsJudgement judgement{.score = {}, .p_value = calibration_.front().p_values(evidence.change), .anomalous = {}};
-    const auto change = smoothed(evidence.change, options_.smoothing), shape = smoothed(evidence.shape, options_.smoothing / 2), band = smoothed(evidence.band, 3);
+    const auto change = smoothed(evidence.change, options_.smoothing), shape = smoothed(evidence.shape, options_.smoothing / 2),
+               band = smoothed(evidence.band, 3);
     for (std::size_t r = 0; r < rows.rows(); ++r) {
         judgement.score.push_back(change_weight * change[r] / change_unit_ + band[r] / band_unit_ + shape[r] / shape_unit_);
         judgement.anomalous.push_back(judgement.p_value[r] < options_.false_positive_rate ? 1 : 0);
@@ -208,8 +212,14 @@ std::vector<MetricBlame> MetricsDetector::explain(MatrixView view, std::size_t a
         std::size_t since = at;
         for (std::size_t r = at; r-- > 0 && since - r <= pause;)
             if (odd(r, c) > 0) since = r;
-        blames.push_back({.metric = c, .share = part, .value = rows.at(at, c), .low = low_[c], .high = high_[c],
-                          .change = at < lag_rows[2] ? 0 : rows.at(at, c) - rows.at(at - lag_rows[2], c), .usual_change = usual_change_[2 * metrics() + c], .since = since});
+        blames.push_back({.metric = c,
+                          .share = part,
+                          .value = rows.at(at, c),
+                          .low = low_[c],
+                          .high = high_[c],
+                          .change = at < lag_rows[2] ? 0 : rows.at(at, c) - rows.at(at - lag_rows[2], c),
+                          .usual_change = usual_change_[2 * metrics() + c],
+                          .since = since});
         total += part;
     }
     for (MetricBlame& blame : blames) blame.share /= total;

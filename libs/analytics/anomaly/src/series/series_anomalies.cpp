@@ -35,10 +35,12 @@ std::vector<double> spread_over(std::span<const double> of_windows, std::size_t 
 Result<SeriesAnomalies> series_anomalies(std::span<const double> values, const SeriesAnomalyOptions& options) {
     const auto finite = std::ranges::count_if(values, [](double v) { return std::isfinite(v); });
     if (finite < static_cast<std::ptrdiff_t>(fewest_values))
-        return fail(ErrorCode::failed_precondition, "insufficient data: " + std::to_string(finite) + " values, " + std::to_string(fewest_values) + " are needed");
+        return fail(ErrorCode::failed_precondition,
+                    "insufficient data: " + std::to_string(finite) + " values, " + std::to_string(fewest_values) + " are needed");
     SeriesAnomalies found{.window = options.window >= 3 ? std::min(options.window, values.size() / 8) : window_for(values)};
     found.window = std::max<std::size_t>(found.window, 3);
-    std::vector<std::vector<double>> ways{amplitude_score(values, found.window), local_polynomial_score(values, std::min<std::size_t>(found.window, 31), 2)};
+    std::vector<std::vector<double>> ways{amplitude_score(values, found.window),
+                                          local_polynomial_score(values, std::min<std::size_t>(found.window, 31), 2)};
     KN_TRY(auto shapes, subsequence_pca_score(values, found.window));
     ways.push_back(std::move(shapes));
     // Beyond this length the quadratic profile would take seconds; the other ways go on without it.

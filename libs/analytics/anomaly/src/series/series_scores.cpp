@@ -76,7 +76,8 @@ std::vector<double> local_polynomial_score(std::span<const double> values, std::
     const auto rows = static_cast<Eigen::Index>(2 * half);
     Eigen::MatrixXd basis(rows, terms);
     for (Eigen::Index r = 0; r < rows; ++r) {
-        const double offset = (static_cast<double>(r < static_cast<Eigen::Index>(half) ? r : r + 1) - static_cast<double>(half)) / static_cast<double>(half);
+        const double offset =
+            (static_cast<double>(r < static_cast<Eigen::Index>(half) ? r : r + 1) - static_cast<double>(half)) / static_cast<double>(half);
         double power = 1;
         for (int t = 0; t < terms; ++t, power *= offset) basis(r, t) = power;
     }

@@ -22,28 +22,26 @@ double ratio(double deviation, double spread, double floor) {
 }
 
 // A running mean and mean deviation that no single value moves by more than a few deviations.
-template <class L>
-void follow(L& level, double value, double center_weight, double spread_weight) {
+template <class L> void follow(L& level, double value, double center_weight, double spread_weight) {
     const double error = value - level.center, size = std::abs(error);
     const double cut = level.spread > 0 ? std::min(size, 3 * level.spread) : size;
     level.center += center_weight * std::copysign(cut, error);
     level.spread += spread_weight * ((level.spread > 0 ? std::min(size, 5 * level.spread) : size) - level.spread);
 }
 
-template <std::size_t Count>
-double seasonal(const SeasonSlots<Count>& slots, std::size_t slot, double usual_error, double value, double floor) {
+template <std::size_t Count> double seasonal(const SeasonSlots<Count>& slots, std::size_t slot, double usual_error, double value, double floor) {
     if (slots.visits(slot) < 2) return 0;
     return ratio(value - slots.center(slot), std::max(slots.spread(slot), 0.3 * usual_error), floor);
 }
 }  // namespace
 
 std::string_view to_string(StreamSign sign) {
-    constexpr std::array<std::string_view, 7> names{"none", "far from usual", "level shift", "unlike this hour", "unlike this weekday", "jump", "dense"};
+    constexpr std::array<std::string_view, 7> names{"none", "far from usual", "level shift", "unlike this hour", "unlike this weekday",
+                                                    "jump", "dense"};
     return names[static_cast<std::size_t>(sign)];
 }
 
-StreamDetector::StreamDetector(StreamOptions options)
-    : options_(options), drift_(0.5, 60) {}
+StreamDetector::StreamDetector(StreamOptions options) : options_(options), drift_(0.5, 60) {}
 
 StreamDetector::Place StreamDetector::place_of(std::int64_t time) const {
     constexpr std::int64_t hour = 3600, week = 7 * 24 * hour, epoch_shift = 3 * 24 * hour;  // 1970 began on a Thursday
@@ -61,7 +59,8 @@ StreamDetector::Level StreamDetector::expected_at(Place place) const {
         error = errors_[1];
         best = {day_.center(place.hour), std::max(day_.spread(place.hour), 0.3 * error)};
     }
-    if (week_.visits(place.week_hour) >= enough && errors_[2] < error) best = {week_.center(place.week_hour), std::max(week_.spread(place.week_hour), 0.3 * errors_[2])};
+    if (week_.visits(place.week_hour) >= enough && errors_[2] < error)
+        best = {week_.center(place.week_hour), std::max(week_.spread(place.week_hour), 0.3 * errors_[2])};
     return best;
 }
 
@@ -114,9 +113,12 @@ StreamVerdict StreamDetector::add(std::int64_t time, double raw) {
     if (count_ == 0) slow_.center = fast_.center = smooth_.center = short_mean_ = last_value_ = value;
     const Level expected = expected_at(place);
     short_mean_ += std::max(short_weight, 1 / static_cast<double>(count_ + 1)) * (value - short_mean_);
-    std::array<double, signs> sizes{ratio(value - slow_.center, slow_.spread, floor), ratio(short_mean_ - smooth_.center, smooth_.spread, floor),
-                                    seasonal(day_, place.hour, errors_[1], value, floor), seasonal(week_, place.week_hour, errors_[2], value, floor),
-                                    ratio(value - last_value_ - jump_.center, jump_.spread, floor), 0};
+    std::array<double, signs> sizes{ratio(value - slow_.center, slow_.spread, floor),
+                                    ratio(short_mean_ - smooth_.center, smooth_.spread, floor),
+                                    seasonal(day_, place.hour, errors_[1], value, floor),
+                                    seasonal(week_, place.week_hour, errors_[2], value, floor),
+                                    ratio(value - last_value_ - jump_.center, jump_.spread, floor),
+                                    0};
     odd_rate_ += std::max(dense_weight, 1 / static_cast<double>(count_ + 1)) * (std::min(sizes[0], 8.0) - odd_rate_);
     sizes[5] = odd_rate_;
 

@@ -17,7 +17,8 @@ double TailModel::p_value(double value) const {
     if (!ready() || std::isnan(value)) return 1;
     if (value <= from_) {
         // Below the tail only the order matters: straight lines from 0 to the median to the threshold.
-        if (value <= body_) return value >= body_ && from_ > body_ ? 0.5 : 1 - 0.5 * (from_ > body_ && body_ > 0 ? std::clamp(value / body_, 0.0, 1.0) : 0.0);
+        if (value <= body_)
+            return value >= body_ && from_ > body_ ? 0.5 : 1 - 0.5 * (from_ > body_ && body_ > 0 ? std::clamp(value / body_, 0.0, 1.0) : 0.0);
         return 0.5 + (share_ - 0.5) * (value - body_) / (from_ - body_);
     }
     if (scale_ <= 0) return std::max(share_ / static_cast<double>(held_ + 1), smallest_p);

@@ -16,7 +16,9 @@ struct ColumnCenters {
 ColumnCenters column_centers(MatrixView rows);
 
 /// (value - median) * scale, 0 for a missing value.
-inline float centred_value(double value, double median, double scale) { return std::isfinite(value) ? static_cast<float>((value - median) * scale) : 0.0F; }
+inline float centred_value(double value, double median, double scale) {
+    return std::isfinite(value) ? static_cast<float>((value - median) * scale) : 0.0F;
+}
 
 inline Result<> same_columns(MatrixView rows, std::size_t columns) {
     if (rows.cols == columns || rows.rows == 0) return {};

@@ -1,8 +1,8 @@
 #include "kubernaut/analytics/anomaly/fair_cut_forest.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -119,7 +119,8 @@ struct FairCutForest::Builder {
 Result<FairCutForest> FairCutForest::fit(MatrixView rows, const FairCutForestOptions& options) {
     KN_CHECK(enough_to_fit(rows));
     constexpr std::size_t largest_sample = 65'536;
-    if (options.trees == 0 || options.sample < 2 || options.sample > largest_sample || options.columns_a_cut == 0 || options.columns_a_cut > most_columns)
+    if (options.trees == 0 || options.sample < 2 || options.sample > largest_sample || options.columns_a_cut == 0 ||
+        options.columns_a_cut > most_columns)
         return fail(ErrorCode::invalid_argument, "a fair-cut forest has at least one tree, samples of 2 to 65536 rows and cuts over 1 to 4 columns");
     FairCutForest forest;
     forest.columns_a_cut_ = std::min(options.columns_a_cut, rows.cols);
@@ -137,7 +138,8 @@ Result<FairCutForest> FairCutForest::fit(MatrixView rows, const FairCutForestOpt
             for (std::size_t i = 0; i < sample; ++i) {
                 std::swap(order[i], order[i + builder.rng.below(rows.rows - i)]);
                 builder.members.push_back(static_cast<std::uint32_t>(i));
-                for (std::size_t c = 0; c < rows.cols; ++c) builder.values.push_back(centred_value(rows.at(order[i], c), forest.median_[c], forest.scale_[c]));
+                for (std::size_t c = 0; c < rows.cols; ++c)
+                    builder.values.push_back(centred_value(rows.at(order[i], c), forest.median_[c], forest.scale_[c]));
             }
             builder.grow(0, sample);
             forest.trees_[t] = std::move(builder.cuts);
@@ -146,8 +148,7 @@ Result<FairCutForest> FairCutForest::fit(MatrixView rows, const FairCutForestOpt
     return forest;
 }
 
-template <class Visit>
-void FairCutForest::walk(const float* values, std::size_t tree, Visit visit) const {
+template <class Visit> void FairCutForest::walk(const float* values, std::size_t tree, Visit visit) const {
     const auto& cuts = trees_[tree];
     if (cuts.empty()) return;
     std::uint32_t at = 0;
@@ -201,7 +202,8 @@ Result<Matrix> FairCutForest::contributions(MatrixView rows, unsigned threads) c
                     // A cut over several columns is shared out by how far each moved the row along it.
                     double total = 0;
                     std::array<double, most_columns> moved{};
-                    for (std::size_t j = 0; j < columns_a_cut_; ++j) total += moved[j] = std::abs(static_cast<double>(cut.coefficients[j] * values[cut.columns[j]]));
+                    for (std::size_t j = 0; j < columns_a_cut_; ++j)
+                        total += moved[j] = std::abs(static_cast<double>(cut.coefficients[j] * values[cut.columns[j]]));
                     for (std::size_t j = 0; j < columns_a_cut_; ++j) {
                         const double share = total > 0 ? moved[j] / total : 1 / static_cast<double>(columns_a_cut_);
                         out.at(r, cut.columns[j]) -= share * static_cast<double>(density) / static_cast<double>(trees_.size());

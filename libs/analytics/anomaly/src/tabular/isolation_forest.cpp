@@ -70,8 +70,9 @@ struct IsolationForest::Builder {
             if (at <= low) at = std::nextafter(low, high);  // both sides get a row
             forest.feature_[tree * cuts + node] = c;
             forest.threshold_[tree * cuts + node] = at;
-            const auto middle = std::partition(members.begin() + static_cast<std::ptrdiff_t>(begin), members.begin() + static_cast<std::ptrdiff_t>(end),
-                                               [&](std::uint32_t m) { return values[m * cols + c] < at; });
+            const auto middle =
+                std::partition(members.begin() + static_cast<std::ptrdiff_t>(begin), members.begin() + static_cast<std::ptrdiff_t>(end),
+                               [&](std::uint32_t m) { return values[m * cols + c] < at; });
             const auto cut = static_cast<std::size_t>(middle - members.begin());
             split(2 * node + 1, level + 1, begin, cut);
             split(2 * node + 2, level + 1, cut, end);
@@ -113,7 +114,8 @@ Result<IsolationForest> IsolationForest::fit(MatrixView rows, const IsolationFor
             Builder builder{.rows = rows, .forest = forest, .tree = t, .rng = seeds.split(t)};
             for (const std::size_t r : draw(rows.rows, sample, builder.rng)) {
                 builder.members.push_back(static_cast<std::uint32_t>(builder.members.size()));
-                for (std::size_t c = 0; c < rows.cols; ++c) builder.values.push_back(centred_value(rows.at(r, c), forest.median_[c], forest.scale_[c]));
+                for (std::size_t c = 0; c < rows.cols; ++c)
+                    builder.values.push_back(centred_value(rows.at(r, c), forest.median_[c], forest.scale_[c]));
             }
             builder.split(0, 0, 0, sample);
         }

@@ -129,7 +129,8 @@ Result<RobustPca> RobustPca::fit(MatrixView rows, const RobustPcaOptions& option
         const Eigen::Index from = d - 1 - i;  // largest first
         pca.variances_.push_back(solver.eigenvalues()(from));
         total += pca.variances_.back();
-        for (Eigen::Index j = 0; j < d; ++j) pca.axes_.at(static_cast<std::size_t>(i), useful[static_cast<std::size_t>(j)]) = solver.eigenvectors()(j, from);
+        for (Eigen::Index j = 0; j < d; ++j)
+            pca.axes_.at(static_cast<std::size_t>(i), useful[static_cast<std::size_t>(j)]) = solver.eigenvectors()(j, from);
     }
     while (pca.main_ < pca.variances_.size() && main < options.explained * total) main += pca.variances_[pca.main_++];
     for (std::size_t j = 0; j < useful.size(); ++j) pca.center_[useful[j]] = shape.center(static_cast<Eigen::Index>(j));

@@ -69,7 +69,9 @@ struct Voice {
     std::optional<FairCutForest> cuts{};
     Standard standard{};
 
-    [[nodiscard]] Result<std::vector<double>> raw(MatrixView rows, unsigned threads) const { return cuts ? cuts->score(rows, threads) : neighbours->score(rows, threads); }
+    [[nodiscard]] Result<std::vector<double>> raw(MatrixView rows, unsigned threads) const {
+        return cuts ? cuts->score(rows, threads) : neighbours->score(rows, threads);
+    }
     [[nodiscard]] Result<Matrix> contributions(MatrixView rows, unsigned threads) const {
         return cuts ? cuts->contributions(rows, threads) : neighbours->contributions(rows, threads);
     }

@@ -21,12 +21,12 @@ namespace kn::assess {
 using async::Task;
 
 struct AssessOptions {
-    Duration final_after = 15min;       ///< settled + this: the final judgement
-    Duration give_up = 30min;           ///< R still unknown then: unassessed
-    Duration recurrence = 24h;          ///< after the action: did the fault come back? Zero: no such look
+    Duration final_after = 15min;  ///< settled + this: the final judgement
+    Duration give_up = 30min;      ///< R still unknown then: unassessed
+    Duration recurrence = 24h;     ///< after the action: did the fault come back? Zero: no such look
     Duration half_life = 30 * 24h;
     Duration claim = 60s, look_again = 60s;
-    Duration learn_after = 10min;       ///< an ended incident may be opened again for five minutes
+    Duration learn_after = 10min;  ///< an ended incident may be opened again for five minutes
     Duration metric_step = 30s;
     int batch = 500;
 };
@@ -37,8 +37,8 @@ struct AssessPorts {
     ports::Wakeups& wakeups;
     ports::LiveFeed& feed;
     metrics::Registry& metrics;
-    ports::MetricsSource* series = nullptr;         ///< the class's target metric
-    const ports::ActionRegistry* actions = nullptr; ///< which actions can be taken back; without it nothing is
+    ports::MetricsSource* series = nullptr;          ///< the class's target metric
+    const ports::ActionRegistry* actions = nullptr;  ///< which actions can be taken back; without it nothing is
 };
 
 /// Judges executions some time after they ended: quick (is it worse? then it is taken back), final (the score that counts), recurrence (may only lower it). And learns

@@ -12,16 +12,16 @@ namespace kn::assess {
 
 /// What is known about one execution's effect.
 struct Inputs {
-    Truth resolved = Truth::unknown;          ///< R: no firing signal of the incident key, class evidence gone
-    std::optional<double> metric;             ///< M in [0, 1]: the class's target metric improved; none = unknown
-    Truth came_back = Truth::unknown;         ///< C: after R
-    Truth side_effects = Truth::unknown;      ///< E
-    Truth drift = Truth::unknown;             ///< D: somebody else changed the target's spec since the action
+    Truth resolved = Truth::unknown;      ///< R: no firing signal of the incident key, class evidence gone
+    std::optional<double> metric;         ///< M in [0, 1]: the class's target metric improved; none = unknown
+    Truth came_back = Truth::unknown;     ///< C: after R
+    Truth side_effects = Truth::unknown;  ///< E
+    Truth drift = Truth::unknown;         ///< D: somebody else changed the target's spec since the action
 };
 
 struct Score {
-    std::optional<double> value;              ///< none when R is unknown: unassessed, never 0
-    double confidence = 0;                    ///< share of the weights that is known
+    std::optional<double> value;  ///< none when R is unknown: unassessed, never 0
+    double confidence = 0;        ///< share of the weights that is known
 };
 
 /// clamp01((.4 R + .3 M + .2 (1 - C) + .1 (1 - E) - .3 C - .2 E) / sum of the positive weights known). Unknown terms leave both sums; R = no drops the C terms.

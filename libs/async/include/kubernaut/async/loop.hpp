@@ -28,8 +28,7 @@ public:
     virtual void stop() = 0;
 
     /// Runs `task` to its end on this loop and gives its result; for main() and tests. Returns an error when the loop ends before the task.
-    template <class T>
-    T block_on(Task<T> task);
+    template <class T> T block_on(Task<T> task);
     /// Runs ready handlers (and in virtual time, timers) until `done()`; false when nothing is left to run (or, real time, after `limit`).
     virtual bool run_until(const std::function<bool()>& done, Duration limit) = 0;
 };
@@ -43,8 +42,7 @@ public:
 
 namespace kn::async {
 
-template <class T>
-T EventLoop::block_on(Task<T> task) {
+template <class T> T EventLoop::block_on(Task<T> task) {
     constexpr Duration forever = std::chrono::hours{24 * 365};
     bool done = false;
     std::exception_ptr error;

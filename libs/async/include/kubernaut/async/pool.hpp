@@ -1,9 +1,9 @@
 #pragma once
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <functional>
@@ -32,8 +32,7 @@ private:
 
 /// Runs `work` on the pool and comes back to the loop with its value. `work` must not throw. The job runs to its end even when the waiting
 /// coroutine is cancelled, so it must own what it uses.
-template <class Work>
-auto run_on(ThreadPool& pool, Work work) -> Task<std::invoke_result_t<Work&>> {
+template <class Work> auto run_on(ThreadPool& pool, Work work) -> Task<std::invoke_result_t<Work&>> {
     using Value = std::invoke_result_t<Work&>;
     const auto executor = co_await boost::asio::this_coro::executor;
     auto slot = std::make_shared<std::optional<Value>>();

@@ -8,8 +8,7 @@
 namespace kn::async {
 
 /// A coroutine of ours: lazy, single use, runs on the loop that it was spawned on.
-template <class T = void>
-using Task = boost::asio::awaitable<T>;
+template <class T = void> using Task = boost::asio::awaitable<T>;
 
 using Executor = boost::asio::any_io_executor;
 

@@ -14,8 +14,7 @@
 namespace kn::async {
 
 /// Runs `task`, cancelling it at the deadline: the result then is deadline_exceeded with Applied::maybe, since nobody knows how far it came.
-template <class T>
-Task<Result<T>> with_deadline(Clock& clock, Deadline deadline, Task<Result<T>> task) {
+template <class T> Task<Result<T>> with_deadline(Clock& clock, Deadline deadline, Task<Result<T>> task) {
     auto signal = std::make_shared<boost::asio::cancellation_signal>();
     auto expired = std::make_shared<bool>(false);
     Clock::TimerId timer = 0;

@@ -10,7 +10,7 @@ namespace kn {
 
 /// What went wrong, in gRPC's words. Whether to retry is a function of the code alone: see is_retryable().
 enum class ErrorCode : std::uint8_t {
-    invalid_argument,     ///< the request can never succeed as it is
+    invalid_argument,  ///< the request can never succeed as it is
     not_found,
     already_exists,
     permission_denied,
@@ -22,7 +22,7 @@ enum class ErrorCode : std::uint8_t {
     deadline_exceeded,
     cancelled,
     unimplemented,
-    internal,             ///< a bug, ours or theirs
+    internal,  ///< a bug, ours or theirs
 };
 
 std::string_view to_string(ErrorCode code);
@@ -36,9 +36,9 @@ enum class Applied : std::uint8_t {
 
 struct Error {
     ErrorCode code = ErrorCode::internal;
-    std::string message;                                   ///< for a person; never parsed
-    std::string field{};                                   ///< place of the trouble: `spec.steps[2].with.name`, or a line
-    std::string reason{};                                  ///< machine-readable detail: an API reason or cause such as `DisruptionBudget`
+    std::string message;   ///< for a person; never parsed
+    std::string field{};   ///< place of the trouble: `spec.steps[2].with.name`, or a line
+    std::string reason{};  ///< machine-readable detail: an API reason or cause such as `DisruptionBudget`
     std::optional<std::chrono::milliseconds> retry_after{};
     Applied applied = Applied::no;
 

@@ -8,8 +8,7 @@
 
 namespace kn {
 
-template <class T = void>
-using Result = std::expected<T, Error>;
+template <class T = void> using Result = std::expected<T, Error>;
 
 /// Shorthand for `return fail(ErrorCode::not_found, "no such incident")`.
 inline std::unexpected<Error> fail(ErrorCode code, std::string message, std::string field = {}) {
@@ -25,13 +24,13 @@ inline std::unexpected<Error> fail(Error error) { return std::unexpected(std::mo
 // KN_TRY(auto pod, read_pod());    declares pod, or returns the error from a function that returns Result.
 // KN_CO_TRY(auto pod, co_await read_pod());   the same in a coroutine.
 // KN_CHECK(write()); KN_CO_CHECK(co_await write());   for Result<void>.
-#define KN_TRY_IMPL(tmp, ret, decl, ...)                       \
-    auto tmp = (__VA_ARGS__);                                  \
-    if (!tmp) ret std::unexpected(std::move(tmp).error());     \
+#define KN_TRY_IMPL(tmp, ret, decl, ...)                   \
+    auto tmp = (__VA_ARGS__);                              \
+    if (!tmp) ret std::unexpected(std::move(tmp).error()); \
     decl = *std::move(tmp)
-#define KN_CHECK_IMPL(tmp, ret, ...)                                                                  \
-    do {                                                                                              \
-        if (auto tmp = (__VA_ARGS__); !tmp) ret std::unexpected(std::move(tmp).error());              \
+#define KN_CHECK_IMPL(tmp, ret, ...)                                                     \
+    do {                                                                                 \
+        if (auto tmp = (__VA_ARGS__); !tmp) ret std::unexpected(std::move(tmp).error()); \
     } while (false)
 #define KN_TRY(decl, ...) KN_TRY_IMPL(KN_CAT(kn_try_, __COUNTER__), return, decl, __VA_ARGS__)
 #define KN_CO_TRY(decl, ...) KN_TRY_IMPL(KN_CAT(kn_try_, __COUNTER__), co_return, decl, __VA_ARGS__)

@@ -9,8 +9,7 @@
 namespace kn {
 
 /// A string that cannot be mistaken for another kind of string: `using IncidentId = StrongId<struct IncidentTag>;`.
-template <class Tag>
-class StrongId {
+template <class Tag> class StrongId {
 public:
     StrongId() = default;
     explicit StrongId(std::string value) : value_(std::move(value)) {}
@@ -25,7 +24,6 @@ private:
 
 }  // namespace kn
 
-template <class Tag>
-struct std::hash<kn::StrongId<Tag>> {
+template <class Tag> struct std::hash<kn::StrongId<Tag>> {
     std::size_t operator()(const kn::StrongId<Tag>& id) const noexcept { return std::hash<std::string>{}(id.str()); }
 };

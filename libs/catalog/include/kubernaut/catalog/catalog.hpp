@@ -17,9 +17,9 @@ namespace kn::catalog {
 
 /// Something wrong in a definition, with its place.
 struct Problem {
-    std::string origin;                      ///< file, or "builtin/restart-dns.yaml"
+    std::string origin;  ///< file, or "builtin/restart-dns.yaml"
     int line = 0;
-    std::string path;                        ///< "steps[2].with.factor"
+    std::string path;  ///< "steps[2].with.factor"
     std::string message;
     [[nodiscard]] std::string text() const;  ///< "restart.yaml:12: steps[2].with.factor: must be at most 2"
 };
@@ -28,12 +28,12 @@ struct Problem {
 struct Rules {
     std::vector<ports::ActionSpec> actions;
     std::vector<std::string> fault_classes;
-    std::optional<Duration> default_timeout{};   ///< of workflows that name none; written into their source, which executions keep
+    std::optional<Duration> default_timeout{};  ///< of workflows that name none; written into their source, which executions keep
 };
 
 struct Checked {
-    std::vector<WorkflowDefinition> workflows;   ///< those without problems
-    std::vector<Problem> problems;               ///< all of them, in order of place
+    std::vector<WorkflowDefinition> workflows;  ///< those without problems
+    std::vector<Problem> problems;              ///< all of them, in order of place
 };
 
 /// Every document of a YAML text. Subworkflows are looked up later, when a catalogue is put together.

@@ -46,30 +46,30 @@ struct WeightedCondition {
 
 struct PlanChoice {
     std::string workflow;
-    std::vector<Condition> when;             ///< all must be yes
-    std::string why_not;                     ///< told when `when` does not hold
-    bool approval = false;                   ///< always asks
+    std::vector<Condition> when;  ///< all must be yes
+    std::string why_not;          ///< told when `when` does not hold
+    bool approval = false;        ///< always asks
 };
 
 struct LeaveAlone {
     Condition condition;
-    std::string reason;                      ///< "paused", "no_good_revision", "no_rollback", ...
+    std::string reason;  ///< "paused", "no_good_revision", "no_rollback", ...
     std::string text;
 };
 
 /// One fault class of catalog/faults.yaml.
 struct FaultClass {
     std::string name, title;
-    std::vector<std::string> kinds;          ///< of the target; empty = any
-    double prior = 0;                        ///< logit, without an alert that names it
+    std::vector<std::string> kinds;  ///< of the target; empty = any
+    double prior = 0;                ///< logit, without an alert that names it
     std::vector<Condition> required;
-    std::vector<std::vector<Condition>> any; ///< of each group at least one
-    std::vector<WeightedCondition> supporting;   ///< a negative weight speaks against it
+    std::vector<std::vector<Condition>> any;    ///< of each group at least one
+    std::vector<WeightedCondition> supporting;  ///< a negative weight speaks against it
     std::vector<WeightedCondition> excluding;
     std::vector<PlanChoice> plans;
     std::vector<LeaveAlone> leave_alone;
     Risk risk = Risk::none;
-    std::vector<Condition> evidence;         ///< holds while the fault is there; empty = the required ones
+    std::vector<Condition> evidence;  ///< holds while the fault is there; empty = the required ones
 };
 
 /// The table of fault classes. Immutable.
@@ -85,7 +85,7 @@ public:
     [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
 
 private:
-    std::vector<FaultClass> classes_;        ///< by name
+    std::vector<FaultClass> classes_;  ///< by name
     std::vector<std::string> names_;
 };
 

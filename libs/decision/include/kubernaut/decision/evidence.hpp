@@ -29,7 +29,7 @@ enum class Seen : std::uint8_t { unreadable, absent, present };
 struct SeenObject {
     Seen seen = Seen::unreadable;
     json::Value object;
-    std::string source;                      ///< "live:deployments", "watch:nodes"
+    std::string source;  ///< "live:deployments", "watch:nodes"
     Instant at{};
 };
 
@@ -46,54 +46,54 @@ struct SeenEvent {
     bool warning = false;
     std::int64_t count = 1;
     Instant first{}, last{};
-    std::string hint;                        ///< "not_found", "unauthorized", "insufficient_cpu", ... or ""
+    std::string hint;  ///< "not_found", "unauthorized", "insufficient_cpu", ... or ""
 };
 
 /// A ConfigMap or Secret that the target's pods use. Of Secrets: type, key names and registry hosts, never a value.
 struct SeenReference {
-    std::string kind, name;                  ///< ConfigMap, Secret
+    std::string kind, name;  ///< ConfigMap, Secret
     bool optional = false, image_pull = false, needed_to_start = false;
-    std::vector<std::string> keys_used;      ///< keys that the template names
+    std::vector<std::string> keys_used;  ///< keys that the template names
     Seen seen = Seen::unreadable;
-    std::string uid, type, hash;             ///< hash of the content as it is now
+    std::string uid, type, hash;  ///< hash of the content as it is now
     bool immutable = false;
     std::vector<std::string> keys;
     std::vector<std::string> registry_hosts;
-    bool registry_config_readable = true;    ///< the .dockerconfigjson could be parsed
-    std::optional<Instant> created_at, written_at;   ///< written_at: newest managedFields time
+    bool registry_config_readable = true;           ///< the .dockerconfigjson could be parsed
+    std::optional<Instant> created_at, written_at;  ///< written_at: newest managedFields time
     std::string manager;
-    std::vector<ObjectSnapshot> history;     ///< newest first; of ConfigMaps with content
-    bool newly_referenced = false;           ///< the newest revision refers to it and the one before did not
+    std::vector<ObjectSnapshot> history;  ///< newest first; of ConfigMaps with content
+    bool newly_referenced = false;        ///< the newest revision refers to it and the one before did not
 };
 
 /// A Service that the target depends on.
 struct SeenUpstream {
-    std::string ns, service, why;            ///< why: "annotation", "env DB_HOST"
+    std::string ns, service, why;  ///< why: "annotation", "env DB_HOST"
     Seen seen = Seen::unreadable;
     bool has_selector = false;
     std::optional<int> ready_endpoints;
-    std::optional<Instant> down_since;       ///< when its last ready pod was lost, as far as its pods tell
-    std::optional<ObjectKey> workload;       ///< behind it
-    std::optional<IncidentId> incident;      ///< an open one on that workload
+    std::optional<Instant> down_since;   ///< when its last ready pod was lost, as far as its pods tell
+    std::optional<ObjectKey> workload;   ///< behind it
+    std::optional<IncidentId> incident;  ///< an open one on that workload
     std::optional<Instant> incident_opened;
-    bool stable = false;                     ///< at least one pod ready that did not crash in the last 5 minutes
-    bool deleted = false;                    ///< Service or workload was there before and is gone
+    bool stable = false;   ///< at least one pod ready that did not crash in the last 5 minutes
+    bool deleted = false;  ///< Service or workload was there before and is gone
 };
 
 /// A deleted or narrowed Role or binding of the target's ServiceAccount, and what it may do now.
 struct SeenAccess {
-    std::string kind, ns, name;              ///< RoleBinding, ClusterRoleBinding
+    std::string kind, ns, name;  ///< RoleBinding, ClusterRoleBinding
     std::string snapshot_hash;
-    json::Value before;                      ///< the whole object as it can be made again
+    json::Value before;  ///< the whole object as it can be made again
     Instant changed_at{};
     bool deleted = false, wildcard = false, role_exists = false;
-    std::string verb, resource;              ///< one right that it gave
+    std::string verb, resource;  ///< one right that it gave
     std::optional<bool> allowed_now;
 };
 
 struct SeenSeries {
-    std::string name;                        ///< template name: "memory_working_set", "volume_used_ratio"
-    std::string subject;                     ///< "pod/container", claim name
+    std::string name;     ///< template name: "memory_working_set", "volume_used_ratio"
+    std::string subject;  ///< "pod/container", claim name
     std::vector<ports::Sample> samples;
 };
 
@@ -103,10 +103,10 @@ struct EvidenceSnapshot {
     Instant taken_at{};
     SeenObject object;
     SeenObject ns_object;
-    std::vector<SeenObject> owners;          ///< controllers above the target, nearest first
-    SeenList pods;                           ///< of the target
-    SeenList revisions;                      ///< ReplicaSets or ControllerRevisions of the target
-    std::vector<SeenEvent> events;           ///< about the target, its pods, revisions and claims
+    std::vector<SeenObject> owners;  ///< controllers above the target, nearest first
+    SeenList pods;                   ///< of the target
+    SeenList revisions;              ///< ReplicaSets or ControllerRevisions of the target
+    std::vector<SeenEvent> events;   ///< about the target, its pods, revisions and claims
     bool events_known = false;
     std::vector<SeenReference> references;
     std::vector<SeenUpstream> upstreams;
@@ -115,16 +115,16 @@ struct EvidenceSnapshot {
     bool access_known = false;
     SeenList nodes, leases, all_pods;
     SeenList pdbs, hpas, claims, volumes, storage_classes, quotas, limit_ranges, services, endpoint_slices;
-    SeenList ns_pods;                        ///< all of the namespace
-    SeenList ns_workloads;                   ///< Deployments, StatefulSets, DaemonSets of the namespace
-    SeenList release_secrets;                ///< helm.sh/release.v1 Secrets: metadata only
-    std::vector<ObjectSnapshot> history;     ///< of the target itself, newest first
+    SeenList ns_pods;                     ///< all of the namespace
+    SeenList ns_workloads;                ///< Deployments, StatefulSets, DaemonSets of the namespace
+    SeenList release_secrets;             ///< helm.sh/release.v1 Secrets: metadata only
+    std::vector<ObjectSnapshot> history;  ///< of the target itself, newest first
     bool history_known = false;
     std::vector<SeenSeries> series;
     bool metrics_known = false;
     /// Counts of what was done to the target lately, from the execution store: "raise-memory" → 1 in 24 h.
     std::map<std::string, int> done_24h;
-    std::vector<std::string> open_neighbours;   ///< incident targets open in the cluster
+    std::vector<std::string> open_neighbours;  ///< incident targets open in the cluster
 };
 
 /// Reads a target and its surroundings live. One collection costs 5..20 calls in the cluster's own lane; what cannot be read stays unreadable.

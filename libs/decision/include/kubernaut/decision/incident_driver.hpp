@@ -6,10 +6,10 @@
 #include "kubernaut/base/ids.hpp"
 #include "kubernaut/decision/classifier.hpp"
 #include "kubernaut/decision/evidence.hpp"
-#include "kubernaut/ports/gatekeeper.hpp"
 #include "kubernaut/decision/options.hpp"
 #include "kubernaut/decision/planner.hpp"
 #include "kubernaut/ports/cluster_gateway.hpp"
+#include "kubernaut/ports/gatekeeper.hpp"
 #include "kubernaut/ports/notifier.hpp"
 #include "kubernaut/ports/registry_store.hpp"
 #include "kubernaut/ports/wakeups.hpp"
@@ -21,8 +21,8 @@ namespace kn::decision {
 class IncidentDriver {
 public:
     IncidentDriver(async::EventLoop& loop, RandomSource& random, ports::Stores stores, ports::ClusterGateway& gateway, EvidenceCollector& evidence,
-                   const Classifier& classifier, const Planner& planner, WorkflowLookup workflows, ports::Gatekeeper& gatekeeper, ports::Notifier& notifier,
-                   ports::Wakeups& wakeups, ports::LiveFeed& feed, DecisionOptions options);
+                   const Classifier& classifier, const Planner& planner, WorkflowLookup workflows, ports::Gatekeeper& gatekeeper,
+                   ports::Notifier& notifier, ports::Wakeups& wakeups, ports::LiveFeed& feed, DecisionOptions options);
     void set_options(DecisionOptions options);
     ~IncidentDriver();
     IncidentDriver(const IncidentDriver&) = delete;

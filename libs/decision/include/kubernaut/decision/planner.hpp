@@ -35,17 +35,17 @@ struct PlanInput {
     ClusterId cluster;
     Environment environment = Environment::unknown;
     std::vector<Posterior> posteriors;
-    std::vector<std::string> tried;          ///< plan identities (see plan_identity) that did not help in this episode
-    std::string default_workflow;            ///< of the alert, shown in reasons
-    json::Object policy;                     ///< settings for plans: max_memory, sources of Secrets, ...
+    std::vector<std::string> tried;  ///< plan identities (see plan_identity) that did not help in this episode
+    std::string default_workflow;    ///< of the alert, shown in reasons
+    json::Object policy;             ///< settings for plans: max_memory, sources of Secrets, ...
 };
 
 /// A plan always comes out: at worst `diagnose-and-notify`, with the reasons why nothing else was done.
 struct PlanResult {
     Plan plan;
-    bool leave_alone = false;                ///< nothing should be done; `reason` says why
-    std::string reason;                      ///< "confidence_low", "no_good_revision", "paused", ...; "" for a real plan
-    bool needs_approval = false;             ///< p below p_auto, or the plan always asks
+    bool leave_alone = false;     ///< nothing should be done; `reason` says why
+    std::string reason;           ///< "confidence_low", "no_good_revision", "paused", ...; "" for a real plan
+    bool needs_approval = false;  ///< p below p_auto, or the plan always asks
 };
 
 /// What "already tried" means: workflow and the object it acts on.

@@ -13,12 +13,12 @@ namespace kn::decision {
 /// What an alert, event reason or watch finding usually means.
 struct SignalMeaning {
     std::string name;
-    std::string target_label;                ///< "pod", "deployment", "node", ...; "" = from the labels
-    std::vector<std::string> classes;        ///< most specific first; "image.*" is every class of that family
+    std::string target_label;          ///< "pod", "deployment", "node", ...; "" = from the labels
+    std::vector<std::string> classes;  ///< most specific first; "image.*" is every class of that family
     std::string default_workflow;
-    std::string family;                      ///< of the correlation key before diagnosis
+    std::string family;  ///< of the correlation key before diagnosis
     Severity severity = Severity::warning;
-    bool ignored = false;                    ///< Watchdog, InfoInhibitor
+    bool ignored = false;  ///< Watchdog, InfoInhibitor
 };
 
 /// catalog/signals.yaml: the alert map and the default aliases. Immutable.

@@ -16,8 +16,8 @@ namespace kn::decision {
 /// the signal is resolved. Signals go through SignalStore::accept like any other.
 class WatchSignalSource {
 public:
-    WatchSignalSource(async::EventLoop& loop, RandomSource& random, ports::ClusterGateway& gateway, ports::SignalStore& signals, ports::Wakeups& wakeups,
-                      DecisionOptions options);
+    WatchSignalSource(async::EventLoop& loop, RandomSource& random, ports::ClusterGateway& gateway, ports::SignalStore& signals,
+                      ports::Wakeups& wakeups, DecisionOptions options);
     ~WatchSignalSource();
     WatchSignalSource(const WatchSignalSource&) = delete;
     WatchSignalSource& operator=(const WatchSignalSource&) = delete;

@@ -10,7 +10,7 @@ namespace kn {
 // The JSON form of every domain value: what the store keeps in its document column and the API shows. snake_case names, RFC 3339 times,
 // absent optionals left out. Reading ignores unknown names and gives defaults for missing ones, so that an older or newer binary reads the same
 // row; a wrong type is an error that names the field.
-json::Value to_json(const ObjectKey& key);       ///< the string form
+json::Value to_json(const ObjectKey& key);  ///< the string form
 json::Value to_json(const ObjectRef& ref);
 json::Value to_json(const Signal& signal);
 json::Value to_json(const Fact& fact);
@@ -30,8 +30,7 @@ json::Value to_json(const ClusterRecord& cluster);
 json::Value to_json(const ObjectSnapshot& snapshot);
 
 /// from_json<Incident>(value)
-template <class T>
-Result<T> from_json(const json::Value& value);
+template <class T> Result<T> from_json(const json::Value& value);
 template <> Result<ObjectRef> from_json(const json::Value& value);
 template <> Result<Signal> from_json(const json::Value& value);
 template <> Result<Diagnosis> from_json(const json::Value& value);

@@ -10,19 +10,19 @@
 namespace kn {
 
 /// The names of an enum's values, as in code, YAML, metrics and tests. Specialise with `static constexpr std::array entries`.
-template <class E>
-struct EnumNames;
+template <class E> struct EnumNames;
 
 template <class E>
-constexpr std::string_view to_string(E value) requires requires { EnumNames<E>::entries; } {
+constexpr std::string_view to_string(E value)
+    requires requires { EnumNames<E>::entries; }
+{
     for (const auto& [each, name] : EnumNames<E>::entries) {
         if (each == value) return name;
     }
     return "?";
 }
 
-template <class E>
-constexpr std::optional<E> parse_enum(std::string_view text) {
+template <class E> constexpr std::optional<E> parse_enum(std::string_view text) {
     for (const auto& [each, name] : EnumNames<E>::entries) {
         if (name == text) return each;
     }
@@ -40,18 +40,59 @@ enum class SignalState : std::uint8_t { pending, correlated, ignored, quarantine
 enum class Resolution : std::uint8_t { exact, tombstone, weak, unresolved };
 enum class Truth : std::uint8_t { no, yes, unknown };
 enum class IncidentState : std::uint8_t {
-    open, diagnosing, linked, planned, held, awaiting_approval, remediating, verifying,
-    resolved, escalated, suppressed, duplicate,
+    open,
+    diagnosing,
+    linked,
+    planned,
+    held,
+    awaiting_approval,
+    remediating,
+    verifying,
+    resolved,
+    escalated,
+    suppressed,
+    duplicate,
 };
 enum class Outcome : std::uint8_t {
-    none, remediated, self_healed, human_fixed, no_action_required, escalated, inconclusive, dry_run, duplicate,
+    none,
+    remediated,
+    self_healed,
+    human_fixed,
+    no_action_required,
+    escalated,
+    inconclusive,
+    dry_run,
+    duplicate,
 };
 enum class ExecutionState : std::uint8_t {
-    planned, awaiting_approval, queued, running, paused, verifying, compensating,
-    succeeded, failed, compensated, compensation_failed, cancelled, expired, refused,
+    planned,
+    awaiting_approval,
+    queued,
+    running,
+    paused,
+    verifying,
+    compensating,
+    succeeded,
+    failed,
+    compensated,
+    compensation_failed,
+    cancelled,
+    expired,
+    refused,
 };
 enum class StepState : std::uint8_t {
-    pending, ready, skipped, waiting, intent_stored, in_flight, ambiguous, succeeded, failed, cancelled, compensating, compensated,
+    pending,
+    ready,
+    skipped,
+    waiting,
+    intent_stored,
+    in_flight,
+    ambiguous,
+    succeeded,
+    failed,
+    cancelled,
+    compensating,
+    compensated,
     compensation_failed,
 };
 enum class ApprovalState : std::uint8_t { pending, granted, rejected, expired };
@@ -59,10 +100,9 @@ enum class ClusterVerdict : std::uint8_t { unknown, healthy, suspect, lost, isol
 enum class AdminState : std::uint8_t { pending, active, cordoned, draining, removed };
 enum class AssessmentStage : std::uint8_t { quick, final, recurrence };
 
-#define KN_ENUM_NAMES(E, N, ...)                                                              \
-    template <>                                                                               \
-    struct EnumNames<E> {                                                                     \
-        using enum E;                                                                         \
+#define KN_ENUM_NAMES(E, N, ...)                                                               \
+    template <> struct EnumNames<E> {                                                          \
+        using enum E;                                                                          \
         static constexpr std::array<std::pair<E, std::string_view>, N> entries{{__VA_ARGS__}}; \
     }
 
@@ -85,13 +125,12 @@ KN_ENUM_NAMES(ExecutionState, 14, {planned, "planned"}, {awaiting_approval, "awa
               {paused, "paused"}, {verifying, "verifying"}, {compensating, "compensating"}, {succeeded, "succeeded"}, {failed, "failed"},
               {compensated, "compensated"}, {compensation_failed, "compensation_failed"}, {cancelled, "cancelled"}, {expired, "expired"},
               {refused, "refused"});
-KN_ENUM_NAMES(StepState, 13, {pending, "pending"}, {ready, "ready"}, {skipped, "skipped"}, {waiting, "waiting"},
-              {intent_stored, "intent_stored"}, {in_flight, "in_flight"}, {ambiguous, "ambiguous"}, {succeeded, "succeeded"},
-              {failed, "failed"}, {cancelled, "cancelled"}, {compensating, "compensating"}, {compensated, "compensated"},
-              {compensation_failed, "compensation_failed"});
+KN_ENUM_NAMES(StepState, 13, {pending, "pending"}, {ready, "ready"}, {skipped, "skipped"}, {waiting, "waiting"}, {intent_stored, "intent_stored"},
+              {in_flight, "in_flight"}, {ambiguous, "ambiguous"}, {succeeded, "succeeded"}, {failed, "failed"}, {cancelled, "cancelled"},
+              {compensating, "compensating"}, {compensated, "compensated"}, {compensation_failed, "compensation_failed"});
 KN_ENUM_NAMES(ApprovalState, 4, {pending, "pending"}, {granted, "granted"}, {rejected, "rejected"}, {expired, "expired"});
-KN_ENUM_NAMES(ClusterVerdict, 6, {unknown, "unknown"}, {healthy, "healthy"}, {suspect, "suspect"}, {lost, "lost"},
-              {isolated_hub, "isolated_hub"}, {wrong_cluster, "wrong_cluster"});
+KN_ENUM_NAMES(ClusterVerdict, 6, {unknown, "unknown"}, {healthy, "healthy"}, {suspect, "suspect"}, {lost, "lost"}, {isolated_hub, "isolated_hub"},
+              {wrong_cluster, "wrong_cluster"});
 KN_ENUM_NAMES(AdminState, 5, {pending, "pending"}, {active, "active"}, {cordoned, "cordoned"}, {draining, "draining"}, {removed, "removed"});
 KN_ENUM_NAMES(AssessmentStage, 3, {quick, "quick"}, {final, "final"}, {recurrence, "recurrence"});
 

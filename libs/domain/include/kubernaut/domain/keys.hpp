@@ -24,9 +24,9 @@ using AssessmentId = StrongId<struct AssessmentTag>;
 /// speaks of an object begins with the cluster.
 struct ObjectKey {
     ClusterId cluster;
-    std::string ns;      ///< "" for cluster-scoped
-    std::string kind;    ///< "Deployment"
-    std::string group;   ///< "apps", "" for core
+    std::string ns;     ///< "" for cluster-scoped
+    std::string kind;   ///< "Deployment"
+    std::string group;  ///< "apps", "" for core
     std::string name;
 
     [[nodiscard]] std::string kind_group() const { return group.empty() ? kind : kind + "." + group; }

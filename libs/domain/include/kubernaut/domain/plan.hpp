@@ -16,19 +16,19 @@ struct Plan {
     int version = 1;
     std::string fault_class;
     ObjectRef target;
-    json::Object params;                     ///< complete: defaults filled in
+    json::Object params;  ///< complete: defaults filled in
     Risk risk = Risk::none;
-    double p = 0;                            ///< of the fault class
+    double p = 0;  ///< of the fault class
     double rank_score = 0;
-    std::string posterior_version;           ///< snapshot of what was learned that the ranking used
-    std::vector<std::string> reasons;        ///< for a person, in order
+    std::string posterior_version;     ///< snapshot of what was learned that the ranking used
+    std::vector<std::string> reasons;  ///< for a person, in order
     struct Alternative {
         std::string workflow;
         double rank_score = 0;
         std::string why_not;
     };
-    std::vector<Alternative> alternatives;   ///< the other candidates, each with the reason against it
-    std::string hash;                        ///< SHA-256 of the canonical JSON of everything above but id
+    std::vector<Alternative> alternatives;  ///< the other candidates, each with the reason against it
+    std::string hash;                       ///< SHA-256 of the canonical JSON of everything above but id
 };
 
 }  // namespace kn

@@ -18,16 +18,16 @@ namespace kn::engine {
 using async::Task;
 
 struct EngineOptions {
-    std::string owner;                          ///< name of this worker in leases; "" = made at start from random bits
+    std::string owner;  ///< name of this worker in leases; "" = made at start from random bits
     Duration lease = 15s, renew_every = 5s;
-    int slots = 64;                             ///< executions at work at once
-    int residents = 1'000;                      ///< and those that wait in memory for a timer
-    Duration park_after = 30s;                  ///< an execution that has nothing to do for longer goes back to the store
-    Duration look_every = 1s;                   ///< without any wake-up
-    Duration store_timeout = 5s;                ///< of one store call
-    Duration combine_window = 50ms;             ///< how long an outcome may wait for the next step's intent, to share one commit
-    bool server_dry_run = true;                 ///< every mutating call is sent as a server-side dry run first
-    int tries = 3;                              ///< of steps that do not say
+    int slots = 64;                  ///< executions at work at once
+    int residents = 1'000;           ///< and those that wait in memory for a timer
+    Duration park_after = 30s;       ///< an execution that has nothing to do for longer goes back to the store
+    Duration look_every = 1s;        ///< without any wake-up
+    Duration store_timeout = 5s;     ///< of one store call
+    Duration combine_window = 50ms;  ///< how long an outcome may wait for the next step's intent, to share one commit
+    bool server_dry_run = true;      ///< every mutating call is sent as a server-side dry run first
+    int tries = 3;                   ///< of steps that do not say
     Duration backoff_base = 1s, backoff_cap = 60s;
     double backoff_factor = 2;
     Duration schedule_to_start = std::chrono::minutes{10};
@@ -36,7 +36,7 @@ struct EngineOptions {
     Duration compensation_limit = std::chrono::hours{1};
     Duration settle_restart = std::chrono::minutes{2}, settle = std::chrono::minutes{5}, settle_slow = std::chrono::minutes{10};
     Duration cooldown_ok = std::chrono::minutes{5}, cooldown_bad = std::chrono::minutes{10};
-    Duration stop_grace = 20s;                  ///< for calls in flight
+    Duration stop_grace = 20s;  ///< for calls in flight
 };
 
 /// Counts since start, for the metrics of the composition root.

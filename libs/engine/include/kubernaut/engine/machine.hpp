@@ -27,7 +27,7 @@ struct Call {
     CallKind kind = CallKind::prepare;
     std::string path;
     int attempt = 0;
-    bool durable = false;                    ///< changes the cluster: everything that changed in the machine must be stored before this call is made
+    bool durable = false;  ///< changes the cluster: everything that changed in the machine must be stored before this call is made
     bool operator==(const Call&) const = default;
 };
 
@@ -42,7 +42,7 @@ struct Executed {
     std::string path;
     int attempt = 0;
     Result<ports::ActionOutcome> result;
-    bool sent = true;                        ///< false: the guard stopped it and nothing was sent
+    bool sent = true;  ///< false: the guard stopped it and nothing was sent
 };
 struct ReadBack {
     std::string path;
@@ -81,9 +81,9 @@ using Event = std::variant<Tick, Prepared, Executed, ReadBack, Verified, Compens
 
 /// What to do next.
 struct Effect {
-    std::vector<Call> calls;                 ///< to start now
-    std::optional<Instant> wake_at;          ///< tick again then at the latest
-    bool finished = false;                   ///< the execution is in a terminal state
+    std::vector<Call> calls;         ///< to start now
+    std::optional<Instant> wake_at;  ///< tick again then at the latest
+    bool finished = false;           ///< the execution is in a terminal state
 };
 
 /// Everything that changed since the last take().

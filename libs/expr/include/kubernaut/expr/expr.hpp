@@ -23,13 +23,13 @@ struct Environment {
 /// An expression never runs longer, never holds more. Regular expressions are RE2's: linear in the text.
 struct Limits {
     std::size_t steps = 10'000;
-    std::size_t bytes = 2U << 20U;          ///< of values made on the way and of the result
+    std::size_t bytes = 2U << 20U;  ///< of values made on the way and of the result
 };
 
 /// A value, or unknown with the part of the text that was not known.
 struct Answer {
-    std::optional<json::Value> value;       ///< durations come out as "5m", times as RFC 3339
-    std::string unknown;                    ///< "facts.volume.used_ratio"
+    std::optional<json::Value> value;  ///< durations come out as "5m", times as RFC 3339
+    std::string unknown;               ///< "facts.volume.used_ratio"
     [[nodiscard]] bool known() const { return value.has_value(); }
 };
 
@@ -61,7 +61,7 @@ Result<std::optional<bool>> test(const Program& program, const Environment& envi
 class Template {
 public:
     struct Part {
-        std::string text;                   ///< literal text when there is no program
+        std::string text;  ///< literal text when there is no program
         std::optional<Program> program;
     };
     explicit Template(std::vector<Part> parts) : parts_(std::move(parts)) {}

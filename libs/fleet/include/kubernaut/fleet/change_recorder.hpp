@@ -24,7 +24,7 @@ public:
 
 private:
     static constexpr std::size_t batch_size = 256;
-    static constexpr std::size_t max_waiting = 100'000;   ///< beyond it the oldest are dropped with a log line: memory is bounded
+    static constexpr std::size_t max_waiting = 100'000;  ///< beyond it the oldest are dropped with a log line: memory is bounded
     ClusterId cluster_;
     ports::RegistryStore& registry_;
     async::Clock& clock_;

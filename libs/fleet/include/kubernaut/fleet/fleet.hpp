@@ -22,18 +22,18 @@ struct FleetOptions {
     Duration probe_every = 1500ms, probe_timeout = 1500ms;
     HealthLimits health{};
     LaneOptions lane{};
-    Duration fence_age = 2s;            ///< a uid read this recently need not be read again before a write
+    Duration fence_age = 2s;  ///< a uid read this recently need not be read again before a write
     Duration tombstone_age = 30min;
     bool record_changes = true;
-    bool owner_lease = true;            ///< hold a Lease in each cluster that may be changed: two installations never change one
-    Duration clock_skew = 30s;          ///< beyond it nothing is changed: ages of facts would be wrong
+    bool owner_lease = true;    ///< hold a Lease in each cluster that may be changed: two installations never change one
+    Duration clock_skew = 30s;  ///< beyond it nothing is changed: ages of facts would be wrong
 };
 
 /// One cluster to serve.
 struct ClusterSource {
     ClusterRecord record;
-    std::shared_ptr<kube::Transport> transport;         ///< for calls and watches
-    std::shared_ptr<kube::Transport> probe_transport;   ///< new connections, no lane; may be the same
+    std::shared_ptr<kube::Transport> transport;        ///< for calls and watches
+    std::shared_ptr<kube::Transport> probe_transport;  ///< new connections, no lane; may be the same
 };
 
 /// The fleet: registry, lanes, watches, verdicts, fence. Loop thread only.
@@ -85,7 +85,7 @@ private:
     std::vector<std::function<void(const ClusterId&)>> hooks_;
     SuspicionMachine suspicion_;
     bool started_ = false;
-    std::string identity_;              ///< of this installation: the same after every restart on the same store
+    std::string identity_;  ///< of this installation: the same after every restart on the same store
     async::TaskScope scope_;
 };
 

@@ -11,11 +11,11 @@
 namespace kn::fleet {
 
 struct HealthLimits {
-    int suspect_after = 2;             ///< fresh-probe failures in a row
-    int lost_after = 4;                ///< fresh-probe failures in a row, together with the silence below
-    Duration silence = 7s;             ///< no success on any signal
-    int healthy_successes = 3;         ///< fresh successes ...
-    Duration healthy_span = 5s;        ///< ... over at least this long; the first verdict after start needs one success only
+    int suspect_after = 2;       ///< fresh-probe failures in a row
+    int lost_after = 4;          ///< fresh-probe failures in a row, together with the silence below
+    Duration silence = 7s;       ///< no success on any signal
+    int healthy_successes = 3;   ///< fresh successes ...
+    Duration healthy_span = 5s;  ///< ... over at least this long; the first verdict after start needs one success only
     Duration healthy_span_after_lost = 30s;
 };
 

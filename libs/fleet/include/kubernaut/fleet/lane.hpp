@@ -14,11 +14,11 @@ namespace kn::fleet {
 using async::Task;
 
 struct LaneOptions {
-    std::size_t concurrency = 4;        ///< calls in flight
-    std::size_t queue = 1'000;          ///< callers waiting; beyond it resource_exhausted at once
+    std::size_t concurrency = 4;  ///< calls in flight
+    std::size_t queue = 1'000;    ///< callers waiting; beyond it resource_exhausted at once
     double qps = 40, burst = 60;
     Duration breaker_window = 10s, breaker_open = 5s;
-    int breaker_calls = 10;             ///< at least this many in the window
+    int breaker_calls = 10;  ///< at least this many in the window
     double breaker_share = 0.5;
 };
 
@@ -44,7 +44,7 @@ private:
     std::size_t waiting_ = 0;
     double tokens_;
     SteadyTime filled_at_;
-    SteadyTime hold_until_{};           ///< from Retry-After
+    SteadyTime hold_until_{};  ///< from Retry-After
     SteadyTime open_until_{};
     SteadyTime last_answer_{};
     std::deque<std::pair<SteadyTime, bool>> results_;

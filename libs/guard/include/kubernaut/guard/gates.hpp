@@ -23,41 +23,41 @@ struct GateInput {
     Instant now{};
     GuardPolicy policy;
     ClusterRecord cluster;
-    Environment environment = Environment::unknown;     ///< of the cluster
+    Environment environment = Environment::unknown;  ///< of the cluster
     Incident incident;
     Plan plan;
     std::string workflow_id;
-    std::vector<const ports::ActionSpec*> actions;      ///< of every action step of the workflow, without doubles
+    std::vector<const ports::ActionSpec*> actions;  ///< of every action step of the workflow, without doubles
     bool approved = false;
 
     std::vector<Pause> pauses;
     // metadata of the target and its namespace
     Mode target_mode = Mode::automatic, ns_mode = Mode::automatic;
-    bool target_protected = false, opted_in = false;    ///< opted_in: the object or its namespace names a mode
+    bool target_protected = false, opted_in = false;  ///< opted_in: the object or its namespace names a mode
     std::optional<Instant> target_paused_until;
     bool target_exists = true, target_uid_same = true, target_deleting = false;
-    std::string gitops_owner;                           ///< "" = none
-    Instant evidence_at{};                              ///< newest decisive evidence
+    std::string gitops_owner;  ///< "" = none
+    Instant evidence_at{};     ///< newest decisive evidence
     Duration evidence_limit = 10min;
     // permission
-    std::vector<std::string> forbidden;                 ///< "patch deployments.apps" for each access that the cluster refuses us
+    std::vector<std::string> forbidden;  ///< "patch deployments.apps" for each access that the cluster refuses us
     // parameters
     std::vector<std::string> parameter_errors;
     // history
-    std::vector<std::pair<std::string, ExecutionId>> locks;   ///< held by others on the target
+    std::vector<std::pair<std::string, ExecutionId>> locks;  ///< held by others on the target
     std::vector<PastAction> history;
     int ineffective_in_4h = 0, recurrences_in_24h = 0;
     // risk
     double q10 = 0, n_eff = 0;
     bool single_replica_stateful = false, first_use_in_cluster = false;
-    bool budget_at_limit = false;                       ///< a disruption budget over the target's pods allows no disruption now
+    bool budget_at_limit = false;  ///< a disruption budget over the target's pods allows no disruption now
     // load
     std::int64_t incidents_last_minute = 0;
-    bool storm = false;                                 ///< on since the rate was above the limit, until it was below half of it long enough
+    bool storm = false;  ///< on since the rate was above the limit, until it was below half of it long enough
     double ready_nodes_ratio = 1;
     int clusters_busy_now = 0, clusters_total = 1;
     int mutating_in_flight_cluster = 0, mutating_in_flight_fleet = 0;
-    std::optional<Instant> breaker_open_until;          ///< of the lane or of an action of the plan
+    std::optional<Instant> breaker_open_until;  ///< of the lane or of an action of the plan
     std::string breaker_name;
 };
 

@@ -26,7 +26,8 @@ public:
     void set_policy(GuardPolicy policy) { policy_ = std::move(policy); }
     Task<Result<ports::GateReport>> before_start(const Incident& incident, const Plan& plan, const WorkflowDefinition& workflow, bool approved,
                                                  Deadline deadline) override;
-    Task<Result<>> before_write(const Execution& execution, const ClusterId& where, const ports::ActionSpec& spec, bool compensating, Deadline deadline) override;
+    Task<Result<>> before_write(const Execution& execution, const ClusterId& where, const ports::ActionSpec& spec, bool compensating,
+                                Deadline deadline) override;
     void after_write(const Execution& execution, const ports::ActionSpec& spec, bool ok) override;
 
 private:
@@ -46,9 +47,9 @@ private:
     const ports::ActionRegistry& actions_;
     async::Clock& clock_;
     metrics::Registry& metrics_;
-    std::map<std::string, std::pair<SteadyTime, bool>> permissions_;   ///< "cluster verb resource/sub ns" → allowed
-    std::map<ClusterId, Instant> storms_;                              ///< when the rate was last too high
-    std::map<std::string, std::deque<Instant>> failures_;              ///< "cluster action" → when it failed
+    std::map<std::string, std::pair<SteadyTime, bool>> permissions_;  ///< "cluster verb resource/sub ns" → allowed
+    std::map<ClusterId, Instant> storms_;                             ///< when the rate was last too high
+    std::map<std::string, std::deque<Instant>> failures_;             ///< "cluster action" → when it failed
 };
 
 /// The action specs of every action step, nested ones included, each once; unknown names are left out (the loader refuses them).

@@ -10,17 +10,17 @@ namespace kn::guard {
 
 /// One past action on an object, as the detectors see it.
 struct PastAction {
-    std::string action;                      ///< "scale_workload", "restart_pod", ...
+    std::string action;  ///< "scale_workload", "restart_pod", ...
     Instant at{};
-    std::optional<double> effectiveness;     ///< of its assessment; none = not assessed
-    int direction = 0;                       ///< scale: +1 up, -1 down
+    std::optional<double> effectiveness;  ///< of its assessment; none = not assessed
+    int direction = 0;                    ///< scale: +1 up, -1 down
 };
 
 enum class Finding { none, medium, high, critical };
 
 struct OscillationReport {
     Finding finding = Finding::none;
-    std::string detector;                    ///< scale_flip, thrash, ineffective_loop, restart_loop
+    std::string detector;  ///< scale_flip, thrash, ineffective_loop, restart_loop
     std::string text;
 };
 

@@ -16,9 +16,9 @@ namespace kn::intake {
 constexpr std::size_t max_batch_bytes = 10U << 20U;
 constexpr std::size_t max_alerts = 50'000;
 constexpr std::size_t max_labels = 64, max_label_name = 256, max_label_value = 4096;
-constexpr std::size_t max_annotations = 64, max_annotation_value = 16 * 1024;   ///< longer ones are cut with a mark: they are for people only
+constexpr std::size_t max_annotations = 64, max_annotation_value = 16 * 1024;  ///< longer ones are cut with a mark: they are for people only
 constexpr std::size_t max_depth = 16;
-constexpr Duration max_future = 5min;                                         ///< a later startsAt is the sender's clock
+constexpr Duration max_future = 5min;  ///< a later startsAt is the sender's clock
 
 /// How the cluster of an alert is found: path, header, labels, aliases, the only registered one.
 struct ClusterNaming {
@@ -29,9 +29,9 @@ struct ClusterNaming {
 };
 
 struct ParsedBatch {
-    std::vector<Signal> signals;          ///< good ones pending, bad ones quarantined with `error`
-    std::int64_t truncated = 0;           ///< truncatedAlerts: that many were left out by the sender
-    std::set<std::string> clusters;       ///< named by the batch
+    std::vector<Signal> signals;     ///< good ones pending, bad ones quarantined with `error`
+    std::int64_t truncated = 0;      ///< truncatedAlerts: that many were left out by the sender
+    std::set<std::string> clusters;  ///< named by the batch
 };
 
 /// Alertmanager webhook version "4". invalid_argument when it is no JSON object with an `alerts` array. Ids are drawn from `random`.

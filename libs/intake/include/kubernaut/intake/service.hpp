@@ -16,29 +16,29 @@ namespace kn::intake {
 
 /// Somebody who may send.
 struct Source {
-    std::string name, auth = "bearer", token;   ///< bearer: token; mtls: name is the certificate's CN
-    std::set<std::string> clusters;             ///< it may speak for; empty = all
+    std::string name, auth = "bearer", token;  ///< bearer: token; mtls: name is the certificate's CN
+    std::set<std::string> clusters;            ///< it may speak for; empty = all
 };
 
 struct IntakeOptions {
-    std::vector<Source> sources;                ///< empty: loopback only
+    std::vector<Source> sources;  ///< empty: loopback only
     std::vector<std::string> cluster_labels{"cluster", "k8s_cluster"};
     std::map<std::string, std::string> aliases;
     std::int64_t inbox_rows = 100'000;
     Duration commit_timeout = 8s;
-    double alerts_per_second = 20'000;          ///< of one source; beyond it 503
+    double alerts_per_second = 20'000;  ///< of one source; beyond it 503
 };
 
 /// A request without HTTP around it.
 struct IntakeRequest {
-    std::string kind;                           ///< "alerts" or "events"
+    std::string kind;  ///< "alerts" or "events"
     std::string method, content_type, body, path_cluster, header_cluster, bearer, client_name, peer;
     bool loopback = false;
 };
 
 struct IntakeAnswer {
     int status = 200;
-    std::string body;                           ///< JSON
+    std::string body;  ///< JSON
     std::optional<int> retry_after_seconds;
 };
 

@@ -44,26 +44,25 @@ inline const Value* step(const Value* value, std::size_t index) {
     const auto* array = value->if_array();
     return array == nullptr || index >= array->size() ? nullptr : &(*array)[index];
 }
-template <class Key>
-const Value* step_any(const Value* value, const Key& key) {
-    if constexpr (std::is_integral_v<Key>) return step(value, static_cast<std::size_t>(key));
-    else return step(value, std::string_view{key});
+template <class Key> const Value* step_any(const Value* value, const Key& key) {
+    if constexpr (std::is_integral_v<Key>)
+        return step(value, static_cast<std::size_t>(key));
+    else
+        return step(value, std::string_view{key});
 }
 const Array& empty_array();
 const Object& empty_object();
 }  // namespace detail
 
 /// The value at a path of keys and indexes, or nullptr: at(pod, "status", "conditions", 0, "type").
-template <class... Keys>
-const Value* at(const Value& value, const Keys&... keys) {
+template <class... Keys> const Value* at(const Value& value, const Keys&... keys) {
     const Value* found = &value;
     ((found = detail::step_any(found, keys)), ...);
     return found;
 }
 
 /// The string there, or "" when it is missing or something else.
-template <class... Keys>
-std::string_view string_at(const Value& value, const Keys&... keys) {
+template <class... Keys> std::string_view string_at(const Value& value, const Keys&... keys) {
     const Value* found = at(value, keys...);
     const auto* text = found == nullptr ? nullptr : found->if_string();
     return text == nullptr ? std::string_view{} : std::string_view{text->data(), text->size()};
@@ -73,37 +72,27 @@ std::optional<std::int64_t> to_int(const Value* value);
 std::optional<double> to_double(const Value* value);
 
 /// The integer there; a double with an integral value counts.
-template <class... Keys>
-std::optional<std::int64_t> int_at(const Value& value, const Keys&... keys) {
-    return to_int(at(value, keys...));
-}
-template <class... Keys>
-std::optional<double> double_at(const Value& value, const Keys&... keys) {
-    return to_double(at(value, keys...));
-}
-template <class... Keys>
-std::optional<bool> bool_at(const Value& value, const Keys&... keys) {
+template <class... Keys> std::optional<std::int64_t> int_at(const Value& value, const Keys&... keys) { return to_int(at(value, keys...)); }
+template <class... Keys> std::optional<double> double_at(const Value& value, const Keys&... keys) { return to_double(at(value, keys...)); }
+template <class... Keys> std::optional<bool> bool_at(const Value& value, const Keys&... keys) {
     const Value* found = at(value, keys...);
     const bool* flag = found == nullptr ? nullptr : found->if_bool();
     return flag == nullptr ? std::nullopt : std::optional(*flag);
 }
 /// The array there, or an empty one: `for (const Value& c : array_at(pod, "spec", "containers"))`.
-template <class... Keys>
-const Array& array_at(const Value& value, const Keys&... keys) {
+template <class... Keys> const Array& array_at(const Value& value, const Keys&... keys) {
     const Value* found = at(value, keys...);
     const auto* array = found == nullptr ? nullptr : found->if_array();
     return array == nullptr ? detail::empty_array() : *array;
 }
-template <class... Keys>
-const Object& object_at(const Value& value, const Keys&... keys) {
+template <class... Keys> const Object& object_at(const Value& value, const Keys&... keys) {
     const Value* found = at(value, keys...);
     const auto* object = found == nullptr ? nullptr : found->if_object();
     return object == nullptr ? detail::empty_object() : *object;
 }
 
 /// The value at a path of keys for writing; objects are made on the way (whatever stood there is replaced).
-template <class... Keys>
-Value& make_at(Value& value, const Keys&... keys) {
+template <class... Keys> Value& make_at(Value& value, const Keys&... keys) {
     Value* found = &value;
     const auto down = [&found](std::string_view key) {
         if (!found->is_object()) found->emplace_object();

@@ -59,11 +59,12 @@ private:
 struct ReflectorOptions {
     std::string ns{};
     ListOptions list{};
-    int watch_timeout_seconds = 220;      ///< below the 240 s of common load balancers
-    Duration idle_limit = 75s;            ///< bookmarks come about once a minute: longer silence means a dead stream
-    Duration request_timeout = 30s;       ///< for the list, and for a watch to be accepted
+    int watch_timeout_seconds = 220;  ///< below the 240 s of common load balancers
+    Duration idle_limit = 75s;        ///< bookmarks come about once a minute: longer silence means a dead stream
+    Duration request_timeout = 30s;   ///< for the list, and for a watch to be accepted
     Duration backoff_base = 500ms, backoff_cap = 30s;
-    bool streaming_list = false;          ///< WatchList: the server need not hold the whole list in memory. Refused by older servers, then never asked for again
+    bool streaming_list =
+        false;  ///< WatchList: the server need not hold the whole list in memory. Refused by older servers, then never asked for again
 };
 
 /// Keeps one ObjectCache true: list → watch → (410, cut, silence) → list again. run() ends only by cancellation.
@@ -91,12 +92,13 @@ private:
     RandomSource& random_;
     std::uint64_t restarts_ = 0;
     bool streaming_refused_ = false;
-    int failures_ = 0;                    ///< in a row; the server's word resets it
+    int failures_ = 0;  ///< in a row; the server's word resets it
     std::string last_error_;
 };
 
 /// What a fresh list says otherwise than the cache: "missing ns/name", "unexpected ns/name", "version ns/name". A cache that still follows differs for a
 /// moment: ask when nothing changes. `cache` must outlive the call.
-Task<Result<std::vector<std::string>>> differences(std::shared_ptr<Client> client, const ObjectCache& cache, ReflectorOptions scope, Deadline deadline);
+Task<Result<std::vector<std::string>>> differences(std::shared_ptr<Client> client, const ObjectCache& cache, ReflectorOptions scope,
+                                                   Deadline deadline);
 
 }  // namespace kn::kube

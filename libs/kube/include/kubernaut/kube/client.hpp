@@ -21,12 +21,12 @@ using async::Task;
 struct ListOptions {
     std::string label_selector{};
     std::string field_selector{};
-    std::string resource_version{};   ///< "" = most recent; "0" = any cached
+    std::string resource_version{};  ///< "" = most recent; "0" = any cached
     int page_size = 500;
 };
 
 struct ObjectList {
-    std::vector<json::Value> items;   ///< kind and apiVersion filled in (the server leaves them out)
+    std::vector<json::Value> items;  ///< kind and apiVersion filled in (the server leaves them out)
     std::string resource_version;
 };
 
@@ -38,15 +38,15 @@ struct WriteOptions {
 
 struct PatchOptions {
     WriteOptions write{};
-    std::string subresource{};        ///< "", "status", "scale", "resize"
-    bool force = false;               ///< apply only; our own actions never set it
+    std::string subresource{};  ///< "", "status", "scale", "resize"
+    bool force = false;         ///< apply only; our own actions never set it
 };
 
 struct DeleteOptions {
-    std::string uid{};                ///< precondition
-    std::string resource_version{};   ///< precondition
+    std::string uid{};               ///< precondition
+    std::string resource_version{};  ///< precondition
     std::optional<int> grace_seconds{};
-    std::string propagation{};        ///< "", "Background", "Foreground", "Orphan"
+    std::string propagation{};  ///< "", "Background", "Foreground", "Orphan"
     bool dry_run = false;
 };
 
@@ -84,7 +84,8 @@ public:
     Task<Result<>> evict(std::string ns, std::string pod, DeleteOptions options, Deadline deadline);
     Task<Result<std::string>> logs(std::string ns, std::string pod, LogOptions options, Deadline deadline);
     /// SelfSubjectAccessReview.
-    Task<Result<bool>> can_i(std::string verb, const Resource& resource, std::string subresource, std::string ns, std::string name, Deadline deadline);
+    Task<Result<bool>> can_i(std::string verb, const Resource& resource, std::string subresource, std::string ns, std::string name,
+                             Deadline deadline);
     /// SubjectAccessReview for another user, e.g. "system:serviceaccount:shop:cart".
     Task<Result<bool>> can_user(std::string user, std::vector<std::string> groups, std::string verb, const Resource& resource, std::string ns,
                                 Deadline deadline);

@@ -12,23 +12,23 @@ namespace kn::kube {
 
 struct ServedResource {
     Resource resource;
-    std::vector<std::string> verbs;          ///< "get", "watch", ...
-    std::vector<std::string> subresources;   ///< "status", "scale", "eviction", ...
+    std::vector<std::string> verbs;         ///< "get", "watch", ...
+    std::vector<std::string> subresources;  ///< "status", "scale", "eviction", ...
     std::vector<std::string> short_names;
 };
 
 /// What a server serves. A group whose own server is dead is told apart and takes nothing from the rest.
 struct Discovery {
-    std::vector<ServedResource> resources;   ///< within a group the preferred version first
-    std::vector<std::string> broken;         ///< "group/version" that could not be asked or is stale
+    std::vector<ServedResource> resources;  ///< within a group the preferred version first
+    std::vector<std::string> broken;        ///< "group/version" that could not be asked or is stale
 
     /// In the preferred version; nullptr when it is not served.
     [[nodiscard]] const ServedResource* find(std::string_view group, std::string_view kind) const;
 };
 
 enum class DiscoveryForm : std::uint8_t {
-    best,     ///< aggregated (v2, then v2beta1): two requests; servers before 1.27 answer in the legacy form, which is then followed
-    legacy,   ///< one request for each group and version
+    best,    ///< aggregated (v2, then v2beta1): two requests; servers before 1.27 answer in the legacy form, which is then followed
+    legacy,  ///< one request for each group and version
 };
 
 Task<Result<Discovery>> discover_all(std::shared_ptr<Client> client, Deadline deadline, DiscoveryForm form = DiscoveryForm::best);

@@ -19,15 +19,15 @@ using async::Task;
 
 /// What may be run in other people's containers. Empty = nothing.
 struct ExecPolicy {
-    std::set<std::string, std::less<>> programs{};   ///< first words of commands, compared whole: "df", "/bin/cat"
-    Duration longest = 30s;                          ///< an earlier deadline of the call wins
+    std::set<std::string, std::less<>> programs{};  ///< first words of commands, compared whole: "df", "/bin/cat"
+    Duration longest = 30s;                         ///< an earlier deadline of the call wins
 };
 
 struct ExecRequest {
     std::string ns, pod, container;
-    std::vector<std::string> command;       ///< argv, no shell
-    std::optional<std::string> input{};     ///< told whole, then its end (v5 only)
-    std::size_t max_output = 1U << 20U;     ///< of standard output and of standard error each; more is dropped
+    std::vector<std::string> command;    ///< argv, no shell
+    std::optional<std::string> input{};  ///< told whole, then its end (v5 only)
+    std::size_t max_output = 1U << 20U;  ///< of standard output and of standard error each; more is dropped
 };
 
 struct ExecResult {
@@ -44,8 +44,8 @@ Task<Result<ExecResult>> exec(std::shared_ptr<Transport> transport, async::Clock
 /// Bytes to and from one port of a pod, over WebSocket (v4.channel.k8s.io). One caller at a time for each direction.
 class PortForward {
 public:
-    static Task<Result<std::unique_ptr<PortForward>>> open(std::shared_ptr<Transport> transport, RandomSource& random, std::string ns, std::string pod, int port,
-                                                           Deadline deadline);
+    static Task<Result<std::unique_ptr<PortForward>>> open(std::shared_ptr<Transport> transport, RandomSource& random, std::string ns,
+                                                           std::string pod, int port, Deadline deadline);
     Task<Result<>> send(std::string bytes, Deadline deadline);
     /// Bytes from the port; nullopt when the other side has closed. `unavailable` with the kubelet's words when it could not connect.
     Task<Result<std::optional<std::string>>> next(Deadline deadline);

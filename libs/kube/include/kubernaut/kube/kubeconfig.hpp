@@ -21,13 +21,13 @@ struct ExecCredential {
 /// auth-provider "oidc": a token that an identity provider renews.
 struct OidcProvider {
     std::string issuer, client_id, client_secret, id_token, refresh_token;
-    std::string ca_pem, ca_file;        ///< of the provider; both empty = the system's authorities
+    std::string ca_pem, ca_file;  ///< of the provider; both empty = the system's authorities
 };
 
 /// One context of a kubeconfig, resolved: everything needed to connect. Data fields hold PEM text; `*_file` fields are absolute paths to be re-read.
 struct ConnectionConfig {
     std::string context;
-    std::string server;                 ///< "https://host:6443" with optional path prefix
+    std::string server;  ///< "https://host:6443" with optional path prefix
     std::string ns = "default";
     std::string ca_pem, ca_file;
     std::string client_cert_pem, client_cert_file, client_key_pem, client_key_file;
@@ -39,7 +39,7 @@ struct ConnectionConfig {
     std::string impersonate_user, impersonate_uid{};
     std::vector<std::string> impersonate_groups{};
     std::map<std::string, std::vector<std::string>> impersonate_extra{};
-    bool insecure_skip_tls_verify = false;   ///< refused for environment prod by the fleet
+    bool insecure_skip_tls_verify = false;  ///< refused for environment prod by the fleet
 };
 
 /// The named context ("" = current-context) of one file's text. `base_dir` resolves relative paths. Errors name the line and field.

@@ -15,12 +15,12 @@ namespace kn::kube {
 using json::Value;
 
 std::string_view name_of(const Value& object);
-std::string_view namespace_of(const Value& object);   ///< "" for cluster-scoped
+std::string_view namespace_of(const Value& object);  ///< "" for cluster-scoped
 std::string_view uid_of(const Value& object);
 std::string_view resource_version_of(const Value& object);
 std::string_view kind_of(const Value& object);
 std::string_view api_version_of(const Value& object);
-std::int64_t generation_of(const Value& object);       ///< 0 when absent
+std::int64_t generation_of(const Value& object);  ///< 0 when absent
 bool is_deleting(const Value& object);
 std::optional<Instant> creation_time(const Value& object);
 std::string_view label_of(const Value& object, std::string_view key);
@@ -40,8 +40,7 @@ struct Condition {
 std::optional<Condition> condition_of(const Value& object, std::string_view type);
 
 /// A time field as the API writes it; nullopt when absent or malformed.
-template <class... Keys>
-std::optional<Instant> time_at(const Value& object, const Keys&... keys) {
+template <class... Keys> std::optional<Instant> time_at(const Value& object, const Keys&... keys) {
     const auto text = json::string_at(object, keys...);
     if (text.empty()) return std::nullopt;
     const auto time = parse_rfc3339(text);

@@ -16,10 +16,10 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 /// One HTTP request to an API server; the transport adds host, credentials and Accept-Encoding.
 struct Request {
     Method method = Method::get;
-    std::string path;                                             ///< "/api/v1/namespaces/shop/pods/web-1", unescaped segments joined by '/'
-    std::vector<std::pair<std::string, std::string>> query{};     ///< unescaped
+    std::string path;                                          ///< "/api/v1/namespaces/shop/pods/web-1", unescaped segments joined by '/'
+    std::vector<std::pair<std::string, std::string>> query{};  ///< unescaped
     std::string accept = "application/json";
-    std::string content_type{};                                   ///< empty without body
+    std::string content_type{};  ///< empty without body
     std::string body{};
     Headers headers{};
 
@@ -30,7 +30,7 @@ struct Request {
 struct Response {
     int status = 0;
     std::string content_type;
-    Headers headers;   ///< names in lower case
+    Headers headers;  ///< names in lower case
     std::string body;
 
     [[nodiscard]] std::string_view header(std::string_view lower_case_name) const;

@@ -11,7 +11,7 @@ namespace kn::kube {
 
 /// One kind of object and where the API serves it.
 struct Resource {
-    std::string group;      ///< "" for core
+    std::string group;  ///< "" for core
     std::string version;
     std::string plural;
     std::string kind;
@@ -35,18 +35,18 @@ const Resource* find_resource(std::string_view name);
 const Resource* resource_of(const json::Value& object);
 
 namespace resources {
-extern const Resource pods, services, config_maps, secrets, nodes, namespaces, events_core, persistent_volume_claims, persistent_volumes, service_accounts,
-    resource_quotas, limit_ranges, endpoints, replication_controllers;
+extern const Resource pods, services, config_maps, secrets, nodes, namespaces, events_core, persistent_volume_claims, persistent_volumes,
+    service_accounts, resource_quotas, limit_ranges, endpoints, replication_controllers;
 extern const Resource deployments, replica_sets, stateful_sets, daemon_sets, controller_revisions;
 extern const Resource jobs, cron_jobs;
-extern const Resource horizontal_pod_autoscalers;   ///< autoscaling/v2
-extern const Resource pod_disruption_budgets;       ///< policy/v1
+extern const Resource horizontal_pod_autoscalers;  ///< autoscaling/v2
+extern const Resource pod_disruption_budgets;      ///< policy/v1
 extern const Resource storage_classes, volume_attachments;
 extern const Resource network_policies, ingresses;
 extern const Resource roles, role_bindings, cluster_roles, cluster_role_bindings;
-extern const Resource leases;                       ///< coordination.k8s.io/v1
-extern const Resource events;                       ///< events.k8s.io/v1
-extern const Resource endpoint_slices;              ///< discovery.k8s.io/v1
+extern const Resource leases;           ///< coordination.k8s.io/v1
+extern const Resource events;           ///< events.k8s.io/v1
+extern const Resource endpoint_slices;  ///< discovery.k8s.io/v1
 extern const Resource custom_resource_definitions, priority_classes;
 }  // namespace resources
 

@@ -14,7 +14,7 @@ enum class WatchEventType : std::uint8_t { added, modified, deleted, bookmark, e
 
 struct WatchEvent {
     WatchEventType type = WatchEventType::error;
-    json::Value object;   ///< a Status for `error`
+    json::Value object;  ///< a Status for `error`
 };
 
 /// Bytes cut anywhere → whole events (one JSON document a line).

@@ -38,7 +38,7 @@ public:
     void observe(double value);
     struct Snapshot {
         std::vector<double> bounds;
-        std::vector<std::uint64_t> cumulative;   ///< one more than bounds: +Inf
+        std::vector<std::uint64_t> cumulative;  ///< one more than bounds: +Inf
         double sum = 0;
         std::uint64_t count = 0;
     };

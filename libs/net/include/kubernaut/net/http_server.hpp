@@ -18,14 +18,14 @@ namespace kn::net {
 using async::Task;
 
 struct HttpRequest {
-    std::string method;                       ///< upper case
-    std::string path;                         ///< percent-decoded
+    std::string method;                                        ///< upper case
+    std::string path;                                          ///< percent-decoded
     std::vector<std::pair<std::string, std::string>> query;    ///< decoded, in order
     std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
     std::string body;
-    std::string peer;                         ///< address of the other side
+    std::string peer;  ///< address of the other side
     bool loopback = false;
-    std::string client_name;                  ///< CN of a verified client certificate, or ""
+    std::string client_name;  ///< CN of a verified client certificate, or ""
 
     [[nodiscard]] std::string_view header(std::string_view lower_case_name) const;
     [[nodiscard]] std::string_view param(std::string_view name) const;
@@ -43,22 +43,22 @@ struct HttpResponse {
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
-    std::unique_ptr<BodyStream> stream;       ///< instead of body: sent in chunks as it comes
+    std::unique_ptr<BodyStream> stream;  ///< instead of body: sent in chunks as it comes
 };
 
 using Handler = std::function<Task<HttpResponse>(HttpRequest)>;
 
 struct TlsFiles {
-    std::string cert_pem, key_pem, client_ca_pem;   ///< texts; client_ca_pem "" = client certificates are not asked for
+    std::string cert_pem, key_pem, client_ca_pem;  ///< texts; client_ca_pem "" = client certificates are not asked for
     bool require_client_cert = false;
 };
 
 struct ServerOptions {
-    std::string listen = "127.0.0.1:0";       ///< "host:port"; port 0 = any free one
+    std::string listen = "127.0.0.1:0";  ///< "host:port"; port 0 = any free one
     std::optional<TlsFiles> tls;
-    std::uint64_t body_limit = 10U << 20U;    ///< larger bodies are answered 413
+    std::uint64_t body_limit = 10U << 20U;  ///< larger bodies are answered 413
     Duration header_timeout = 10s, body_timeout = 30s, idle_timeout = 75s, write_timeout = 30s;
-    std::size_t max_connections = 4'096;      ///< beyond it connections wait in the kernel's queue
+    std::size_t max_connections = 4'096;  ///< beyond it connections wait in the kernel's queue
 };
 
 /// Runs on the loop; sessions are tasks of its own scope.

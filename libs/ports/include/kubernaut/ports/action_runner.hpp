@@ -20,47 +20,47 @@ using async::Task;
 struct ActionSpec {
     std::string name, description;
     std::vector<ParamSpec> params;
-    std::vector<std::string> target_kinds;      ///< "Deployment", ...; empty = any
+    std::vector<std::string> target_kinds;  ///< "Deployment", ...; empty = any
     Risk risk = Risk::none;
     bool mutating = true;
-    bool reversible = true;                     ///< has a compensation
-    bool disruptive = false;                    ///< takes pods or nodes away: floor and eviction budgets apply
-    bool gitops_safe = false;                   ///< may act on GitOps-owned objects (the "G" mark)
+    bool reversible = true;    ///< has a compensation
+    bool disruptive = false;   ///< takes pods or nodes away: floor and eviction budgets apply
+    bool gitops_safe = false;  ///< may act on GitOps-owned objects (the "G" mark)
     Duration timeout = std::chrono::minutes{5};
     int tries = 2;
     struct Permission {
-        std::string verb, resource, subresource; ///< resource as plural.group
+        std::string verb, resource, subresource;  ///< resource as plural.group
     };
     std::vector<Permission> permissions;
 };
 
 /// Everything that one action call may use.
 struct ActionContext {
-    std::shared_ptr<kube::Client> client;       ///< of the step's cluster
+    std::shared_ptr<kube::Client> client;  ///< of the step's cluster
     async::Clock* clock = nullptr;
-    ObjectRef target;                           ///< as planned
-    json::Object params;                        ///< validated, defaults filled in
-    ActionId id;                                ///< derived from execution, step and attempt: names of created objects end in its last 8 hex
+    ObjectRef target;     ///< as planned
+    json::Object params;  ///< validated, defaults filled in
+    ActionId id;          ///< derived from execution, step and attempt: names of created objects end in its last 8 hex
     ExecutionId execution;
     std::string fault_class;
-    json::Value pre_image;                      ///< stored; null in prepare()
+    json::Value pre_image;  ///< stored; null in prepare()
     bool dry_run = false;
     Deadline deadline;
-    std::string security_note;                  ///< free text for people, never interpreted
+    std::string security_note;  ///< free text for people, never interpreted
 };
 
 /// prepare() reads and checks; its result is stored before anything is changed.
 struct Prepared {
-    json::Value pre_image;                      ///< touched fields, resourceVersion, manager; whole object for deletions
-    std::vector<std::string> writes;            ///< ObjectKey strings of every object that execute() will change
-    std::string request_digest;                 ///< SHA-256 over what will be sent
-    std::string summary;                        ///< "roll shop/cart back to revision 3"
+    json::Value pre_image;            ///< touched fields, resourceVersion, manager; whole object for deletions
+    std::vector<std::string> writes;  ///< ObjectKey strings of every object that execute() will change
+    std::string request_digest;       ///< SHA-256 over what will be sent
+    std::string summary;              ///< "roll shop/cart back to revision 3"
 };
 
 struct ActionOutcome {
-    json::Value output;                         ///< for later steps and people
+    json::Value output;  ///< for later steps and people
     json::Value post_image;
-    std::vector<std::string> calls;             ///< "PATCH deployments shop/cart → 200"
+    std::vector<std::string> calls;  ///< "PATCH deployments shop/cart → 200"
 };
 
 enum class AppliedCheck : std::uint8_t { applied, not_applied, unreadable };
@@ -95,7 +95,8 @@ class WriteGuard {
 public:
     virtual ~WriteGuard() = default;
     /// `cluster` is where the call goes: a step may work in another one than its execution. failed_precondition with the gate's reason when the call must not be made now; retry_after when it may be made later.
-    virtual Task<Result<>> before_write(const Execution& execution, const ClusterId& cluster, const ActionSpec& spec, bool compensating, Deadline deadline) = 0;
+    virtual Task<Result<>> before_write(const Execution& execution, const ClusterId& cluster, const ActionSpec& spec, bool compensating,
+                                        Deadline deadline) = 0;
     /// Outcome of a call, for the breaker.
     virtual void after_write(const Execution& execution, const ActionSpec& spec, bool ok) = 0;
 };

@@ -46,7 +46,8 @@ struct Series {
 class MetricsSource {
 public:
     virtual ~MetricsSource() = default;
-    virtual Task<Result<std::vector<Series>>> range(const ClusterId& cluster, std::string promql, Instant from, Instant to, Duration step, Deadline deadline) = 0;
+    virtual Task<Result<std::vector<Series>>> range(const ClusterId& cluster, std::string promql, Instant from, Instant to, Duration step,
+                                                    Deadline deadline) = 0;
 };
 
 }  // namespace kn::ports

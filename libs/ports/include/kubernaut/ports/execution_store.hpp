@@ -14,29 +14,29 @@ namespace kn::ports {
 
 /// Why a start was refused by what is stored: reason is a gate's word (busy, cooldown, budget_object, budget_namespace, budget_cluster, budget_fleet).
 struct StartRequest {
-    Execution execution;                            ///< state queued
-    std::vector<std::string> locks;                 ///< ObjectKey strings, taken in key order; node actions add the pool lock
+    Execution execution;             ///< state queued
+    std::vector<std::string> locks;  ///< ObjectKey strings, taken in key order; node actions add the pool lock
     Instant locks_until{};
     struct Cooldown {
-        std::string key;                            ///< "cluster/ns/kind/name action" or "incident <key>"
+        std::string key;  ///< "cluster/ns/kind/name action" or "incident <key>"
         Instant until{};
     };
-    std::vector<Cooldown> cooldowns;                ///< each must be free; set by this call
+    std::vector<Cooldown> cooldowns;  ///< each must be free; set by this call
     struct Budget {
-        std::string scope;                          ///< object key, "cluster/ns", cluster, "_fleet"
-        std::string reason;                         ///< word when it is used up
+        std::string scope;   ///< object key, "cluster/ns", cluster, "_fleet"
+        std::string reason;  ///< word when it is used up
         int in_flight = 1, per_hour = 3;
     };
     std::vector<Budget> budgets;
     std::vector<AuditRecord> audit;
-    std::optional<Incident> incident;               ///< written in the same transaction (optimistic version)
+    std::optional<Incident> incident;  ///< written in the same transaction (optimistic version)
 };
 
 /// One turn of a workflow driver, in one transaction. aborted when the epoch is not the stored one: another worker owns the execution now.
 struct ExecutionCommit {
-    Execution execution;                            ///< with the epoch that was claimed
-    std::vector<Step> steps;                        ///< inserted or replaced by path + attempt
-    std::vector<ActionRecord> actions;              ///< inserted or replaced by id
+    Execution execution;                ///< with the epoch that was claimed
+    std::vector<Step> steps;            ///< inserted or replaced by path + attempt
+    std::vector<ActionRecord> actions;  ///< inserted or replaced by id
     std::vector<AuditRecord> audit;
     bool release_locks = false;                     ///< at a terminal state; also ends the lease
     std::vector<StartRequest::Cooldown> cooldowns;  ///< set or prolonged
@@ -53,8 +53,8 @@ struct ActionFilter {
     std::string cluster, target, action, workflow, fault_class, actor;
     std::optional<Instant> since;
     bool mutating_only = false;
-    std::optional<Instant> until;                   ///< not included
-    std::string correlation;                        ///< an incident, execution or action id
+    std::optional<Instant> until;  ///< not included
+    std::string correlation;       ///< an incident, execution or action id
 };
 
 class ExecutionStore {
@@ -71,7 +71,8 @@ public:
     virtual Task<Result<>> commit(ExecutionCommit commit, Deadline deadline) = 0;
     /// Locks on more objects, for a step that writes beyond its target; all or none. They live and end as those of the start do. failed_precondition with
     /// reason busy when another execution holds one, aborted when the epoch is not the stored one.
-    virtual Task<Result<>> lock(ClusterId cluster, ExecutionId id, std::int64_t epoch, std::vector<std::string> keys, Instant until, Deadline deadline) = 0;
+    virtual Task<Result<>> lock(ClusterId cluster, ExecutionId id, std::int64_t epoch, std::vector<std::string> keys, Instant until,
+                                Deadline deadline) = 0;
     virtual Task<Result<ExecutionWithSteps>> get(ExecutionId id, Deadline deadline) = 0;
     virtual Task<Result<PageOf<Execution>>> list(ExecutionFilter filter, Page page, Deadline deadline) = 0;
     /// Earliest wake_at of executions without a live lease; for the driver's timer.

@@ -17,25 +17,25 @@ using async::Task;
 
 struct Page {
     int limit = 50;
-    std::string cursor;                 ///< opaque; from the page before
+    std::string cursor;  ///< opaque; from the page before
 };
-template <class T>
-struct PageOf {
-    std::vector<T> items;               ///< newest first
-    std::string next;                   ///< "" at the end
+template <class T> struct PageOf {
+    std::vector<T> items;  ///< newest first
+    std::string next;      ///< "" at the end
 };
 
 struct IncidentFilter {
-    std::string cluster, ns, fault_class, target;   ///< "" = any; target is an ObjectKey string
-    std::vector<IncidentState> states;              ///< empty = any
+    std::string cluster, ns, fault_class, target;  ///< "" = any; target is an ObjectKey string
+    std::vector<IncidentState> states;             ///< empty = any
     bool open_only = false;
 };
 
 /// Everything that one decision changes, in one transaction.
 struct IncidentCommit {
-    std::vector<Incident> incidents;    ///< version 0 = new (already_exists when the id is there), else the version that was read (aborted when it moved)
-    std::vector<Signal> signals;        ///< state, incident and error are written
-    std::vector<Approval> approvals;    ///< inserted or replaced
+    std::vector<Incident>
+        incidents;                ///< version 0 = new (already_exists when the id is there), else the version that was read (aborted when it moved)
+    std::vector<Signal> signals;  ///< state, incident and error are written
+    std::vector<Approval> approvals;  ///< inserted or replaced
     std::vector<AuditRecord> audit;
     std::vector<Notification> notices;  ///< put into the outbox: nobody can die between the change and its telling
 };
@@ -48,7 +48,8 @@ public:
     /// By id alone, for the API.
     virtual Task<Result<Incident>> find(IncidentId id, Deadline deadline) = 0;
     /// Not terminal, or closed at most `closed_within` ago.
-    virtual Task<Result<std::vector<Incident>>> by_correlation(ClusterId cluster, std::string correlation_key, Instant closed_since, Deadline deadline) = 0;
+    virtual Task<Result<std::vector<Incident>>> by_correlation(ClusterId cluster, std::string correlation_key, Instant closed_since,
+                                                               Deadline deadline) = 0;
     virtual Task<Result<std::vector<Incident>>> by_key(ClusterId cluster, std::string incident_key, Instant closed_since, Deadline deadline) = 0;
     /// Not terminal, of the target or of any target in the cluster when `target` is "".
     virtual Task<Result<std::vector<Incident>>> open_of(ClusterId cluster, std::string target, Deadline deadline) = 0;

@@ -20,13 +20,13 @@ struct UndoRequest {
 
 /// What one look at an execution's effect changes, in one transaction.
 struct Judgement {
-    Assessment assessment;                    ///< with `looks` raised by one
-    std::vector<Posterior> posteriors;        ///< that it moved, as they shall be
+    Assessment assessment;              ///< with `looks` raised by one
+    std::vector<Posterior> posteriors;  ///< that it moved, as they shall be
     std::vector<UntreatedSpell> spells;
     std::vector<AuditRecord> audit;
     std::optional<UndoRequest> undo;
     std::vector<Notification> notices;
-    Instant at{};                             ///< when it was made; the notices are due from then on
+    Instant at{};  ///< when it was made; the notices are due from then on
 };
 
 struct AssessmentFilter {

@@ -14,8 +14,8 @@
 namespace kn::ports {
 
 struct Notification {
-    std::string kind;                  ///< incident_opened, incident_escalated, incident_resolved, approval_asked, execution_done, execution_failed, ...
-    std::string key;                   ///< incident + kind + version: the receiver may drop repeats
+    std::string kind;  ///< incident_opened, incident_escalated, incident_resolved, approval_asked, execution_done, execution_failed, ...
+    std::string key;   ///< incident + kind + version: the receiver may drop repeats
     ClusterId cluster;
     std::string ns, title, text;
     Severity severity = Severity::info;
@@ -44,10 +44,10 @@ struct Delivery {
 struct DeliveryResult {
     ClusterId cluster;
     std::string key, channel;
-    DeliveryState state = DeliveryState::delivered;     ///< waiting: try again at `due_at`
+    DeliveryState state = DeliveryState::delivered;  ///< waiting: try again at `due_at`
     Instant due_at{};
     std::string error;
-    std::string sent_as;                                ///< what it went out in: its own key, or that of a digest
+    std::string sent_as;  ///< what it went out in: its own key, or that of a digest
 };
 
 /// Messages to people that are stored before anybody tries to deliver them: at least once, across restarts and replicas.

@@ -13,28 +13,28 @@ namespace kn::ports {
 
 struct AuditFilter {
     std::string cluster, actor, object, verb;
-    std::string correlation;            ///< an incident or execution id: what was recorded about it (and, for an incident, about its executions)
+    std::string correlation;  ///< an incident or execution id: what was recorded about it (and, for an incident, about its executions)
     std::optional<Instant> since, until;
 };
 
 struct AuditCheck {
     std::int64_t records = 0;
     bool intact = true;
-    std::string first_break;            ///< "eu1 seq 17: hash differs"
+    std::string first_break;  ///< "eu1 seq 17: hash differs"
 };
 
 /// Work that was taken out of service because nobody could carry it on.
 struct DeadLetter {
     ClusterId cluster;
-    std::string id;                     ///< of the execution or notification
-    std::string kind;                   ///< execution or notification
+    std::string id;    ///< of the execution or notification
+    std::string kind;  ///< execution or notification
     std::string title, reason;
     Instant at{};
-    json::Value details;                ///< in the single view only
+    json::Value details;  ///< in the single view only
 };
 
 struct DeadLetterFilter {
-    std::string cluster, kind;          ///< "" = any
+    std::string cluster, kind;  ///< "" = any
 };
 
 /// Clusters, pauses, object snapshots, dead letters and the audit chain.

@@ -13,12 +13,12 @@ using async::Task;
 
 struct AcceptedBatch {
     int accepted = 0, duplicates = 0, quarantined = 0;
-    std::string receipt;                ///< id of the raw batch
+    std::string receipt;  ///< id of the raw batch
 };
 
 struct RawBatch {
-    std::string source;                 ///< who sent it, for people
-    std::string bytes;                  ///< the body as it came
+    std::string source;  ///< who sent it, for people
+    std::string bytes;   ///< the body as it came
     Instant received_at{};
 };
 

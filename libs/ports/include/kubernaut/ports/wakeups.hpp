@@ -12,10 +12,10 @@ namespace kn::ports {
 /// "Look at the store again": how the stages of one process wake each other without knowing each other. A lost wake-up only costs time, since every
 /// stage also looks by itself at least once a second.
 struct Wakeups {
-    async::Signal signals;       ///< intake → correlation
-    async::Signal incidents;     ///< correlation, engine, approvals → incident driver
-    async::Signal executions;    ///< incident driver, API → engine
-    async::Signal assessments;   ///< engine → assess
+    async::Signal signals;      ///< intake → correlation
+    async::Signal incidents;    ///< correlation, engine, approvals → incident driver
+    async::Signal executions;   ///< incident driver, API → engine
+    async::Signal assessments;  ///< engine → assess
 };
 
 /// Live changes for the API's event stream: kind is "incident", "execution", "cluster", "approval" or "story".

@@ -18,23 +18,23 @@ struct Group {
     double share = 0;
 };
 struct Groups {
-    bool of_rows = false;   ///< rows of a table without time; else its series
+    bool of_rows = false;  ///< rows of a table without time; else its series
     bool sought = false;
     double confidence = 0;  ///< how well they are apart, 0 .. 1
     std::string method;
     std::vector<Group> groups;
-    std::string said;       ///< why there are none
+    std::string said;  ///< why there are none
 };
 
 struct TableAnalysis {
-    std::string source;     ///< the file's name
+    std::string source;  ///< the file's name
     std::string layout, time_column, time_form;
     tabular::Zone zone;
     std::vector<tabular::Note> notes;
     std::vector<patterns::SeriesAnalysis> series;
     std::vector<patterns::LeadLag> pairs;  ///< indices into `series`
     Groups groups;
-    std::size_t left_out = 0;              ///< series beyond most_series
+    std::size_t left_out = 0;  ///< series beyond most_series
 };
 
 struct TableOptions {

@@ -35,7 +35,7 @@ Clock clock_for(const TableAnalysis& table, const patterns::SeriesAnalysis& seri
 struct Finding {
     std::string_view kind;  ///< "trend", "season", "change", "forecast", "limit", "anomaly", "data"
     std::string text;
-    bool notable = true;    ///< false: that there is none of it
+    bool notable = true;  ///< false: that there is none of it
 };
 /// What was found in a series, in sentences, the most important first; at most ten anomalies and ten changes.
 std::vector<Finding> findings(const patterns::SeriesAnalysis& series, const Clock& clock);

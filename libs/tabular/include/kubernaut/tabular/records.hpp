@@ -32,11 +32,11 @@ struct ReadLimits {
 struct Records {
     Format format = Format::csv;
     std::vector<std::string> columns;
-    std::vector<std::size_t> lines;        ///< of each row, from 1
-    std::vector<std::string_view> cells;   ///< rows x columns; empty = missing
+    std::vector<std::size_t> lines;       ///< of each row, from 1
+    std::vector<std::string_view> cells;  ///< rows x columns; empty = missing
     std::vector<Note> notes;
-    bool decimal_comma = false;            ///< numbers are written 3,14
-    std::deque<std::string> unescaped{};   ///< cells that are not in the text as they are meant
+    bool decimal_comma = false;           ///< numbers are written 3,14
+    std::deque<std::string> unescaped{};  ///< cells that are not in the text as they are meant
 
     [[nodiscard]] std::size_t rows() const { return lines.size(); }
     [[nodiscard]] std::string_view cell(std::size_t row, std::size_t column) const { return cells[row * columns.size() + column]; }

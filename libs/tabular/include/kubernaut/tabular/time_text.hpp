@@ -11,11 +11,14 @@ namespace kn::tabular {
 
 /// How the times of a column are written.
 enum class TimeForm : std::uint8_t {
-    year_first,        ///< 2026-01-05T09:00:00Z, 2026-01-05 09:00, 2026/01/05, 2026-01, 20260105T090000Z; with an offset or in the zone given
-    day_first,         ///< 05.01.2026 09:00, 5/1/2026
-    month_first,       ///< 1/5/2026 9:00, also with AM and PM
-    day_name_month,    ///< 05/Jan/2026:09:00:00 +0100, 5 Jan 2026 09:00
-    epoch_seconds, epoch_millis, epoch_micros, epoch_nanos,
+    year_first,      ///< 2026-01-05T09:00:00Z, 2026-01-05 09:00, 2026/01/05, 2026-01, 20260105T090000Z; with an offset or in the zone given
+    day_first,       ///< 05.01.2026 09:00, 5/1/2026
+    month_first,     ///< 1/5/2026 9:00, also with AM and PM
+    day_name_month,  ///< 05/Jan/2026:09:00:00 +0100, 5 Jan 2026 09:00
+    epoch_seconds,
+    epoch_millis,
+    epoch_micros,
+    epoch_nanos,
 };
 std::string_view to_string(TimeForm form);
 

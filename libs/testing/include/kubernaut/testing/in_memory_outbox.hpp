@@ -13,7 +13,8 @@ namespace kn::testing {
 class InMemoryOutbox final : public ports::NotificationOutbox {
 public:
     async::Task<Result<>> put(std::vector<ports::Notification> messages, Instant now, Deadline deadline) override;
-    async::Task<Result<std::vector<ports::Delivery>>> claim(std::string channel, Instant now, Instant claim_until, int limit, Deadline deadline) override;
+    async::Task<Result<std::vector<ports::Delivery>>> claim(std::string channel, Instant now, Instant claim_until, int limit,
+                                                            Deadline deadline) override;
     async::Task<Result<>> route(ClusterId cluster, std::string key, std::vector<std::string> channels, Instant now, Deadline deadline) override;
     async::Task<Result<>> settle(std::vector<ports::DeliveryResult> results, Instant now, Deadline deadline) override;
     async::Task<Result<std::int64_t>> sent_since(std::string channel, Instant since, Deadline deadline) override;
@@ -29,7 +30,7 @@ private:
         std::size_t order = 0;
         std::string sent_as;
     };
-    using Key = std::tuple<std::string, std::string, std::string>;   // cluster, key, channel
+    using Key = std::tuple<std::string, std::string, std::string>;  // cluster, key, channel
     bool fails() { return failures > 0 && failures-- > 0; }
     std::map<Key, Row> rows_;
     std::size_t next_ = 0;

@@ -10,7 +10,7 @@ namespace kn::testing {
 /// A PostgreSQL server of the test's own: initdb in a temporary folder, a Unix socket there and a free port on 127.0.0.1, ended by its own process id.
 class PostgresServer {
 public:
-    enum class Disk { flushed, unflushed };   ///< unflushed: fsync off, quicker; what the process wrote still survives its end, but not a power cut
+    enum class Disk { flushed, unflushed };  ///< unflushed: fsync off, quicker; what the process wrote still survives its end, but not a power cut
     /// not_found when PostgreSQL is not installed: the test then skips with that word.
     static Result<std::unique_ptr<PostgresServer>> start(Disk disk = Disk::unflushed);
     ~PostgresServer();

@@ -24,10 +24,10 @@ struct Grid {
     std::size_t missing = 0;      ///< places without a value
     std::size_t longest_gap = 0;  ///< of these, neighbouring ones
     std::size_t longest_gap_at = 0;
-    bool uneven = false;          ///< times had no usual step: values were averaged
+    bool uneven = false;  ///< times had no usual step: values were averaged
     /// The time `steps` after the last.
     [[nodiscard]] double after_end(std::size_t steps) const;
-    int months = 0;               ///< a step, for calendar grids
+    int months = 0;  ///< a step, for calendar grids
 };
 /// `times` strictly ascending. invalid_argument: lengths differ, times that are not finite or go back.
 Result<Grid> to_grid(std::span<const double> times, std::span<const double> values);
@@ -36,16 +36,16 @@ struct Summary {
     std::size_t known = 0;
     double mean = 0, median = 0, deviation = 0, p95 = 0;  ///< deviation: robust
     double least = 0, most = 0;
-    std::size_t least_at = 0, most_at = 0;                ///< places on the grid
-    double growth = 0;                                    ///< median of the last tenth less that of the first
+    std::size_t least_at = 0, most_at = 0;  ///< places on the grid
+    double growth = 0;                      ///< median of the last tenth less that of the first
 };
 
 struct FoundSeason {
     analytics::series::Season season;
     double seconds = 0;
-    std::string name;                ///< "daily", "weekly", "every 40 minutes"
-    std::vector<double> profile;     ///< one cycle of the decomposition, the last one
-    std::size_t profile_at = 0;      ///< the place of its first point on the grid
+    std::string name;                  ///< "daily", "weekly", "every 40 minutes"
+    std::vector<double> profile;       ///< one cycle of the decomposition, the last one
+    std::size_t profile_at = 0;        ///< the place of its first point on the grid
     std::size_t peak = 0, trough = 0;  ///< within the profile
 };
 
@@ -54,23 +54,23 @@ struct Band {
     std::vector<double> low, high;
 };
 struct Outlook {
-    std::vector<double> median;       ///< one a step after the end of the grid
-    std::vector<Band> bands;          ///< in the order of the levels asked
-    std::string method;               ///< "median of theta, ets, holt-winters"
+    std::vector<double> median;  ///< one a step after the end of the grid
+    std::vector<Band> bands;     ///< in the order of the levels asked
+    std::string method;          ///< "median of theta, ets, holt-winters"
 };
 /// When the limit is crossed.
 struct LimitCrossing {
     double limit = 0;
-    bool rising = true;               ///< reached from below
-    double chance = 0;                ///< that it happens within the horizon
+    bool rising = true;                                      ///< reached from below
+    double chance = 0;                                       ///< that it happens within the horizon
     std::optional<double> expected{}, earliest{}, latest{};  ///< seconds since 1970; the latter two bound it at the widest level
 };
 
 struct AnalysisOptions {
     bool trend = true, seasons = true, changes = true, forecast = true, outliers = true;
-    std::size_t horizon = 0;                ///< points; 0 = one longest season, else a tenth of the series, 2 .. 500
+    std::size_t horizon = 0;  ///< points; 0 = one longest season, else a tenth of the series, 2 .. 500
     std::vector<double> levels{0.8, 0.95};
-    std::optional<double> limit{};          ///< the value that must not be crossed
+    std::optional<double> limit{};  ///< the value that must not be crossed
 };
 
 /// Everything that is found in one series. A part that had too little to go by is absent and `said` tells why.
@@ -88,7 +88,8 @@ struct SeriesAnalysis {
     std::vector<std::string> said;
 };
 
-Result<SeriesAnalysis> analyze_series(std::string name, std::span<const double> times, std::span<const double> values, const AnalysisOptions& options);
+Result<SeriesAnalysis> analyze_series(std::string name, std::span<const double> times, std::span<const double> values,
+                                      const AnalysisOptions& options);
 
 /// "daily", "weekly", "hourly", "every 40 minutes".
 std::string season_name(double seconds);

@@ -12,7 +12,7 @@ namespace kn::patterns {
 /// (Benjamini, Hochberg 1995) below `false_discovery_rate`.
 struct Question {
     const History& history;
-    Instant now{};                       ///< nothing later is in the history
+    Instant now{};  ///< nothing later is in the history
     double false_discovery_rate = 0.01;
 };
 using Found = Result<std::vector<Pattern>>;

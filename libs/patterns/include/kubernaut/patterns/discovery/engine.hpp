@@ -23,23 +23,23 @@ struct EngineOptions {
     std::map<std::string, AnalyzerSetting> analyzers;  ///< by name; on when not named
     std::size_t breaker_failures = 3;
     Duration breaker_window = 5min, breaker_pause = 10min;
-    Duration time_limit = 30s;              ///< for one analyzer; longer counts as a failure
+    Duration time_limit = 30s;  ///< for one analyzer; longer counts as a failure
     double false_discovery_rate = 0.01;
-    int missed_runs = 3;                    ///< a pattern not seen for so many runs is retired
+    int missed_runs = 3;  ///< a pattern not seen for so many runs is retired
     std::size_t most_patterns = 5000;
 };
 
 struct AnalyzerReport {
     std::string name;
     Flag flag = Flag::on;
-    bool basic = false;          ///< cut off by the breaker, or failed now
+    bool basic = false;  ///< cut off by the breaker, or failed now
     std::string error{};
     std::size_t found = 0, checks = 0;
     double brier = 0, calibration_error = 0;
 };
 
 struct Discovery {
-    std::vector<Pattern> patterns;   ///< all that are known, without those in shadow; by id
+    std::vector<Pattern> patterns;  ///< all that are known, without those in shadow; by id
     std::vector<Pattern> shadow;
     std::vector<AnalyzerReport> analyzers;
 };

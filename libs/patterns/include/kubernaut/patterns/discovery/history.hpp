@@ -13,15 +13,15 @@ namespace kn::patterns {
 
 struct IncidentRow {
     std::string id, cluster, environment, fault_class;
-    std::string subject;    ///< "shop/Deployment/web"
+    std::string subject;  ///< "shop/Deployment/web"
     Instant opened{};
 };
 
 struct ExecutionRow {
     std::string id, cluster, environment, workflow, fault_class, subject;
     Instant started{};
-    double seconds = 0;     ///< how long it took
-    bool succeeded = false; ///< and was found effective
+    double seconds = 0;      ///< how long it took
+    bool succeeded = false;  ///< and was found effective
     std::string failed_step{};
     std::vector<std::pair<std::string, std::string>> traits{};  ///< node pool, image, ...
     std::vector<std::pair<std::string, double>> numbers{};      ///< memory at start, ...

@@ -30,10 +30,10 @@ struct Identity {
 
 struct ApiServerOptions {
     std::string version = "v1.36.0";
-    std::size_t watch_history = 10'000;       ///< events kept for each kind; older watches and continue tokens get 410
+    std::size_t watch_history = 10'000;  ///< events kept for each kind; older watches and continue tokens get 410
     Duration watch_history_age = 5min;
     Duration bookmark_every = 60s;
-    Duration event_ttl = 1h;                  ///< Events are forgotten after this
+    Duration event_ttl = 1h;  ///< Events are forgotten after this
     /// Deletes what is in a terminating namespace, as the namespace controller does. Off when a controller outside does it.
     bool namespace_cleaner = true;
     /// Creates the ServiceAccount `default` of every namespace at once (the service account controller is slower).
@@ -50,16 +50,16 @@ struct ApiServerOptions {
 struct WriteRecord {
     Instant time;
     std::string user;
-    std::string manager;       ///< fieldManager of the request
-    std::string verb;          ///< create update patch delete deletecollection
-    std::string resource;      ///< "deployments.apps"
+    std::string manager;   ///< fieldManager of the request
+    std::string verb;      ///< create update patch delete deletecollection
+    std::string resource;  ///< "deployments.apps"
     std::string ns, name;
-    std::string subresource;   ///< "", "status", "scale", "eviction", "binding", ...
+    std::string subresource;  ///< "", "status", "scale", "eviction", "binding", ...
     bool dry_run = false;
-    int code = 0;              ///< HTTP status of the answer, whether or not it reached the caller
-    bool changed = false;      ///< stored state is different now
-    std::uint64_t resource_version = 0;   ///< of the stored state afterwards
-    std::string body;          ///< of the request, cut at 4 KiB
+    int code = 0;                        ///< HTTP status of the answer, whether or not it reached the caller
+    bool changed = false;                ///< stored state is different now
+    std::uint64_t resource_version = 0;  ///< of the stored state afterwards
+    std::string body;                    ///< of the request, cut at 4 KiB
 };
 
 /// A Kubernetes API server of one cluster, in memory. Loop thread only; time is the loop's clock. Everything that a client can see goes through handle()
@@ -92,7 +92,7 @@ public:
     struct LogQuery {
         std::string ns, pod, container;
         bool previous = false;
-        int tail_lines = -1;   ///< -1 = all
+        int tail_lines = -1;  ///< -1 = all
     };
     void set_log_source(std::function<Result<std::string>(const LogQuery&)> source);
     /// Serves every path below `prefix` ("/apis/metrics.k8s.io/v1beta1") by this function, after RBAC; discovery lists the resources given.

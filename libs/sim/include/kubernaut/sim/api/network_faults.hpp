@@ -26,18 +26,18 @@ struct TrafficFilter {
 /// What the network and an overloaded server do to the requests that match. Rates are in [0, 1]; several rules add up in the order of their names.
 struct NetworkRule {
     TrafficFilter match{};
-    Duration latency{0}, jitter{0};                  ///< added to the whole exchange: half before the server sees it, half after; watch events too
-    double error_rate = 0;                           ///< answered error_status without being applied
+    Duration latency{0}, jitter{0};  ///< added to the whole exchange: half before the server sees it, half after; watch events too
+    double error_rate = 0;           ///< answered error_status without being applied
     int error_status = 503;
-    double throttle_rate = 0;                        ///< answered 429 (overload, no DisruptionBudget cause) without being applied
+    double throttle_rate = 0;  ///< answered 429 (overload, no DisruptionBudget cause) without being applied
     std::optional<Duration> retry_after = Duration{1000};
-    double lose_request = 0;                         ///< connection reset; never reached the server
-    double lose_reply = 0;                           ///< applied; connection reset before the answer
-    double hang_reply = 0;                           ///< applied; no answer until the deadline of the caller
-    bool refuse = false;                             ///< connection refused: certainly not applied
-    bool black_hole = false;                         ///< no answer until the deadline; not applied
-    bool freeze_watches = false;                     ///< open streams stay open and silent; events come when the rule is gone
-    std::optional<std::size_t> at_most{};            ///< hits of error_rate, throttle_rate, lose_* and hang_reply after which they stop
+    double lose_request = 0;               ///< connection reset; never reached the server
+    double lose_reply = 0;                 ///< applied; connection reset before the answer
+    double hang_reply = 0;                 ///< applied; no answer until the deadline of the caller
+    bool refuse = false;                   ///< connection refused: certainly not applied
+    bool black_hole = false;               ///< no answer until the deadline; not applied
+    bool freeze_watches = false;           ///< open streams stay open and silent; events come when the rule is gone
+    std::optional<std::size_t> at_most{};  ///< hits of error_rate, throttle_rate, lose_* and hang_reply after which they stop
 };
 
 /// The way between the clients of one ApiServer and the server. Applies to its in-process transports; a socket front asks decide() itself.
@@ -65,7 +65,7 @@ public:
         std::optional<Duration> retry_after{};
     };
     struct Traffic {
-        std::string_view user, verb, resource;       ///< resource as in TrafficFilter; "" for paths that are no resource
+        std::string_view user, verb, resource;  ///< resource as in TrafficFilter; "" for paths that are no resource
     };
     Decision decide(const Traffic& traffic);
     /// For streams: silent now? late by how much? Changes wake streams through the listeners.

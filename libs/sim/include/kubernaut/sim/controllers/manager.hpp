@@ -13,8 +13,8 @@
 namespace kn::sim {
 
 struct ControllerOptions {
-    Duration node_grace = 50s;                    ///< 40 s up to 1.31
-    Duration pod_eviction = 300s;                 ///< for pods without a toleration of their own
+    Duration node_grace = 50s;     ///< 40 s up to 1.31
+    Duration pod_eviction = 300s;  ///< for pods without a toleration of their own
     Duration hpa_sync = 15s, hpa_downscale_window = 300s;
     Duration provision_takes = 2s, resize_takes = 8s;
     /// Names to run; empty = all: deployment replicaset statefulset daemonset job cronjob disruption endpoints node scheduler volume storage gc quota hpa namespace.

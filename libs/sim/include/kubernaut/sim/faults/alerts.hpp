@@ -19,7 +19,7 @@ struct Alert {
     std::string name;
     std::map<std::string, std::string> labels, annotations;
     Instant starts_at{};
-    std::optional<Instant> ends_at;          ///< set = resolved
+    std::optional<Instant> ends_at;  ///< set = resolved
     /// As in Alertmanager's webhook: {status, labels, annotations, startsAt, endsAt, generatorURL, fingerprint}.
     [[nodiscard]] json::Value to_json() const;
 };

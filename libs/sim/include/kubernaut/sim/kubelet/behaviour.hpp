@@ -28,23 +28,23 @@ enum class OnDependencyDown : std::uint8_t { crash, unready, ignore };
 
 /// What a container does when it runs: the sum of all rules that match it.
 struct Behaviour {
-    std::optional<int> exit_code;              ///< exits by itself with this code ...
-    Duration exit_after = 2s;                  ///< ... this long after its start (or after the change that made it so)
-    int stop_code = 0;                         ///< exit code after SIGTERM
-    Duration stop_takes = 1s;                  ///< longer than the grace period: killed, 137
-    std::optional<std::string> start_error;    ///< the runtime cannot start it (exec format, no such file): StartError, 128
-    Duration startup = 2s;                     ///< until probes can succeed
+    std::optional<int> exit_code;            ///< exits by itself with this code ...
+    Duration exit_after = 2s;                ///< ... this long after its start (or after the change that made it so)
+    int stop_code = 0;                       ///< exit code after SIGTERM
+    Duration stop_takes = 1s;                ///< longer than the grace period: killed, 137
+    std::optional<std::string> start_error;  ///< the runtime cannot start it (exec format, no such file): StartError, 128
+    Duration startup = 2s;                   ///< until probes can succeed
     bool ready = true;
-    bool alive = true;                         ///< answers its liveness probe
+    bool alive = true;  ///< answers its liveness probe
     std::optional<MemoryCurve> memory;
-    double cpu = 0.05;                         ///< cores
-    std::vector<std::string> probe_paths;      ///< paths that answer; empty = every path
+    double cpu = 0.05;                     ///< cores
+    std::vector<std::string> probe_paths;  ///< paths that answer; empty = every path
     Duration probe_latency = 20ms;
     OnDependencyDown on_dependency = OnDependencyDown::crash;
-    std::vector<std::string> dependencies;     ///< "ns/service" or "service" beside those that the pod declares itself
+    std::vector<std::string> dependencies;  ///< "ns/service" or "service" beside those that the pod declares itself
     Duration dependency_lag = 20s;
-    std::vector<std::string> access;           ///< "list configmaps": what its ServiceAccount must be allowed in its namespace; denied = not ready
-    std::vector<std::string> log;              ///< lines written at start; the last one again right before an exit
+    std::vector<std::string> access;  ///< "list configmaps": what its ServiceAccount must be allowed in its namespace; denied = not ready
+    std::vector<std::string> log;     ///< lines written at start; the last one again right before an exit
     bool operator==(const Behaviour&) const;
 };
 
@@ -53,17 +53,17 @@ struct ContainerView {
     std::string ns, pod, container, image;
     const json::Object* labels = nullptr;
     std::vector<std::string> command, args;
-    std::map<std::string, std::string> env;                    ///< resolved values
-    std::map<std::string, std::string, std::less<>> config;    ///< "ConfigMap/name/key" or "Secret/name/key" → content
-    double memory_limit = 0;                                   ///< 0 = none
+    std::map<std::string, std::string> env;                  ///< resolved values
+    std::map<std::string, std::string, std::less<>> config;  ///< "ConfigMap/name/key" or "Secret/name/key" → content
+    double memory_limit = 0;                                 ///< 0 = none
 };
 
 /// Where images come from.
 struct RegistryState {
-    bool down = false;       ///< every pull fails
-    bool is_private = false; ///< pulls need a dockerconfigjson Secret that names this host
-    bool closed = false;     ///< only repositories and tags that were listed exist
-    std::map<std::string, std::vector<std::string>, std::less<>> tags;   ///< repository → tag patterns ("1.*")
+    bool down = false;                                                  ///< every pull fails
+    bool is_private = false;                                            ///< pulls need a dockerconfigjson Secret that names this host
+    bool closed = false;                                                ///< only repositories and tags that were listed exist
+    std::map<std::string, std::vector<std::string>, std::less<>> tags;  ///< repository → tag patterns ("1.*")
 };
 
 enum class PullVerdict : std::uint8_t { ok, not_found, unauthorized, unavailable, invalid_name };

@@ -15,19 +15,19 @@ namespace kn::sim {
 
 struct NodeSpec {
     std::string name;
-    double cpu = 8;                               ///< cores
-    double memory = 32.0 * (1ULL << 30U);         ///< bytes
+    double cpu = 8;                        ///< cores
+    double memory = 32.0 * (1ULL << 30U);  ///< bytes
     int pods = 110;
     std::string zone = "zone-a";
     std::map<std::string, std::string> labels{};
-    std::vector<std::string> taints{};            ///< "key=value:NoSchedule", at registration
+    std::vector<std::string> taints{};  ///< "key=value:NoSchedule", at registration
 };
 
 struct KubeletOptions {
     std::string kubelet_version = "v1.36.0";
     Duration lease_every = 10s;
     Duration status_every = 5min;
-    Duration pull_takes = 2s;                     ///< first pull of an image on a node
+    Duration pull_takes = 2s;  ///< first pull of an image on a node
     /// Mounted ConfigMap/Secret content reaches a pod this long after the change (even between the two).
     Duration config_delay_min = 60s, config_delay_max = 90s;
     Duration crash_backoff = 10s, crash_backoff_cap = 5min, crash_backoff_reset = 10min;
@@ -61,7 +61,8 @@ public:
     [[nodiscard]] std::vector<std::string> nodes() const;
 
     /// What `kubectl logs` shows; not_found when there was no such container.
-    [[nodiscard]] Result<std::string> logs(std::string_view ns, std::string_view pod, std::string_view container, bool previous, int tail_lines) const;
+    [[nodiscard]] Result<std::string> logs(std::string_view ns, std::string_view pod, std::string_view container, bool previous,
+                                           int tail_lines) const;
     [[nodiscard]] std::size_t pod_count() const;
     BehaviourBook& book();
     Metrics& metrics();

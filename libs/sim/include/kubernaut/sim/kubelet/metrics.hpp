@@ -26,8 +26,8 @@ struct Series {
 
 /// How a volume fills: used(t) = used + growth * (t - since), up to its capacity at t.
 struct VolumeUse {
-    double used = 1 << 28;       ///< bytes at `since`
-    double growth = 0;           ///< bytes a second
+    double used = 1 << 28;  ///< bytes at `since`
+    double growth = 0;      ///< bytes a second
     double inodes = 1e6, inodes_used = 1e4, inode_growth = 0;
     Instant since{};
 };

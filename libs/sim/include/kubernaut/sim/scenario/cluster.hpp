@@ -17,7 +17,7 @@ class ApiServer;
 
 struct ClusterSpec {
     std::string name = "sim";
-    std::string environment = "staging";       ///< for the fleet's registration; the cluster itself does not know it
+    std::string environment = "staging";  ///< for the fleet's registration; the cluster itself does not know it
     int nodes = 3;
     int zones = 3;
     double node_cpu = 8;

@@ -20,7 +20,7 @@ namespace kn::sim {
 
 /// What a scenario is played on: the in-memory cluster or a real control plane with our kubelets. The client has all rights.
 struct Stage {
-    std::string cluster;                       ///< its name: value of the label `cluster` of alerts
+    std::string cluster;  ///< its name: value of the label `cluster` of alerts
     std::shared_ptr<kube::Client> client;
     Kubelet* kubelet = nullptr;
     std::shared_ptr<BehaviourBook> book;
@@ -32,12 +32,12 @@ struct Stage {
 };
 
 struct Expectation {
-    std::string fault_class;                   ///< domain.md §3
-    std::vector<std::string> workflows;        ///< any of these is right; empty = nothing may be done
-    std::vector<std::string> must_not;         ///< workflows and actions that are wrong
-    std::string outcome;                       ///< "remediated", "escalated", "self_healed", ...
-    bool leave_alone = false;                  ///< the right thing is to change nothing at all
-    bool needs_approval = false;               ///< a person must agree on the way
+    std::string fault_class;             ///< domain.md §3
+    std::vector<std::string> workflows;  ///< any of these is right; empty = nothing may be done
+    std::vector<std::string> must_not;   ///< workflows and actions that are wrong
+    std::string outcome;                 ///< "remediated", "escalated", "self_healed", ...
+    bool leave_alone = false;            ///< the right thing is to change nothing at all
+    bool needs_approval = false;         ///< a person must agree on the way
     Duration cured_within = 30min;
 };
 
@@ -48,13 +48,14 @@ public:
 
     [[nodiscard]] const std::string& id() const;
     [[nodiscard]] const std::string& name() const;
-    [[nodiscard]] const std::string& title() const;          ///< one sentence: what is broken
-    [[nodiscard]] const std::string& target() const;         ///< "Deployment.apps/ns/name", "Node/name" ... where the fault is
+    [[nodiscard]] const std::string& title() const;   ///< one sentence: what is broken
+    [[nodiscard]] const std::string& target() const;  ///< "Deployment.apps/ns/name", "Node/name" ... where the fault is
     [[nodiscard]] const Expectation& expect() const;
     [[nodiscard]] const std::vector<std::string>& namespaces() const;
-    [[nodiscard]] std::span<const std::string> needs() const; ///< "mem" (in-memory only), "metrics", "own-cluster" (nodes are broken or filled: no other scenario beside it)
+    [[nodiscard]] std::span<const std::string> needs()
+        const;  ///< "mem" (in-memory only), "metrics", "own-cluster" (nodes are broken or filled: no other scenario beside it)
     [[nodiscard]] const std::map<std::string, std::string>& variables() const;
-    [[nodiscard]] const std::vector<NodeSpec>& nodes() const; ///< nodes that it brings along
+    [[nodiscard]] const std::vector<NodeSpec>& nodes() const;  ///< nodes that it brings along
 
     /// Creates namespaces, objects and neighbours, loads behaviour rules and images, and waits until everything is Ready.
     async::Task<Result<>> deploy(Stage stage, Deadline deadline);
@@ -71,7 +72,7 @@ public:
     ~Scenario();
     Scenario(Scenario&&) noexcept;
     Scenario& operator=(Scenario&&) noexcept;
-    struct State;   ///< private to the implementation
+    struct State;  ///< private to the implementation
 
 private:
     explicit Scenario(std::unique_ptr<State> state);
@@ -79,7 +80,7 @@ private:
 };
 
 struct BuiltinScenario {
-    std::string_view file;     ///< "s01-bad-command.yaml"
+    std::string_view file;  ///< "s01-bad-command.yaml"
     std::string_view text;
 };
 /// tests/scenarios/*.yaml, embedded.

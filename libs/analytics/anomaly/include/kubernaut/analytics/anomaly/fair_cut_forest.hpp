@@ -11,7 +11,7 @@ namespace kn::analytics {
 
 struct FairCutForestOptions {
     std::size_t trees = 200;
-    std::size_t sample = 256;  ///< rows a tree, 2 .. 65,536
+    std::size_t sample = 256;       ///< rows a tree, 2 .. 65,536
     std::size_t columns_a_cut = 2;  ///< 1 .. 4: a cut runs across a random combination of so many columns
     std::uint64_t seed = 1;
     unsigned threads = 1;
@@ -38,14 +38,13 @@ private:
         std::uint32_t columns[most_columns] = {0, 0, 0, 0};
         float coefficients[most_columns] = {0, 0, 0, 0};
         float at = 0;
-        float low = 0, high = 0;            // where the sample's rows lie along it
-        float rows = 0;                     // how many
-        std::uint32_t below = 0, above = 0;  // next cuts; 0 = a leaf
+        float low = 0, high = 0;                     // where the sample's rows lie along it
+        float rows = 0;                              // how many
+        std::uint32_t below = 0, above = 0;          // next cuts; 0 = a leaf
         float density_below = 0, density_above = 0;  // log density gained on either side
     };
     struct Builder;
-    template <class Visit>
-    void walk(const float* values, std::size_t tree, Visit visit) const;
+    template <class Visit> void walk(const float* values, std::size_t tree, Visit visit) const;
     [[nodiscard]] std::vector<float> prepared(const double* row) const;
 
     std::size_t columns_a_cut_ = 2;

@@ -33,11 +33,11 @@ public:
 private:
     struct Builder;
     std::size_t levels_ = 0, trees_ = 0;
-    double expected_depth_ = 1;            // of a row in the sample
-    std::vector<double> median_, scale_;   // per column, to bring values near 1 before they become floats
-    std::vector<std::uint32_t> feature_;    // trees x (2^levels - 1)
-    std::vector<float> threshold_;         // the same; infinity where nothing is split any more
-    std::vector<float> depth_;             // trees x 2^levels
+    double expected_depth_ = 1;           // of a row in the sample
+    std::vector<double> median_, scale_;  // per column, to bring values near 1 before they become floats
+    std::vector<std::uint32_t> feature_;  // trees x (2^levels - 1)
+    std::vector<float> threshold_;        // the same; infinity where nothing is split any more
+    std::vector<float> depth_;            // trees x 2^levels
 };
 
 }  // namespace kn::analytics

@@ -23,7 +23,8 @@ enum class NeighbourScaling : std::uint8_t {
 class NeighbourDistance {
 public:
     /// invalid_argument: no rows or columns, k = 0.
-    static Result<NeighbourDistance> fit(MatrixView baseline, std::size_t k, unsigned threads, NeighbourScaling scaling = NeighbourScaling::deviation);
+    static Result<NeighbourDistance> fit(MatrixView baseline, std::size_t k, unsigned threads,
+                                         NeighbourScaling scaling = NeighbourScaling::deviation);
 
     /// Per row; for rows that are not in the baseline. invalid_argument: another number of columns.
     [[nodiscard]] Result<std::vector<double>> score(MatrixView rows, unsigned threads) const;

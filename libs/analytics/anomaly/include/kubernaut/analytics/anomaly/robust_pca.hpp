@@ -11,9 +11,9 @@
 namespace kn::analytics {
 
 struct RobustPcaOptions {
-    std::size_t most_rows = 4096;     ///< rows drawn for the fit
-    double kept_share = 0.75;         ///< of rows that the covariance rests on, 0.5 .. 1
-    double explained = 0.95;          ///< components are main ones until they explain this share of the variance
+    std::size_t most_rows = 4096;  ///< rows drawn for the fit
+    double kept_share = 0.75;      ///< of rows that the covariance rests on, 0.5 .. 1
+    double explained = 0.95;       ///< components are main ones until they explain this share of the variance
     std::uint64_t seed = 1;
 };
 
@@ -39,9 +39,9 @@ private:
     [[nodiscard]] Result<std::vector<double>> part(MatrixView rows, std::size_t from) const;
 
     Scaling scaling_;
-    std::vector<double> center_;      // in scaled units
-    Matrix axes_;                     // components x columns
-    std::vector<double> variances_;   // of the components, largest first
+    std::vector<double> center_;     // in scaled units
+    Matrix axes_;                    // components x columns
+    std::vector<double> variances_;  // of the components, largest first
     std::size_t main_ = 0;
 };
 

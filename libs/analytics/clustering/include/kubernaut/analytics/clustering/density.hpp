@@ -12,7 +12,7 @@
 namespace kn::analytics {
 
 struct DensityClusters {
-    std::vector<Label> labels;       ///< 0 .. clusters-1 in the order of their first row, or noise
+    std::vector<Label> labels;  ///< 0 .. clusters-1 in the order of their first row, or noise
     std::size_t clusters = 0;
     std::vector<double> membership;  ///< in [0, 1]; 0 for noise
 };
@@ -29,10 +29,10 @@ double knee_eps(const KdTree& points, std::size_t neighbour, unsigned threads);
 
 struct HdbscanOptions {
     std::size_t min_cluster_size = 5;
-    std::size_t min_points = 5;        ///< reach of the core distance
+    std::size_t min_points = 5;  ///< reach of the core distance
     bool allow_single_cluster = false;
-    bool leaves = false;               ///< the finest clusters instead of those with the largest excess of mass
-    double merge_below = 0;            ///< clusters that separate only below this distance stay together
+    bool leaves = false;     ///< the finest clusters instead of those with the largest excess of mass
+    double merge_below = 0;  ///< clusters that separate only below this distance stay together
     unsigned threads = 1;
 };
 

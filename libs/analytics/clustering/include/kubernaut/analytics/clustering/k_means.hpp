@@ -27,7 +27,7 @@ struct KMeans {
     std::vector<Label> labels;  ///< the nearest center of each row, the lower index on ties
     double inertia = 0;         ///< sum of squared distances to the nearest center
     unsigned steps = 0;
-    bool converged = false;     ///< no row changed its cluster in the last step
+    bool converged = false;  ///< no row changed its cluster in the last step
 };
 
 /// Lloyd's k-means with greedy k-means++ seeding (Arthur, Vassilvitskii 2007; on a sample of at most 32,768 rows) and the bounds of Hamerly

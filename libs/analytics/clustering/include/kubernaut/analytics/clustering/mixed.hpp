@@ -14,10 +14,10 @@ namespace kn::analytics {
 /// One column of a table of mixed types. Exactly one of `numbers` and `categories` is filled.
 struct MixedColumn {
     std::string name;
-    std::vector<double> numbers{};            ///< a value that is not finite is missing
-    std::vector<std::int32_t> categories{};   ///< codes from 0; negative = missing
+    std::vector<double> numbers{};              ///< a value that is not finite is missing
+    std::vector<std::int32_t> categories{};     ///< codes from 0; negative = missing
     std::vector<std::string> category_names{};  ///< of the codes, for explanations; may be shorter
-    double weight = 1;                        ///< how much the column counts, >= 0
+    double weight = 1;                          ///< how much the column counts, >= 0
 
     [[nodiscard]] bool numeric() const { return categories.empty(); }
     [[nodiscard]] std::size_t size() const { return numeric() ? numbers.size() : categories.size(); }

@@ -26,7 +26,8 @@ std::vector<double> step_weights(std::span<const std::vector<std::uint32_t>> run
 /// Dynamic time warping of two curves (Sakoe, Chiba 1978): root of the least mean squared difference along a path that stays within a band of
 /// `band` (a share of the longer one) around the diagonal. Infinity as soon as it must exceed `stop_above`, or when a curve is empty. Values
 /// that are not finite count as 0 difference. O(n x band); lower bound first (LB_Keogh 2005).
-double warped_distance(std::span<const double> a, std::span<const double> b, double band = 0.1, double stop_above = std::numeric_limits<double>::infinity());
+double warped_distance(std::span<const double> a, std::span<const double> b, double band = 0.1,
+                       double stop_above = std::numeric_limits<double>::infinity());
 
 /// A run of a workflow: the steps it took, its resource curves (each over its own time), how it ended.
 struct RunTrace {
@@ -38,8 +39,8 @@ struct RunTrace {
 struct RunWeights {
     double steps = 1, curves = 1, outcome = 0.5;
     double band = 0.1;
-    std::vector<double> step{};          ///< see step_weights
-    std::vector<double> curve_scale{};   ///< deviation of each kind of curve; a warped distance of so much halves the similarity; empty: 1
+    std::vector<double> step{};         ///< see step_weights
+    std::vector<double> curve_scale{};  ///< deviation of each kind of curve; a warped distance of so much halves the similarity; empty: 1
 };
 
 /// Weighted mean of what is known: mean of sequence similarity and multiset Jaccard; per curve 1 / (1 + distance / scale); outcome 0 or 1.

@@ -15,8 +15,8 @@ struct TreeEdge {
 
 /// The minimum spanning tree of points under mutual reachability (Campello et al. 2013), and each row's core distance.
 struct SpanningTree {
-    std::vector<TreeEdge> edges;   ///< n - 1, lightest first; ties by the plain distance, then by rows
-    std::vector<double> core;      ///< distance to the `reach`-th nearest other row; 0 where reach = 0
+    std::vector<TreeEdge> edges;  ///< n - 1, lightest first; ties by the plain distance, then by rows
+    std::vector<double> core;     ///< distance to the `reach`-th nearest other row; 0 where reach = 0
 };
 
 /// reach = 0: plain Euclidean distances; else max(core(a), core(b), distance(a, b)). Borůvka's rounds over the k-d tree, every point

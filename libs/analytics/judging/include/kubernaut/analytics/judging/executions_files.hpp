@@ -13,7 +13,7 @@ namespace kn::analytics::judging {
 /// Tasks of one workflow family: what was measured, and the program that ran.
 struct TaskFamily {
     std::string name;
-    MixedTable tasks;                       ///< columns as in the file but for names and the program; empty cells are missing
+    MixedTable tasks;  ///< columns as in the file but for names and the program; empty cells are missing
     std::vector<std::int32_t> programs;
     std::size_t program_count = 0;
 };

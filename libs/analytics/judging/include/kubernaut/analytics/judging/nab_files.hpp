@@ -12,10 +12,10 @@ namespace kn::analytics::judging {
 
 /// One file of the Numenta Anomaly Benchmark as it was recorded.
 struct NabFile {
-    std::string name;                  ///< "realTraffic/speed_6005.csv"
-    std::vector<std::int64_t> times;   ///< seconds since 1970
+    std::string name;                 ///< "realTraffic/speed_6005.csv"
+    std::vector<std::int64_t> times;  ///< seconds since 1970
     std::vector<double> values;
-    std::vector<NabWindow> windows;    ///< labelled rows
+    std::vector<NabWindow> windows;  ///< labelled rows
 };
 
 /// Reads DIR/labels/combined_windows.json and DIR/data/<name> for each name in it that is there; ordered by name.

@@ -12,8 +12,8 @@
 namespace kn::analytics::judging {
 
 struct PodFault {
-    std::string kind;         ///< "cpu_consumed", "network_delay"
-    std::int64_t begin = 0;   ///< seconds since 1970; the event is [begin, begin + 300 s)
+    std::string kind;        ///< "cpu_consumed", "network_delay"
+    std::int64_t begin = 0;  ///< seconds since 1970; the event is [begin, begin + 300 s)
 };
 constexpr std::int64_t pod_fault_seconds = 300;
 

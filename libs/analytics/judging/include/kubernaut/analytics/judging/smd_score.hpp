@@ -24,7 +24,7 @@ Result<std::vector<ServerFile>> read_servers(const std::filesystem::path& dir);
 
 /// How a flag per row meets the labelled events (an event is a run of labels).
 struct EventScore {
-    std::size_t events = 0, hit = 0;             ///< an event is hit when any of its rows is flagged
+    std::size_t events = 0, hit = 0;  ///< an event is hit when any of its rows is flagged
     std::size_t normal_rows = 0, false_flags = 0;
     [[nodiscard]] double tpr() const { return events == 0 ? 0 : static_cast<double>(hit) / static_cast<double>(events); }
     [[nodiscard]] double fpr() const { return normal_rows == 0 ? 0 : static_cast<double>(false_flags) / static_cast<double>(normal_rows); }

@@ -15,7 +15,7 @@ namespace kn::analytics {
 struct Neighbours {
     static constexpr std::uint32_t nobody = std::numeric_limits<std::uint32_t>::max();
     std::size_t k = 0;
-    std::vector<double> distances;      ///< queries x k, Euclidean
+    std::vector<double> distances;       ///< queries x k, Euclidean
     std::vector<std::uint32_t> indices;  ///< queries x k, rows of the tree's points
 
     [[nodiscard]] std::span<const double> distances_of(std::size_t query) const { return std::span(distances).subspan(query * k, k); }

@@ -15,9 +15,9 @@ public:
     static constexpr result_type max() { return ~result_type{0}; }
 
     result_type operator()();
-    double uniform();                         ///< [0, 1)
+    double uniform();                          ///< [0, 1)
     std::uint64_t below(std::uint64_t bound);  ///< [0, bound), unbiased; bound > 0
-    double normal();                          ///< mean 0, deviation 1 (polar method)
+    double normal();                           ///< mean 0, deviation 1 (polar method)
     /// An independent generator for part `stream` of the work, so that the answer does not depend on how many threads share it.
     [[nodiscard]] Rng split(std::uint64_t stream) const;
 

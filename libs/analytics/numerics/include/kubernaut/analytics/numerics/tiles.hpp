@@ -20,8 +20,7 @@ constexpr std::size_t tiles_for(std::size_t points) { return (points + tile_widt
 
 /// Rows laid out in tiles: value d of row r at [(r / tile_width) * dims + d][r % tile_width]. The lanes behind the last row hold
 /// infinity (distance infinity to everything finite).
-template <class T>
-class Tiles {
+template <class T> class Tiles {
 public:
     Tiles() = default;
     Tiles(std::size_t rows, std::size_t dims);

@@ -30,13 +30,13 @@ struct SeriesAnalysis {
     Summary summary;
     std::vector<Season> seasons;
     std::vector<CalendarPattern> calendar;
-    Trend trend;                 ///< of the series without its seasons; slope per second
+    Trend trend;  ///< of the series without its seasons; slope per second
     double trend_strength = 0;
     std::vector<double> seasonal_strength;  ///< as `seasons`
-    Changes changes;             ///< places on the grid
+    Changes changes;                        ///< places on the grid
     std::optional<Forecast> forecast;
     std::vector<double> trend_part, season_part, remainder;  ///< when asked for
-    std::vector<std::string> notes;  ///< what could not be said and why, for a person
+    std::vector<std::string> notes;                          ///< what could not be said and why, for a person
 };
 
 /// Summary, seasons, calendar patterns, trend, changes and forecast of one series. Errors: those of regularize (lengths, times that go back).

@@ -32,17 +32,18 @@ LocalTime local_time(std::int64_t utc_seconds, const UtcOffset& offset);
 
 struct CalendarPattern {
     CalendarCycle cycle = CalendarCycle::hour_of_day;
-    double r_squared = 0;          ///< cross-validated share of the variance that the profile explains
-    double p_value = 1;            ///< of F over whole days, corrected for the cycles tried
-    std::vector<double> profile;   ///< mean of each phase minus the whole mean; NaN where never seen
+    double r_squared = 0;         ///< cross-validated share of the variance that the profile explains
+    double p_value = 1;           ///< of F over whole days, corrected for the cycles tried
+    std::vector<double> profile;  ///< mean of each phase minus the whole mean; NaN where never seen
     std::vector<std::size_t> counts;
-    std::size_t peak = 0, low = 0; ///< phases with the largest and smallest profile
+    std::size_t peak = 0, low = 0;  ///< phases with the largest and smallest profile
 };
 
 /// Which calendar cycles repeat, the strongest first: profiles are learned on some days and tested on others (five folds of whole weeks or months
 /// in turn), so that "monthly" is the day of the month and not 30 days, and a phase seen once explains nothing. day_of_month is asked of what
 /// the week leaves. Only cycles with cross-validated R^2 > 0.02 that were seen at least three times round and p < 0.01 are given. O(n).
 /// A straight trend is taken out first. Lengths that differ: none.
-std::vector<CalendarPattern> find_calendar_patterns(std::span<const std::int64_t> utc_seconds, std::span<const double> values, const UtcOffset& offset = {});
+std::vector<CalendarPattern> find_calendar_patterns(std::span<const std::int64_t> utc_seconds, std::span<const double> values,
+                                                    const UtcOffset& offset = {});
 
 }  // namespace kn::analytics::series

@@ -20,19 +20,19 @@ struct ChangeOptions {
 struct Change {
     std::size_t index = 0;  ///< the first point of the new regime
     ChangeKind kind = ChangeKind::mean;
-    double before = 0;      ///< level (mean), slope per point (slope) or standard deviation (variance) of the segment before
+    double before = 0;  ///< level (mean), slope per point (slope) or standard deviation (variance) of the segment before
     double after = 0;
-    double score = 0;       ///< cost saved by this change over the penalty; > 1
+    double score = 0;  ///< cost saved by this change over the penalty; > 1
 };
 
 struct Changes {
-    std::vector<Change> changes;           ///< of level or slope, ascending
-    std::vector<Change> spread_changes;    ///< of the standard deviation, ascending
-    std::vector<std::size_t> boundaries;   ///< 0, every change, n: the segments
-    bool piecewise_linear = false;         ///< segments are lines, not levels
-    std::size_t period = 1;                ///< season taken out beforehand; 1 = none
-    double noise = 0;                      ///< standard deviation about the segments, robust, from differences
-    double autocorrelation = 0;            ///< lag 1 of the noise; the penalty grows with (1 + r) / (1 - r)
+    std::vector<Change> changes;          ///< of level or slope, ascending
+    std::vector<Change> spread_changes;   ///< of the standard deviation, ascending
+    std::vector<std::size_t> boundaries;  ///< 0, every change, n: the segments
+    bool piecewise_linear = false;        ///< segments are lines, not levels
+    std::size_t period = 1;               ///< season taken out beforehand; 1 = none
+    double noise = 0;                     ///< standard deviation about the segments, robust, from differences
+    double autocorrelation = 0;           ///< lag 1 of the noise; the penalty grows with (1 + r) / (1 - r)
 };
 
 /// Where level, slope or spread change, offline. A season is taken out first; single outliers are pulled in (a change needs more than one point);

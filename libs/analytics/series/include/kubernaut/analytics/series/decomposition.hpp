@@ -16,13 +16,13 @@ struct StlOptions {
 
 /// value = trend + sum of seasonal + remainder, point by point. Where the value is missing the parts are still given and the remainder is NaN.
 struct Decomposition {
-    std::vector<std::size_t> periods;           ///< in points, ascending; may be empty
+    std::vector<std::size_t> periods;  ///< in points, ascending; may be empty
     std::vector<double> trend;
     std::vector<std::vector<double>> seasonal;  ///< one a period
     std::vector<double> remainder;
-    std::vector<double> weights;                ///< robustness weight of each point, 0 (outlier, missing) to 1
-    double trend_strength = 0;                  ///< 1 - var(remainder) / var(trend + remainder), at least 0 (Wang, Smith, Hyndman 2006)
-    std::vector<double> seasonal_strength;      ///< the same for each season
+    std::vector<double> weights;            ///< robustness weight of each point, 0 (outlier, missing) to 1
+    double trend_strength = 0;              ///< 1 - var(remainder) / var(trend + remainder), at least 0 (Wang, Smith, Hyndman 2006)
+    std::vector<double> seasonal_strength;  ///< the same for each season
 
     [[nodiscard]] std::vector<double> deseasonalized(std::span<const double> values) const;
 };

@@ -29,12 +29,12 @@ enum class RecurrenceKind : std::uint8_t { hour_of_day, hour_of_week, interval }
 struct Recurrence {
     RecurrenceKind kind = RecurrenceKind::hour_of_day;
     std::size_t events = 0;
-    double period = 0;          ///< seconds: a day, a week, or the usual distance
-    double phase = 0;           ///< seconds after local midnight or Monday's midnight; for intervals 0
-    double spread = 0;          ///< seconds: half the width of the window
-    double hit_rate = 0;        ///< share of the rounds in the observed time whose window holds an event
-    double p_value = 1;         ///< against times without a phase, corrected for the tests made here
-    double next_begin = 0;      ///< next expected window after `now`, UTC seconds
+    double period = 0;      ///< seconds: a day, a week, or the usual distance
+    double phase = 0;       ///< seconds after local midnight or Monday's midnight; for intervals 0
+    double spread = 0;      ///< seconds: half the width of the window
+    double hit_rate = 0;    ///< share of the rounds in the observed time whose window holds an event
+    double p_value = 1;     ///< against times without a phase, corrected for the tests made here
+    double next_begin = 0;  ///< next expected window after `now`, UTC seconds
     double next_expected = 0;
     double next_end = 0;
 };
@@ -45,11 +45,11 @@ struct Recurrence {
 std::vector<Recurrence> find_recurrences(std::span<const double> times, double now, const UtcOffset& offset = {}, double significance = 0.001);
 
 struct DurationChange {
-    std::size_t index = 0;    ///< the first run of the new regime
-    double before = 0;        ///< median durations
+    std::size_t index = 0;  ///< the first run of the new regime
+    double before = 0;      ///< median durations
     double after = 0;
-    double ratio = 1;         ///< after / before
-    double p_value = 1;       ///< Welch's t on log durations
+    double ratio = 1;    ///< after / before
+    double p_value = 1;  ///< Welch's t on log durations
     [[nodiscard]] bool regression() const { return ratio > 1; }
 };
 /// Where runs of one thing got slower or faster for good: segments of log durations, neighbours compared by a t-test (as Hunter does: Fleming et al.

@@ -11,11 +11,11 @@
 namespace kn::analytics::series {
 
 struct ForecastOptions {
-    std::size_t horizon = 1;            ///< steps ahead
-    std::vector<std::size_t> periods{}; ///< seasons to try, in points; each is used only when the series shows it
-    double coverage = 0.95;             ///< of the interval at each step
-    bool follow_trend = false;          ///< trust a line that explains 80 % instead of damping it: for disks that fill, leaks, certificates
-    std::size_t history = 2000;         ///< only the latest points are used: what is older says little about what comes next
+    std::size_t horizon = 1;             ///< steps ahead
+    std::vector<std::size_t> periods{};  ///< seasons to try, in points; each is used only when the series shows it
+    double coverage = 0.95;              ///< of the interval at each step
+    bool follow_trend = false;           ///< trust a line that explains 80 % instead of damping it: for disks that fill, leaks, certificates
+    std::size_t history = 2000;          ///< only the latest points are used: what is older says little about what comes next
 };
 
 /// What one method says.

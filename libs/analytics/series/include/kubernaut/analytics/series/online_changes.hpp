@@ -32,8 +32,8 @@ public:
 
 private:
     struct Corner {
-        double count = 0;         ///< points of this regime before the corner
-        double sum = 0;           ///< of them, about the first one
+        double count = 0;  ///< points of this regime before the corner
+        double sum = 0;    ///< of them, about the first one
         std::uint64_t index = 0;
     };
     void restart(std::uint64_t index, double level);

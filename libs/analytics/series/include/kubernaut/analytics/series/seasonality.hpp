@@ -9,8 +9,8 @@ namespace kn::analytics::series {
 struct SeasonOptions {
     std::size_t max_seasons = 3;
     std::size_t min_period = 2;
-    std::size_t max_period = 0;     ///< 0: half the series
-    double significance = 0.01;   ///< chance of any season in a series without one (white or AR(1) noise)
+    std::size_t max_period = 0;  ///< 0: half the series
+    double significance = 0.01;  ///< chance of any season in a series without one (white or AR(1) noise)
 };
 
 /// A period that repeats.

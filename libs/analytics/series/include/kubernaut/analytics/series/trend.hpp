@@ -11,15 +11,15 @@ enum class Direction : std::uint8_t { none, rising, falling };
 
 /// A robust straight trend. Slopes are per unit of the times given.
 struct Trend {
-    bool enough = false;         ///< fewer than 4 known points, or all at one time: nothing else is set
+    bool enough = false;  ///< fewer than 4 known points, or all at one time: nothing else is set
     std::size_t points = 0;
-    double slope = 0;            ///< Theil-Sen
-    double intercept = 0;        ///< median of value - slope * (time - first time)
-    double slope_low = 0;        ///< 95 % interval of the slope, widened for autocorrelation
+    double slope = 0;      ///< Theil-Sen
+    double intercept = 0;  ///< median of value - slope * (time - first time)
+    double slope_low = 0;  ///< 95 % interval of the slope, widened for autocorrelation
     double slope_high = 0;
-    double p_value = 1;          ///< two-sided Mann-Kendall, variance by Hamed and Rao
-    double r_squared = 0;        ///< of the line: 1 - residual squares / squares about the mean, at least 0
-    double effective_points = 0; ///< points / (variance inflation)
+    double p_value = 1;                     ///< two-sided Mann-Kendall, variance by Hamed and Rao
+    double r_squared = 0;                   ///< of the line: 1 - residual squares / squares about the mean, at least 0
+    double effective_points = 0;            ///< points / (variance inflation)
     Direction direction = Direction::none;  ///< with p_value < 0.01
 };
 
@@ -45,9 +45,9 @@ struct Summary {
     std::size_t points = 0, missing = 0;
     double mean = 0, median = 0, min = 0, max = 0, deviation = 0;
     double p95 = 0;
-    std::size_t peak_index = 0;   ///< of the largest value, the first when several
-    double variability = 0;       ///< deviation / |mean|; 0 when the mean is 0
-    double growth = 0;            ///< (median of the last tenth - median of the first tenth) / |first|; 0 when the first is 0
+    std::size_t peak_index = 0;  ///< of the largest value, the first when several
+    double variability = 0;      ///< deviation / |mean|; 0 when the mean is 0
+    double growth = 0;           ///< (median of the last tenth - median of the first tenth) / |first|; 0 when the first is 0
 };
 Summary summarize(std::span<const double> values);
 

@@ -11,8 +11,8 @@
 namespace kn::analytics {
 
 struct MatrixProfile {
-    std::vector<double> distance;       ///< for each sub-sequence (n - window + 1): z-normalised Euclidean distance to its nearest other one
-    std::vector<std::size_t> neighbour; ///< where that one begins; its own place when there is none
+    std::vector<double> distance;        ///< for each sub-sequence (n - window + 1): z-normalised Euclidean distance to its nearest other one
+    std::vector<std::size_t> neighbour;  ///< where that one begins; its own place when there is none
 };
 
 /// Every sub-sequence of `window` values against every other at least `window / 2` apart: large distances are discords (STOMP's running

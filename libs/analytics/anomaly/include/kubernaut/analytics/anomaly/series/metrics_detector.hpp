@@ -16,7 +16,7 @@ struct MetricsOptions {
     std::size_t pca_window = 8;         ///< rows of a window whose reconstruction is judged
     double pca_share = 0.8;             ///< of the windows' variance that the kept components hold
     std::size_t most_components = 40;
-    std::size_t smoothing = 11;         ///< rows over which evidence is gathered for the score (the flags are prompt)
+    std::size_t smoothing = 11;  ///< rows over which evidence is gathered for the score (the flags are prompt)
 };
 
 struct MetricsJudgement {
@@ -28,12 +28,12 @@ struct MetricsJudgement {
 /// One metric's part in an anomaly.
 struct MetricBlame {
     std::size_t metric = 0;
-    double share = 0;        ///< of the evidence at this row, all metrics sum to 1
+    double share = 0;  ///< of the evidence at this row, all metrics sum to 1
     double value = 0;
-    double low = 0, high = 0;///< the band that held 98 % of the training rows
-    double change = 0;       ///< from five rows before
-    double usual_change = 0; ///< that 99 % of the training rows stayed below
-    std::size_t since = 0;   ///< the row in which this metric became odd
+    double low = 0, high = 0;  ///< the band that held 98 % of the training rows
+    double change = 0;         ///< from five rows before
+    double usual_change = 0;   ///< that 99 % of the training rows stayed below
+    std::size_t since = 0;     ///< the row in which this metric became odd
 };
 
 /// Judges rows of metrics of one server against a training stretch that is taken for normal (a few outliers do no harm). Three ways: changes

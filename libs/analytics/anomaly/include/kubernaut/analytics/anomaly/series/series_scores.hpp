@@ -26,7 +26,7 @@ std::vector<double> local_polynomial_score(std::span<const double> values, std::
 Result<std::vector<double>> subsequence_pca_score(std::span<const double> values, std::size_t window, double share = 0.8);
 
 struct SeriesAnomalyOptions {
-    std::size_t window = 0;              ///< 0: the strongest season's period within 8..200, else 32
+    std::size_t window = 0;  ///< 0: the strongest season's period within 8..200, else 32
     double false_positive_rate = 0.01;
 };
 struct SeriesAnomalies {

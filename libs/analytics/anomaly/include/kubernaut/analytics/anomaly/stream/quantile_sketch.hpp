@@ -14,8 +14,8 @@ namespace kn::analytics {
 /// Invariant to shift and scale; mergeable; the error is smallest at the tails. Values that are not finite are left out.
 class QuantileSketch {
 public:
-    void add(double value, double weight = 1);   ///< amortised O(log buffer)
-    void merge(const QuantileSketch& other);     ///< as if all its values had been added here
+    void add(double value, double weight = 1);  ///< amortised O(log buffer)
+    void merge(const QuantileSketch& other);    ///< as if all its values had been added here
     /// Multiplies all weights: 0.5 now and then makes the past count less.
     void fade(double factor);
 

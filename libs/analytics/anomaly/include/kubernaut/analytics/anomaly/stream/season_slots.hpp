@@ -11,8 +11,7 @@ class StateWriter;
 
 /// What a series usually is in each of `Count` slots of a cycle (168 hours of a week, 24 of a day): a center and a spread per slot by
 /// Huber updates: an outlier of any size moves them by no more than three spreads' worth. 14 bytes a slot.
-template <std::size_t Count>
-class SeasonSlots {
+template <std::size_t Count> class SeasonSlots {
 public:
     /// `slowest`: the smallest weight of a new value: 1/20 remembers about 20 visits of the slot.
     explicit SeasonSlots(double slowest = 0.05) : slowest_(slowest) {}
@@ -44,15 +43,13 @@ public:
     }
     void reset() { *this = SeasonSlots(slowest_); }
 
-    template <class Out>
-    void save(Out& out) const {
+    template <class Out> void save(Out& out) const {
         out.put(slowest_);
         out.put(center_);
         out.put(spread_);
         out.put(visits_);
     }
-    template <class In>
-    void load(In& in) {
+    template <class In> void load(In& in) {
         in.get_into(slowest_);
         in.get_into(center_);
         in.get_into(spread_);

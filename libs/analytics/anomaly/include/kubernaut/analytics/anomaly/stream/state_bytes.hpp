@@ -21,8 +21,7 @@ public:
         bytes_ += kind;
         put(version);
     }
-    template <class T>
-    void put(const T& value) {
+    template <class T> void put(const T& value) {
         static_assert(std::is_trivially_copyable_v<T>);
         bytes_.append(reinterpret_cast<const char*>(&value), sizeof(T));
     }
@@ -47,8 +46,7 @@ public:
             return fail(ErrorCode::failed_precondition, std::string(kind) + ": state of layout version " + std::to_string(found));
         return reader;
     }
-    template <class T>
-    T get() {
+    template <class T> T get() {
         static_assert(std::is_trivially_copyable_v<T>);
         T value{};
         if (bytes_.size() < sizeof(T)) {
@@ -59,8 +57,7 @@ public:
         bytes_.remove_prefix(sizeof(T));
         return value;
     }
-    template <class T>
-    void get_into(T& value) { value = get<T>(); }
+    template <class T> void get_into(T& value) { value = get<T>(); }
     std::string_view nested() {
         const auto size = get<std::uint32_t>();
         if (!good_ || bytes_.size() < size) {

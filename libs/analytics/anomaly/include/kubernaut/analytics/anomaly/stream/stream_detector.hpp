@@ -37,12 +37,12 @@ enum class StreamStatus : std::uint8_t {
 /// What made a value surprising.
 enum class StreamSign : std::uint8_t {
     none,
-    far_from_usual,     ///< against all the past
-    level_shift,        ///< the mean of the latest values has moved
-    unlike_this_hour,   ///< against the same hour of other days
-    unlike_this_weekday,///< against the same hour of the week
-    jump,               ///< the step from the value before
-    dense,              ///< many odd values in a short time
+    far_from_usual,       ///< against all the past
+    level_shift,          ///< the mean of the latest values has moved
+    unlike_this_hour,     ///< against the same hour of other days
+    unlike_this_weekday,  ///< against the same hour of the week
+    jump,                 ///< the step from the value before
+    dense,                ///< many odd values in a short time
 };
 std::string_view to_string(StreamSign sign);
 
@@ -51,15 +51,15 @@ inline double stream_score_of(double fresh) { return fresh / (fresh + 1.5); }
 
 struct StreamVerdict {
     StreamStatus status = StreamStatus::insufficient_data;
-    double p_value = 1;           ///< of this value or a stranger one, were all ordinary
-    double score = 0;             ///< [0, 1], after repeats were filtered
-    bool anomalous = false;       ///< p_value below the asked rate
-    bool told = false;            ///< anomalous, and no repeat of one already told
-    bool drifted = false;         ///< the level has moved for good: the baseline was moved with it
+    double p_value = 1;      ///< of this value or a stranger one, were all ordinary
+    double score = 0;        ///< [0, 1], after repeats were filtered
+    bool anomalous = false;  ///< p_value below the asked rate
+    bool told = false;       ///< anomalous, and no repeat of one already told
+    bool drifted = false;    ///< the level has moved for good: the baseline was moved with it
     StreamSign sign = StreamSign::none;
-    double value = 0;             ///< what was judged: the rate, for a counter
+    double value = 0;                        ///< what was judged: the rate, for a counter
     double expected = 0, low = 0, high = 0;  ///< the band that holds all but the asked rate of ordinary values
-    std::uint64_t since = 0;      ///< for how many values it has been odd
+    std::uint64_t since = 0;                 ///< for how many values it has been odd
 };
 
 /// Judges one series value by value from its past alone: constant memory (under 8 KB), O(1) a value, state that can be stored and resumed.
@@ -101,7 +101,7 @@ private:
     Level slow_, fast_;
     std::array<double, 3> errors_{};  // mean size of the errors of the level, the hour of the day, the hour of the week
     std::array<double, 3> bias_{};    // and their latest mean
-    Level smooth_, jump_;  // of the smoothed values and of the steps
+    Level smooth_, jump_;             // of the smoothed values and of the steps
     double short_mean_ = 0, odd_rate_ = 0;
     std::array<double, signs> held_{};  // the signs' surprises, fading
     double news_held_ = 0;

@@ -14,7 +14,7 @@ class StateReader;
 class StateWriter;
 
 struct TailOptions {
-    double tail_share = 0.05;    ///< how many of the values count as the tail; the threshold follows
+    double tail_share = 0.05;      ///< how many of the values count as the tail; the threshold follows
     double forget_after = 20'000;  ///< values; the tail's rate is an average over about so many
 };
 
@@ -45,12 +45,12 @@ private:
     void fit();
 
     TailOptions options_;
-    std::array<float, warm> peaks_{};   // first all values, then a ring of the values over the threshold
+    std::array<float, warm> peaks_{};  // first all values, then a ring of the values over the threshold
     std::uint32_t held_ = 0, next_ = 0, since_fit_ = 0;
     std::uint64_t seen_ = 0;
-    double from_ = 0;                   // the threshold
-    double share_ = 0;                  // of values over it
-    double body_ = 0;                   // the median of the first values: where the tail's ruler begins
+    double from_ = 0;   // the threshold
+    double share_ = 0;  // of values over it
+    double body_ = 0;   // the median of the first values: where the tail's ruler begins
     double scale_ = 0, shape_ = 0;
     double cut_ = 0;
 };
