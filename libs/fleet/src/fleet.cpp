@@ -368,16 +368,18 @@ Task<Result<>> Fleet::check_fence(const ClusterId& id, Deadline deadline) {
         co_return refused("clock_suspect",
                           "the clock of cluster " + id.str() + " and ours are " + std::to_string(member.clock_skew.count()) + " s apart");
     }
-    if (options_.owner_lease) KN_CO_CHECK(co_await member.owner->check(deadline));
-    if (member.uid_read_at && *member.uid_read_at + options_.fence_age > loop_.clock().steady()) co_return Result<>{};
-    auto uid = co_await member.client->cluster_uid(deadline);
-    if (!uid) co_return fail(uid.error().with_context("reading the identity of cluster " + id.str()));
-    if (member.record.uid.empty() || *uid != member.record.uid) {
-        member.wrong_cluster = !member.record.uid.empty();
-        set_verdict(member);
-        co_return refused("wrong_cluster", "another cluster answers at the address of " + id.str());
+    // Who answers comes first: to hold the Lease may mean to write it, and that must not happen in another cluster.
+    if (!member.uid_read_at || *member.uid_read_at + options_.fence_age <= loop_.clock().steady()) {
+        auto uid = co_await member.client->cluster_uid(deadline);
+        if (!uid) co_return fail(uid.error().with_context("reading the identity of cluster " + id.str()));
+        if (member.record.uid.empty() || *uid != member.record.uid) {
+            member.wrong_cluster = !member.record.uid.empty();
+            set_verdict(member);
+            co_return refused("wrong_cluster", "another cluster answers at the address of " + id.str());
+        }
+        member.uid_read_at = loop_.clock().steady();
     }
-    member.uid_read_at = loop_.clock().steady();
+    if (options_.owner_lease) co_return co_await member.owner->check(deadline);
     co_return Result<>{};
 }
 

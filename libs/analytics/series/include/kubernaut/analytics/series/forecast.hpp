@@ -34,9 +34,10 @@ struct Forecast {
 };
 
 /// The median of several exponential-smoothing forecasts (Petropoulos, Svetunkov 2020): dynamic optimised Theta (Fiorucci et al. 2016), the ETS
-/// family chosen by AICc (Hyndman et al. 2002) on the deseasonalized series, and damped Holt-Winters with additive and multiplicative season.
-/// Intervals are conformal: half-widths are taken from errors of the same combination at past origins, separately for each number of steps
-/// ahead, never shrinking with the step. O(n) a model with a constant of some hundred. Missing values are drawn straight.
+/// family chosen by AICc (Hyndman et al. 2002) on the deseasonalized series, and damped Holt-Winters with additive season. Long seasonal series
+/// add seasonal level, autoregression and seasonal naive, weighed by their errors on the held-back end. Half-widths of the intervals are the
+/// root mean square error of the same combination at past origins, separately for each number of steps ahead, times a normal quantile and a
+/// factor for what was fitted; they never shrink with the step. O(n) a model with a constant of some hundred. Missing values are drawn straight.
 /// Errors: invalid_argument for horizon 0 or coverage outside (0, 1); failed_precondition with fewer than 3 known values.
 Result<Forecast> forecast(std::span<const double> values, const ForecastOptions& options);
 
