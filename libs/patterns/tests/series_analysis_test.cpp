@@ -8,7 +8,6 @@
 #include <random>
 
 #include "kubernaut/analytics/numerics/random.hpp"
-#include "kubernaut/patterns/analysis/correlation.hpp"
 
 namespace kn::patterns {
 namespace {
@@ -186,30 +185,11 @@ TEST(SeriesAnalysis, FindsAlmostNothingInNoise) {
         changes += a.changes.empty() ? 0 : 1;
         odd += a.outliers.empty() ? 0 : 1;
     }
-    EXPECT_LE(trends, 3);
-    EXPECT_LE(seasons, 3);
-    EXPECT_LE(changes, 3);
+    // At the promised 1 % more than 9 of 150 come once in 100,000 runs.
+    EXPECT_LE(trends, 9);
+    EXPECT_LE(seasons, 9);
+    EXPECT_LE(changes, 9);
     EXPECT_LE(odd, 15);
-}
-
-TEST(LeadLag, FindsWhichSeriesFollowsWhich) {
-    analytics::Rng random(5);
-    std::vector<std::vector<double>> all(4, std::vector<double>(600));
-    double slow = 0, other = 0;
-    for (std::size_t i = 0; i < 600; ++i) {
-        slow = 0.9 * slow + random.normal();
-        other = 0.9 * other + random.normal();
-        all[0][i] = slow;
-        all[1][i] = i >= 5 ? all[0][i - 5] + 0.3 * random.normal() : random.normal();
-        all[2][i] = other;
-        all[3][i] = 7;
-    }
-    const auto pairs = find_lead_lag(all, 20);
-    ASSERT_EQ(pairs.size(), 1U);
-    EXPECT_EQ(pairs[0].a, 0U);
-    EXPECT_EQ(pairs[0].b, 1U);
-    EXPECT_EQ(pairs[0].lag, 5);
-    EXPECT_GT(pairs[0].correlation, 0.5);
 }
 
 }  // namespace

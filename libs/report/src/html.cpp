@@ -117,8 +117,8 @@ std::string pairs_card(const TableAnalysis& table) {
     constexpr std::size_t most = 50;
     for (std::size_t i = 0; i < std::min(most, table.pairs.size()); ++i) {
         const auto& p = table.pairs[i];
-        const auto& first = table.series[p.lag >= 0 ? p.a : p.b];
-        const auto& then = table.series[p.lag >= 0 ? p.b : p.a];
+        const auto& first = table.series[p.lag >= 0 ? p.first : p.second];
+        const auto& then = table.series[p.lag >= 0 ? p.second : p.first];
         const double steps = std::abs(static_cast<double>(p.lag));
         const std::string after = p.lag == 0 ? "at once" : table.time_column.empty() ? number(steps) + " rows" : span(steps * first.grid.step);
         out += "<tr><td>" + escaped(first.name) + "</td><td>" + escaped(then.name) + "</td><td>" + after + "</td><td>" + number(p.correlation) +

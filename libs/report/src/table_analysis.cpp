@@ -160,20 +160,22 @@ Groups group_series(const std::vector<patterns::SeriesAnalysis>& all) {
 }
 
 /// Pairs on the same grid; the others cannot be compared place by place.
-std::vector<patterns::LeadLag> pairs_of(const std::vector<patterns::SeriesAnalysis>& all) {
-    constexpr std::size_t most = 60;
+std::vector<analytics::series::LagCorrelation> pairs_of(const std::vector<patterns::SeriesAnalysis>& all) {
+    constexpr std::size_t most = 60, most_lag = 50;
+    constexpr double false_discovery_rate = 0.01;
     std::map<std::tuple<double, double, std::size_t>, std::vector<std::size_t>> grids;
     for (std::size_t s = 0; s < all.size(); ++s)
         if (all[s].summary.known >= 48) grids[{all[s].grid.times.front(), all[s].grid.step, all[s].grid.values.size()}].push_back(s);
-    std::vector<patterns::LeadLag> pairs;
+    std::vector<analytics::series::LagCorrelation> pairs;
     for (auto& [grid, members] : grids) {
         if (members.size() < 2) continue;
         members.resize(std::min(members.size(), most));
         std::vector<std::vector<double>> rest;
         for (const std::size_t s : members) rest.push_back(all[s].parts.deseasonalized(all[s].grid.values));
-        for (auto pair : patterns::find_lead_lag(rest, 50)) {
-            pair.a = members[pair.a];
-            pair.b = members[pair.b];
+        for (auto pair : analytics::series::correlate_all(rest, most_lag)) {
+            if (pair.q_value >= false_discovery_rate) continue;
+            pair.first = members[pair.first];
+            pair.second = members[pair.second];
             pairs.push_back(pair);
         }
     }

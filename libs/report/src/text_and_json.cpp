@@ -43,7 +43,7 @@ json::Object json_of(const patterns::SeriesAnalysis& a, bool rows) {
                                     {"start", t.start},
                                     {"end", t.end},
                                     {"p_value", t.p_value},
-                                    {"r2", t.r2},
+                                    {"r2", t.r_squared},
                                     {"significant", t.significant()}};
     }
     json::Array seasons, changes, anomalies, said;
@@ -118,8 +118,8 @@ json::Value to_json(const TableAnalysis& table) {
             json::Object{{"line", note.line > 0 ? json::Value(note.line) : json::Value(nullptr)}, {"count", note.count}, {"what", note.what}});
     for (const auto& one : table.series) series.push_back(json_of(one, rows));
     for (const auto& p : table.pairs)
-        pairs.push_back(json::Object{{"first", table.series[p.lag >= 0 ? p.a : p.b].name},
-                                     {"then", table.series[p.lag >= 0 ? p.b : p.a].name},
+        pairs.push_back(json::Object{{"first", table.series[p.lag >= 0 ? p.first : p.second].name},
+                                     {"then", table.series[p.lag >= 0 ? p.second : p.first].name},
                                      {"lag_points", std::abs(p.lag)},
                                      {"correlation", p.correlation},
                                      {"q_value", p.q_value}});
@@ -158,8 +158,8 @@ std::string to_text(const TableAnalysis& table) {
     if (!table.pairs.empty()) out += "\nwhat follows what\n";
     for (std::size_t i = 0; i < std::min(most_pairs, table.pairs.size()); ++i) {
         const auto& p = table.pairs[i];
-        const auto& first = table.series[p.lag >= 0 ? p.a : p.b];
-        const auto& then = table.series[p.lag >= 0 ? p.b : p.a];
+        const auto& first = table.series[p.lag >= 0 ? p.first : p.second];
+        const auto& then = table.series[p.lag >= 0 ? p.second : p.first];
         const double steps = std::abs(static_cast<double>(p.lag));
         out += "  " + plain(first.name) + (p.lag == 0 ? " moves with " : " comes before ") + plain(then.name) +
                (p.lag == 0                  ? ""

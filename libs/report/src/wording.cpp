@@ -62,7 +62,7 @@ void say_trend(const patterns::SeriesAnalysis& a, const Clock& clock, std::vecto
     out.push_back({.kind = "trend",
                    .text = std::string(t.slope > 0 ? "rises" : "falls") + " by " + number(std::abs(t.slope) * size) + " " + unit +
                            " (95 %: " + number(low) + " to " + number(high) + "), from about " + number(t.start) + " to " + number(t.end) +
-                           "; the line explains " + percent(t.r2) + " of the variance, " + p_text(t.p_value)});
+                           "; the line explains " + percent(t.r_squared) + " of the variance, " + p_text(t.p_value)});
 }
 
 void say_seasons(const patterns::SeriesAnalysis& a, const Clock& clock, std::vector<Finding>& out) {

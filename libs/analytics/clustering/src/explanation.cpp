@@ -7,6 +7,7 @@
 #include <map>
 #include <tuple>
 
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 
 namespace kn::analytics {
@@ -30,7 +31,7 @@ void weigh(SharedTrait& t, const Counts& c, double tried) {
     const double pooled = (c.in + c.out + 1) / (c.in_known + c.out_known + 2);
     const double deviation = std::sqrt(pooled * (1 - pooled) * (1 / std::max(c.in_known, 1.0) + 1 / std::max(c.out_known, 1.0)));
     const double z = deviation > 0 ? std::abs(t.inside_share - t.outside_share) / deviation : 0;
-    t.p_value = std::min(1.0, std::erfc(z / std::sqrt(2.0)) * tried);
+    t.p_value = std::min(1.0, normal_two_sided(z) * tried);
 }
 
 std::uint64_t mix(std::uint64_t hash, std::string_view text) {  // FNV-1a

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "distributions.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/analytics/numerics/parallel.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/fft.hpp"
@@ -35,7 +35,7 @@ LagCorrelation strongest(const std::vector<double>& a, const std::vector<double>
     const double overlap = static_cast<double>(n) - std::abs(static_cast<double>(out.lag));
     const double r = std::min(std::abs(out.correlation), 1 - 1e-12);
     // Fisher's transform; every lag is a trial.
-    const double p = 2 * detail::normal_tail(std::atanh(r) * std::sqrt(overlap - 3));
+    const double p = 2 * normal_tail(std::atanh(r) * std::sqrt(overlap - 3));
     out.p_value = std::min(1.0, p * static_cast<double>(products.size()));
     out.q_value = out.p_value;
     return out;
@@ -87,19 +87,6 @@ std::vector<double> whiten(std::span<const double> values, std::size_t max_order
 
 LagCorrelation correlate(std::span<const double> first, std::span<const double> second, std::size_t max_lag) {
     return strongest(whiten(first), whiten(second), max_lag);
-}
-
-std::vector<double> false_discovery_q(std::span<const double> p_values) {
-    std::vector<std::size_t> order(p_values.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return p_values[a] < p_values[b]; });
-    std::vector<double> out(p_values.size(), 1.0);
-    double least = 1;
-    for (std::size_t rank = order.size(); rank-- > 0;) {
-        least = std::min(least, p_values[order[rank]] * static_cast<double>(order.size()) / static_cast<double>(rank + 1));
-        out[order[rank]] = least;
-    }
-    return out;
 }
 
 std::vector<LagCorrelation> correlate_all(std::span<const std::vector<double>> series, std::size_t max_lag, unsigned threads) {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kubernaut/analytics/series/analyze.hpp"
 #include "kubernaut/analytics/series/events.hpp"
+#include "kubernaut/analytics/series/forecast.hpp"
 #include "samples.hpp"
 
 namespace kn::analytics::series {
@@ -157,47 +157,6 @@ TEST(Durations, ARegressionIsNamedWithItsRatio) {
     EXPECT_TRUE(found[0].regression());
     EXPECT_TRUE(find_duration_changes({}).empty());
     EXPECT_TRUE(find_duration_changes(std::vector<double>(50, 2.0)).empty());
-}
-
-TEST(AnalyzeSeries, SaysEverythingAboutOneSeries) {
-    const auto values = wave(24 * 28, 24, 5, 0.5, 0.02);
-    const auto times = places(values.size(), 3600);
-    const auto all = analyze_series(times, values);
-    ASSERT_TRUE(all);
-    ASSERT_FALSE(all->seasons.empty());
-    EXPECT_EQ(all->seasons[0].period, 24U);
-    EXPECT_EQ(all->trend.direction, Direction::rising);
-    EXPECT_NEAR(all->trend.slope * 3600, 0.02, 0.003);
-    ASSERT_FALSE(all->calendar.empty());
-    ASSERT_TRUE(all->forecast);
-    EXPECT_TRUE(all->changes.changes.empty());
-}
-
-TEST(AnalyzeSeries, DegenerateInputIsDefined) {
-    EXPECT_FALSE(analyze_series(std::vector<double>{2, 1}, std::vector<double>{1, 1}));
-    for (const std::size_t n : {0U, 1U, 2U, 5U, 50U})
-        for (const double level : {0.0, 1e9, missing}) {
-            const auto all = analyze_series(places(n), std::vector<double>(n, level));
-            ASSERT_TRUE(all);
-            EXPECT_TRUE(all->seasons.empty());
-            EXPECT_TRUE(all->changes.changes.empty());
-            EXPECT_EQ(all->trend.direction, Direction::none);
-        }
-}
-
-TEST(AnalyzeSeries, OneAndTwoThreadsGiveTheSameAnswer) {
-    std::vector<std::vector<double>> values;
-    for (std::uint64_t i = 0; i < 12; ++i) values.push_back(wave(200, 20, 2, 1, 0.01, i));
-    const auto times = places(200);
-    std::vector<SeriesInput> inputs;
-    for (const auto& v : values) inputs.push_back({times, v});
-    const auto one = analyze_many(inputs, {}, 1), two = analyze_many(inputs, {}, 2);
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-        ASSERT_TRUE(one[i] && two[i]);
-        EXPECT_EQ(one[i]->trend.slope, two[i]->trend.slope);
-        EXPECT_EQ(one[i]->forecast->values, two[i]->forecast->values);
-        EXPECT_EQ(one[i]->forecast->upper, two[i]->forecast->upper);
-    }
 }
 
 }  // namespace

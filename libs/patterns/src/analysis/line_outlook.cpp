@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kubernaut/analytics/numerics/robust.hpp"
-#include "kubernaut/patterns/analysis/trend.hpp"
+#include "kubernaut/analytics/series/trend.hpp"
 
 namespace kn::patterns {
 
@@ -12,20 +12,20 @@ LineOutlook::LineOutlook(std::span<const double> times, std::span<const double> 
     : times_(times), calm_(calm), season_(season), longest_(std::max<std::size_t>(1, longest)) {}
 
 std::vector<double> LineOutlook::from(std::size_t origin, std::size_t steps) const {
-    const auto line = find_trend(times_.first(origin), calm_.first(origin));
-    if (!line) return {};
+    const double slope = analytics::series::robust_slope(times_.first(origin), calm_.first(origin));
+    if (!std::isfinite(slope)) return {};
     // The line's slope, through where the values are now.
     const double step = (times_[origin - 1] - times_[0]) / static_cast<double>(origin - 1);
     const std::size_t recent = std::min(origin, std::max<std::size_t>(longest_, 24));
     std::vector<double> level;
     for (std::size_t i = origin - recent; i < origin; ++i)
-        if (std::isfinite(calm_[i])) level.push_back(calm_[i] + line->slope * (times_[origin - 1] - times_[i]));
+        if (std::isfinite(calm_[i])) level.push_back(calm_[i] + slope * (times_[origin - 1] - times_[i]));
     if (level.empty()) return {};
     const double now = analytics::median(level);
     std::vector<double> out(steps);
     for (std::size_t h = 0; h < steps; ++h) {
         const std::size_t cycle = std::min(longest_, origin);
-        out[h] = now + line->slope * step * static_cast<double>(h + 1) + season_[origin - cycle + h % cycle];
+        out[h] = now + slope * step * static_cast<double>(h + 1) + season_[origin - cycle + h % cycle];
     }
     return out;
 }

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "analysis/statistics.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 
 namespace kn::patterns {
@@ -57,7 +57,7 @@ std::vector<OddStretch> find_outliers(std::span<const double> values, std::span<
     for (std::size_t i = 0; i < off.size(); ++i) scores[i] = std::abs(off[i] - center) / scale;
     const Tail tail(scores);
     for (std::size_t i = 0; i < off.size(); ++i) p[i] = tail.beyond(scores[i]);
-    const auto q = q_values(p);
+    const auto q = analytics::false_discovery_q(p);
     std::vector<OddStretch> stretches;
     for (std::size_t i = 0; i < off.size(); ++i) {
         if (q[i] > false_discovery_rate) continue;

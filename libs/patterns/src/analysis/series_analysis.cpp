@@ -123,8 +123,8 @@ FoundSeason describe(const series::Season& season, const Grid& grid, const serie
 /// Where there is a strong trend, both kinds of outlook are held against the end of the series, as long as the horizon or a quarter of it.
 bool line_is_better(const LineOutlook& line, std::span<const double> points, std::span<const double> calm, std::span<const double> times,
                     const std::vector<std::size_t>& periods, std::size_t horizon) {
-    const auto trend = find_trend(times, calm);
-    if (!trend || !trend->significant() || trend->r2 < 0.5) return false;
+    const auto trend = series::fit_trend(times, calm);
+    if (!trend.significant() || trend.r_squared < 0.5) return false;
     const std::size_t steps = std::min(horizon, points.size() / 4);
     const auto by_line = line.past_error(steps);
     if (!by_line) return false;
@@ -300,7 +300,7 @@ Result<SeriesAnalysis> analyze_series(std::string name, std::span<const double> 
         for (const auto& one : seasons) a.seasons.push_back(describe(one, a.grid, a.parts));
     if (options.seasons && seasons.empty()) a.said.push_back("no season: no period explains more than chance would");
     const auto calm = a.parts.deseasonalized(points);
-    if (options.trend) a.trend = find_trend(a.grid.times, calm);
+    if (options.trend) a.trend = series::fit_trend(a.grid.times, calm);
     if (options.changes) {
         // The strongest season is taken out there. Of several, all are taken out here; what that leaves behind must not look like changes.
         std::size_t strongest = 1;

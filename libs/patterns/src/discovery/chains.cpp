@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "analysis/statistics.hpp"
 #include "discovery/common.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 
 namespace kn::patterns {
@@ -62,7 +62,7 @@ Found find_chains(const Question& q) {
                 const double covered = std::max(seconds_of(q.now) - std::min(causes.times.front(), effects.times.front()), 2 * window);
                 const double by_chance = 1 - std::exp(-static_cast<double>(effect_starts.size()) / covered * window);
                 const double share = static_cast<double>(delays.size()) / static_cast<double>(starts.size());
-                double chance = binomial_tail(starts.size(), by_chance, delays.size());
+                double chance = analytics::binomial_tail(static_cast<double>(delays.size()), static_cast<double>(starts.size()), by_chance);
                 if (delays.size() < least_support || share < 0.3) chance = 1;
                 const double delay = delays.empty() ? 0 : analytics::median(delays);
                 auto pattern =
@@ -86,7 +86,7 @@ Found find_chains(const Question& q) {
                 p.push_back(chance);
             }
         }
-    const auto adjusted = q_values(p);
+    const auto adjusted = analytics::false_discovery_q(p);
     std::vector<Pattern> found;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         if (adjusted[i] >= q.false_discovery_rate) continue;

@@ -62,30 +62,6 @@ History History::until(Instant then) const {
     return out;
 }
 
-double poisson_tail(double mean, std::size_t k) {
-    if (k == 0) return 1;
-    if (mean <= 0) return 0;
-    double term = std::exp(static_cast<double>(k) * std::log(mean) - mean - std::lgamma(static_cast<double>(k) + 1)), sum = 0;
-    for (std::size_t i = k; i < k + 2000; ++i) {
-        sum += term;
-        term *= mean / static_cast<double>(i + 1);
-        if (term < sum * 1e-12 && static_cast<double>(i) > mean) break;
-    }
-    return std::min(1.0, sum);
-}
-
-double binomial_tail(std::size_t n, double p, std::size_t k) {
-    if (k == 0) return 1;
-    if (p <= 0) return 0;
-    if (p >= 1) return 1;
-    double sum = 0;
-    for (std::size_t i = k; i <= n; ++i)
-        sum +=
-            std::exp(std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(i) + 1) - std::lgamma(static_cast<double>(n - i) + 1) +
-                     static_cast<double>(i) * std::log(p) + static_cast<double>(n - i) * std::log1p(-p));
-    return std::min(1.0, sum);
-}
-
 std::vector<EventList> by_subject(const History& history, std::size_t least) {
     std::map<std::tuple<std::string, std::string, std::string>, std::vector<const IncidentRow*>> lists;
     for (const auto& one : history.incidents) lists[{one.cluster, one.subject, one.fault_class}].push_back(&one);

@@ -21,11 +21,6 @@ template <class... Values> std::string worded(const char* form, Values... values
     return text.data();
 }
 
-/// P(X >= k) for X ~ Poisson(mean).
-double poisson_tail(double mean, std::size_t k);
-/// P(X >= k) for X ~ Binomial(n, p).
-double binomial_tail(std::size_t n, double p, std::size_t k);
-
 /// Incidents that are the same trouble, in order of time.
 struct EventList {
     std::string cluster, subject, fault_class;

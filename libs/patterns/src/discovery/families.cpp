@@ -2,11 +2,11 @@
 #include <limits>
 #include <set>
 
-#include "analysis/statistics.hpp"
 #include "discovery/common.hpp"
 #include "kubernaut/analytics/clustering/explanation.hpp"
 #include "kubernaut/analytics/clustering/mixed.hpp"
 #include "kubernaut/analytics/clustering/partition.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/patterns/discovery/calibration.hpp"
 
@@ -88,7 +88,7 @@ std::pair<std::string, double> best_workflow(const std::vector<const ExecutionRo
     const double error = std::sqrt(share * (1 - share) * (1 / static_cast<double>(one.all) + 1 / static_cast<double>(other.all)));
     const double difference =
         static_cast<double>(one.good) / static_cast<double>(one.all) - static_cast<double>(other.good) / static_cast<double>(other.all);
-    return {best, error > 0 ? normal_p(difference / error) : 1};
+    return {best, error > 0 ? analytics::normal_two_sided(difference / error) : 1};
 }
 
 }  // namespace
@@ -155,7 +155,7 @@ Found find_duration_drifts(const Question& q) {
         const auto n = static_cast<double>(before.size()), m = static_cast<double>(after.size());
         const double z = (u - n * m / 2) / std::sqrt(n * m * (n + m + 1) / 12);
         const double was = analytics::median(before), is = analytics::median(after), ratio = was > 0 ? is / was : 1;
-        p.push_back(ratio > 1.2 || ratio < 1 / 1.2 ? normal_p(z) : 1);
+        p.push_back(ratio > 1.2 || ratio < 1 / 1.2 ? analytics::normal_two_sided(z) : 1);
         std::vector<std::string> ids;
         for (std::size_t i = cut; i < rows.size(); ++i) ids.push_back(rows[i]->id);
         auto pattern = make_pattern(PatternKind::duration, "duration", name.first, name.second, "drift",
@@ -173,7 +173,7 @@ Found find_duration_drifts(const Question& q) {
                                       {"now_p95", analytics::quantile(after, 0.95)}};
         candidates.push_back(std::move(pattern));
     }
-    const auto adjusted = q_values(p);
+    const auto adjusted = analytics::false_discovery_q(p);
     std::vector<Pattern> found;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         if (adjusted[i] >= q.false_discovery_rate) continue;

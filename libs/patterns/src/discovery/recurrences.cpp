@@ -1,77 +1,49 @@
+#include <array>
 #include <cmath>
-#include <numbers>
 
-#include "analysis/statistics.hpp"
 #include "discovery/common.hpp"
-#include "kubernaut/analytics/numerics/robust.hpp"
-#include "kubernaut/patterns/discovery/calibration.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
+#include "kubernaut/analytics/series/events.hpp"
 
 namespace kn::patterns {
 namespace {
 
+namespace series = analytics::series;
+using series::RecurrenceKind;
 constexpr double hour = 3600, day = 86'400;
 constexpr std::size_t least_events = 6;
-constexpr std::array<const char*, 7> weekdays{"Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"};  // of day 0, 1970-01-01
-
-struct Cycle {
-    const char* name;
-    double period;
-};
-constexpr std::array cycles{Cycle{"daily", day}, Cycle{"weekly", 7 * day}};
-
-/// One event a cycle, the first: a burst within an hour is one happening, not many.
-std::vector<double> once_a_cycle(std::span<const double> times, double period) {
-    std::vector<double> out;
-    for (const double t : times)
-        if (out.empty() || t - out.back() > period / 2) out.push_back(t);
-    return out;
-}
-
-struct Phase {
-    double center = 0, half = 0;  // seconds within the cycle
-    double p_value = 1;
-};
-/// Rayleigh's test of events on a circle, and the arc that holds nearly all of them.
-Phase phase_of(std::span<const double> events, double period) {
-    double c = 0, s = 0;
-    for (const double t : events) {
-        const double angle = 2 * std::numbers::pi * std::fmod(t, period) / period;
-        c += std::cos(angle);
-        s += std::sin(angle);
-    }
-    const auto n = static_cast<double>(events.size());
-    const double r = std::sqrt(c * c + s * s) / n, z = n * r * r;
-    Phase phase;
-    // Correction for few events (Zar 1999).
-    phase.p_value = std::clamp(std::exp(std::sqrt(1 + 4 * n + 4 * (n * n - n * n * r * r)) - (1 + 2 * n)), 0.0, 1.0);
-    (void)z;
-    double angle = std::atan2(s, c);
-    if (angle < 0) angle += 2 * std::numbers::pi;
-    phase.center = angle / (2 * std::numbers::pi) * period;
-    std::vector<double> off;
-    for (const double t : events) {
-        double d = std::fmod(t, period) - phase.center;
-        if (d > period / 2) d -= period;
-        if (d < -period / 2) d += period;
-        off.push_back(std::abs(d));
-    }
-    phase.half = std::clamp(1.25 * analytics::quantile(off, 0.9), period / 96, period / 4);
-    return phase;
-}
+constexpr double any_significance = 2;  ///< every p-value is wanted: chance is held over all subjects together
+constexpr std::array<const char*, 7> weekdays{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
+constexpr std::array<RecurrenceKind, 3> kinds{RecurrenceKind::hour_of_day, RecurrenceKind::hour_of_week, RecurrenceKind::interval};
 
 struct Rate {
     std::size_t hits = 0, trials = 0;
+    [[nodiscard]] double share() const { return trials > 0 ? static_cast<double>(hits) / static_cast<double>(trials) : 0; }
 };
-/// In how many of the cycles since `from` an event fell into the arc.
-Rate hit_rate(std::span<const double> times, const Phase& phase, double period, double from, double until) {
+
+/// In how many of the windows that it expected since `from` an event fell.
+Rate held_back(std::span<const double> times, const series::Recurrence& early, double from, double until) {
     Rate rate;
-    for (double start = std::ceil((from - phase.center + phase.half) / period) * period + phase.center - phase.half; start + 2 * phase.half <= until;
-         start += period) {
+    if (early.kind == RecurrenceKind::interval) {
+        // Each event says when the next is due.
+        for (std::size_t i = 1; i < times.size(); ++i) {
+            if (times[i - 1] < from) continue;
+            ++rate.trials;
+            rate.hits += std::abs(times[i] - times[i - 1] - early.period) <= early.spread ? 1 : 0;
+        }
+        return rate;
+    }
+    for (double at = early.next_expected; at + early.spread <= until; at += early.period) {
         ++rate.trials;
-        const auto first = std::lower_bound(times.begin(), times.end(), start);
-        rate.hits += first != times.end() && *first <= start + 2 * phase.half ? 1 : 0;
+        const auto first = std::lower_bound(times.begin(), times.end(), at - early.spread);
+        rate.hits += first != times.end() && *first <= at + early.spread ? 1 : 0;
     }
     return rate;
+}
+
+const series::Recurrence* of_kind(const std::vector<series::Recurrence>& all, RecurrenceKind kind) {
+    const auto at = std::ranges::find(all, kind, &series::Recurrence::kind);
+    return at == all.end() ? nullptr : &*at;
 }
 
 std::string clock(double second_of_day) {
@@ -80,79 +52,56 @@ std::string clock(double second_of_day) {
 }
 
 struct Candidate {
-    Pattern pattern;
+    const EventList* list = nullptr;
+    series::Recurrence found;
+    Rate held;
     double p_value = 1;
 };
 
-void seek_cycle(const EventList& list, const Cycle& cycle, double now, std::vector<Candidate>& out) {
-    const auto events = once_a_cycle(list.times, cycle.period);
-    if (events.size() < least_events || events.back() - events.front() < 4 * cycle.period) {
-        out.push_back({});
-        return;
+Pattern told(const Candidate& one) {
+    const std::string name = one.list->name();
+    const auto& r = one.found;
+    const char* key = r.kind == RecurrenceKind::hour_of_day ? "daily" : r.kind == RecurrenceKind::hour_of_week ? "weekly" : "interval";
+    std::string claim;
+    if (r.kind == RecurrenceKind::interval) {
+        claim = worded("%.120s comes back every %.3g hours (give or take %.0f minutes)", name.c_str(), r.period / hour, r.spread / 60);
+    } else {
+        std::string when = clock(std::fmod(r.phase, day));
+        if (r.kind == RecurrenceKind::hour_of_week) when = std::string(weekdays[static_cast<std::size_t>(r.phase / day) % 7]) + " " + when;
+        claim = worded("%.120s comes back %s around %s UTC (give or take %.0f minutes)", name.c_str(), key, when.c_str(), r.spread / 60);
     }
-    const Phase phase = phase_of(events, cycle.period);
-    // What was learnt on the first two thirds must hold in the last.
-    const std::size_t known = events.size() * 2 / 3;
-    const Phase early = phase_of(std::span(events).first(known), cycle.period);
-    const Rate held_back = hit_rate(list.times, early, cycle.period, events[known - 1] + cycle.period / 2, now);
-    const double chance_alone = 1 - std::exp(-static_cast<double>(list.times.size()) / std::max(1.0, now - list.times.front()) * 2 * phase.half);
-    Candidate one;
-    one.p_value = std::min(1.0, phase.p_value * cycles.size());
-    const double share = held_back.trials > 0 ? static_cast<double>(held_back.hits) / static_cast<double>(held_back.trials) : 0;
-    if (held_back.trials < 2 || share < 0.5 || share < 1.5 * chance_alone) one.p_value = 1;
-    double next = std::floor((now - phase.center) / cycle.period) * cycle.period + phase.center;
-    while (next + phase.half < now) next += cycle.period;
-    std::string when = clock(std::fmod(phase.center, day));
-    if (cycle.period > day) when = std::string(weekdays[static_cast<std::size_t>(phase.center / day) % 7]) + " " + when;
-    one.pattern = make_pattern(
-        PatternKind::recurrence, "recurrence", list.cluster, list.name(), cycle.name,
-        worded("%.120s comes back %s around %s UTC (give or take %.0f minutes)", list.name().c_str(), cycle.name, when.c_str(), phase.half / 60));
-    one.pattern.raw = share;
-    one.pattern.next_expected = TimeWindow{instant_of(next - phase.half), instant_of(next + phase.half)};
-    one.pattern.detail = json::Object{{"period_seconds", cycle.period},
-                                      {"phase_seconds", phase.center},
-                                      {"half_width_seconds", phase.half},
-                                      {"held_back_hits", held_back.hits},
-                                      {"held_back_trials", held_back.trials}};
-    out.push_back(std::move(one));
+    auto pattern = make_pattern(PatternKind::recurrence, "recurrence", one.list->cluster, name, key, std::move(claim));
+    pattern.raw = one.held.share();
+    pattern.next_expected = TimeWindow{instant_of(r.next_begin), instant_of(r.next_end)};
+    pattern.detail = json::Object{{"period_seconds", r.period}, {"phase_seconds", r.phase},        {"half_width_seconds", r.spread},
+                                  {"hit_rate", r.hit_rate},     {"held_back_hits", one.held.hits}, {"held_back_trials", one.held.trials}};
+    pattern.support = one.list->times.size();
+    pattern.first_seen = instant_of(one.list->times.front());
+    pattern.last_seen = instant_of(one.list->times.back());
+    pattern.evidence = evidence_of(one.list->ids);
+    return pattern;
 }
 
-/// Even intervals of an unknown length: the length comes from the first half, the test from the second.
-void seek_interval(const EventList& list, double now, std::vector<Candidate>& out) {
-    std::vector<double> gaps;
-    for (std::size_t i = 1; i < list.times.size(); ++i)
-        if (list.times[i] - list.times[i - 1] > 60) gaps.push_back(list.times[i] - list.times[i - 1]);
-    Candidate one;
-    if (gaps.size() < 8) {
-        out.push_back({});
-        return;
+/// Every kind once, the one that predicts best first; what was learnt on the first two thirds must hold in the last.
+void seek(const EventList& list, double now, std::vector<Candidate>& out) {
+    const std::span<const double> times(list.times);
+    const std::size_t known = times.size() * 2 / 3;
+    const auto all = series::find_recurrences(times, now, {}, any_significance);
+    const auto early = series::find_recurrences(times.first(known), times[known - 1], {}, any_significance);
+    for (const auto& found : all) {
+        Candidate one{.list = &list, .found = found, .held = {}, .p_value = found.p_value};
+        if (const auto* before = of_kind(early, found.kind)) one.held = held_back(times, *before, times[known - 1], now);
+        // How often chance alone would fill a window.
+        const double rate = static_cast<double>(times.size()) / std::max(1.0, now - times.front());
+        const double chance = found.kind == RecurrenceKind::interval ? 0 : 1 - std::exp(-rate * 2 * found.spread);
+        if (one.held.trials < 2 || one.held.share() < 0.5 || one.held.share() < 1.5 * chance) one.p_value = 1;
+        // Whole days are told by the daily cycle.
+        const double days = found.period / day;
+        if (found.kind == RecurrenceKind::interval && std::abs(days - std::round(days)) < 0.02 && days > 0.9) one.p_value = 1;
+        out.push_back(one);
     }
-    const std::size_t half = gaps.size() / 2;
-    const double period = analytics::median(std::span(gaps).first(half));
-    double v = 0;
-    std::vector<double> off;
-    for (std::size_t i = half; i < gaps.size(); ++i) {
-        v += std::cos(2 * std::numbers::pi * gaps[i] / period);
-        off.push_back(std::abs(gaps[i] - period));
-    }
-    const auto n = static_cast<double>(gaps.size() - half);
-    one.p_value = 0.5 * std::erfc(v / n * std::sqrt(2 * n) / std::numbers::sqrt2);
-    const double reach = std::clamp(1.25 * analytics::quantile(off, 0.9), period / 48, period / 4);
-    std::size_t hits = 0;
-    for (const double d : off) hits += d <= reach ? 1 : 0;
-    // Whole days are told by the daily cycle.
-    if (std::abs(period / day - std::round(period / day)) < 0.02 && period > 0.9 * day) one.p_value = 1;
-    if (static_cast<double>(hits) < 0.5 * n) one.p_value = 1;
-    double next = list.times.back() + period;
-    while (next + reach < now) next += period;
-    one.pattern =
-        make_pattern(PatternKind::recurrence, "recurrence", list.cluster, list.name(), "interval",
-                     worded("%.120s comes back every %.3g hours (give or take %.0f minutes)", list.name().c_str(), period / hour, reach / 60));
-    one.pattern.raw = static_cast<double>(hits) / n;
-    one.pattern.next_expected = TimeWindow{instant_of(next - reach), instant_of(next + reach)};
-    one.pattern.detail =
-        json::Object{{"period_seconds", period}, {"half_width_seconds", reach}, {"held_back_hits", hits}, {"held_back_trials", gaps.size() - half}};
-    out.push_back(std::move(one));
+    // A kind that could not be tested is a test as well.
+    for (std::size_t missing = all.size(); missing < kinds.size(); ++missing) out.push_back({.list = &list, .found = {}, .held = {}});
 }
 
 }  // namespace
@@ -160,78 +109,51 @@ void seek_interval(const EventList& list, double now, std::vector<Candidate>& ou
 Found find_recurrences(const Question& q) {
     std::vector<Candidate> candidates;
     std::vector<Pattern> found;
-    const double now = seconds_of(q.now);
     const auto lists = by_subject(q.history, least_events);
-    std::vector<const EventList*> owner;
-    for (const EventList& list : lists) {
-        for (const Cycle& cycle : cycles) seek_cycle(list, cycle, now, candidates), owner.push_back(&list);
-        seek_interval(list, now, candidates);
-        owner.push_back(&list);
-    }
+    for (const EventList& list : lists) seek(list, seconds_of(q.now), candidates);
     std::vector<double> p;
     for (const auto& one : candidates) p.push_back(one.p_value);
-    const auto adjusted = q_values(p);
+    const auto adjusted = analytics::false_discovery_q(p);
+    const EventList* last_told = nullptr;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
-        if (adjusted[i] >= q.false_discovery_rate) continue;
-        // A daily event is also a weekly one; the shorter cycle says more.
-        const bool told = std::any_of(found.begin(), found.end(), [&](const Pattern& one) {
-            return one.subject == candidates[i].pattern.subject && one.scope == candidates[i].pattern.scope;
-        });
-        if (told) continue;
-        Pattern& pattern = candidates[i].pattern;
-        pattern.support = owner[i]->times.size();
-        pattern.first_seen = instant_of(owner[i]->times.front());
-        pattern.last_seen = instant_of(owner[i]->times.back());
-        pattern.evidence = evidence_of(owner[i]->ids);
-        pattern.detail["q_value"] = adjusted[i];
-        found.push_back(std::move(pattern));
+        // One pattern a subject.
+        if (adjusted[i] >= q.false_discovery_rate || candidates[i].list == last_told) continue;
+        last_told = candidates[i].list;
+        found.push_back(told(candidates[i]));
+        found.back().detail["q_value"] = adjusted[i];
     }
     return found;
 }
 
 Found find_bursts(const Question& q) {
-    struct Burst {
-        const EventList* list;
-        std::size_t first, count;
-        double window, rate, p_value;
-    };
-    std::vector<Burst> bursts;
+    constexpr std::size_t fewest = 8;
+    constexpr double factor = 4;
+    const auto lists = by_subject(q.history, fewest);
+    std::vector<series::Burst> bursts;
     std::vector<double> p;
-    const auto lists = by_subject(q.history, 5);
     for (const EventList& list : lists) {
-        const double covered = std::max(day, seconds_of(q.now) - list.times.front());
-        Burst best{.list = &list, .first = 0, .count = 0, .window = 0, .rate = 0, .p_value = 1};
-        for (const double window : {600.0, hour, 6 * hour}) {
-            std::size_t end = 0;
-            for (std::size_t first = 0; first < list.times.size(); ++first) {
-                while (end < list.times.size() && list.times[end] <= list.times[first] + window) ++end;
-                const std::size_t count = end - first;
-                if (count < 4) continue;
-                // The rate of the others; each event could have begun a window, and three lengths are tried.
-                const double rate = (static_cast<double>(list.times.size() - count) + 1) / covered;
-                const double chance = std::min(1.0, poisson_tail(rate * window, count - 1) * static_cast<double>(list.times.size()) * 3);
-                if (chance < best.p_value) best = {&list, first, count, window, rate, chance};
-            }
-        }
-        bursts.push_back(best);
-        p.push_back(best.p_value);
+        const auto all = series::find_bursts(list.times, factor, any_significance);
+        const auto best = std::ranges::min_element(all, {}, &series::Burst::p_value);
+        bursts.push_back(best == all.end() ? series::Burst{} : *best);
+        p.push_back(bursts.back().p_value);
     }
-    const auto adjusted = q_values(p);
+    const auto adjusted = analytics::false_discovery_q(p);
     std::vector<Pattern> found;
     for (std::size_t i = 0; i < bursts.size(); ++i) {
-        const Burst& b = bursts[i];
-        if (adjusted[i] >= q.false_discovery_rate || b.count == 0) continue;
-        const double begin = b.list->times[b.first], end = b.list->times[b.first + b.count - 1];
-        auto pattern = make_pattern(
-            PatternKind::burst, "burst", b.list->cluster, b.list->name(), std::to_string(static_cast<long long>(begin / hour)),
-            worded("%.120s came %zu times within %.0f minutes, %.0f times its usual rate", b.list->name().c_str(), b.count,
-                   std::max(1.0, (end - begin) / 60), static_cast<double>(b.count) / std::max(1e-9, b.rate * std::max(60.0, end - begin))));
+        if (adjusted[i] >= q.false_discovery_rate) continue;
+        const series::Burst& b = bursts[i];
+        const EventList& list = lists[i];
+        const std::size_t count = b.last - b.first + 1;
+        const double length = std::max(60.0, b.end - b.begin), usual = b.expected / std::max(1.0, b.end - b.begin);
+        auto pattern = make_pattern(PatternKind::burst, "burst", list.cluster, list.name(), std::to_string(static_cast<long long>(b.begin / hour)),
+                                    worded("%.120s came %zu times within %.0f minutes, %.0f times its usual rate", list.name().c_str(), count,
+                                           length / 60, static_cast<double>(count) / std::max(1e-9, usual * length)));
         pattern.raw = 1 - adjusted[i];
-        pattern.support = b.count;
-        pattern.first_seen = instant_of(begin);
-        pattern.last_seen = instant_of(end);
-        pattern.evidence = evidence_of(std::span(b.list->ids).subspan(b.first, b.count));
-        pattern.detail = json::Object{{"count", b.count}, {"window_seconds", b.window}, {"usual_per_hour", b.rate * hour}, {"q_value", adjusted[i]}};
+        pattern.support = count;
+        pattern.first_seen = instant_of(b.begin);
+        pattern.last_seen = instant_of(b.end);
+        pattern.evidence = evidence_of(std::span(list.ids).subspan(b.first, count));
+        pattern.detail = json::Object{{"count", count}, {"usual_per_hour", usual * hour}, {"q_value", adjusted[i]}};
         found.push_back(std::move(pattern));
     }
     return found;

@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "analysis/statistics.hpp"
 #include "discovery/common.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/patterns/analysis/series_analysis.hpp"
 
 namespace kn::patterns {
@@ -101,15 +101,14 @@ Found find_series_patterns(const Question& q) {
         auto pattern = make_pattern(
             PatternKind::trend, "series", row.cluster, row.name, "trend",
             worded("%.120s %s by %.4g a day", row.name.c_str(), a->trend->slope > 0 ? "rises" : "falls", std::abs(a->trend->slope) * day));
-        pattern.raw = a->trend->r2;
-        pattern.detail =
-            json::Object{{"slope_per_second", a->trend->slope}, {"low", a->trend->slope_low}, {"high", a->trend->slope_high}, {"r2", a->trend->r2},
-                         {"p_value", a->trend->p_value},        {"end", a->trend->end}};
+        pattern.raw = a->trend->r_squared;
+        pattern.detail = json::Object{{"slope_per_second", a->trend->slope}, {"low", a->trend->slope_low},   {"high", a->trend->slope_high},
+                                      {"r2", a->trend->r_squared},           {"p_value", a->trend->p_value}, {"end", a->trend->end}};
         place(pattern, c, a->grid.times.front(), a->grid.times.back());
         trends.push_back(std::move(pattern));
         p.push_back(a->trend->p_value);
     }
-    const auto adjusted = q_values(p);
+    const auto adjusted = analytics::false_discovery_q(p);
     for (std::size_t i = 0; i < trends.size(); ++i)
         if (adjusted[i] < q.false_discovery_rate && trends[i].raw >= 0.1) found.push_back(std::move(trends[i]));
     return found;

@@ -3,20 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "tabular/columns.hpp"
 
 namespace kn::analytics {
 namespace {
-// Inverse of the normal distribution (Acklam's rational approximation would do; bisection on erfc is exact enough and needs no table).
-double normal_score(double p) {
-    double low = -9, high = 9;
-    for (int i = 0; i < 40; ++i) {
-        const double middle = (low + high) / 2;
-        (0.5 * std::erfc(-middle / std::sqrt(2.0)) < p ? low : high) = middle;
-    }
-    return (low + high) / 2;
-}
-
 double mean_finite(std::span<const double> distances) {
     double sum = 0, count = 0;
     for (const double d : distances)
@@ -43,7 +34,7 @@ Matrix NeighbourDistance::Units::apply(MatrixView rows) const {
         // The score of each possible twofold rank, found once.
         std::vector<double> scores(2 * values.size() + 1);
         for (std::size_t t = 0; t < scores.size(); ++t)
-            scores[t] = normal_score(std::clamp((static_cast<double>(t) / 2 + 0.5) / (n + 1), 0.5 / (n + 1), 1 - 0.5 / (n + 1)));
+            scores[t] = normal_quantile(std::clamp((static_cast<double>(t) / 2 + 0.5) / (n + 1), 0.5 / (n + 1), 1 - 0.5 / (n + 1)));
         for (std::size_t r = 0; r < rows.rows; ++r) {
             const double v = rows.at(r, c);
             if (!std::isfinite(v)) continue;

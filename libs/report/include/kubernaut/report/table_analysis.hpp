@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "kubernaut/analytics/series/correlation.hpp"
 #include "kubernaut/base/result.hpp"
-#include "kubernaut/patterns/analysis/correlation.hpp"
 #include "kubernaut/patterns/analysis/series_analysis.hpp"
 #include "kubernaut/tabular/time_table.hpp"
 
@@ -32,7 +32,7 @@ struct TableAnalysis {
     tabular::Zone zone;
     std::vector<tabular::Note> notes;
     std::vector<patterns::SeriesAnalysis> series;
-    std::vector<patterns::LeadLag> pairs;  ///< indices into `series`
+    std::vector<analytics::series::LagCorrelation> pairs;  ///< indices into `series`
     Groups groups;
     std::size_t left_out = 0;  ///< series beyond most_series
 };

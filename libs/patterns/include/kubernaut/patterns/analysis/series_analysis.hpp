@@ -9,9 +9,9 @@
 #include "kubernaut/analytics/series/decomposition.hpp"
 #include "kubernaut/analytics/series/forecast.hpp"
 #include "kubernaut/analytics/series/seasonality.hpp"
+#include "kubernaut/analytics/series/trend.hpp"
 #include "kubernaut/base/result.hpp"
 #include "kubernaut/patterns/analysis/outliers.hpp"
-#include "kubernaut/patterns/analysis/trend.hpp"
 
 namespace kn::patterns {
 
@@ -79,8 +79,8 @@ struct SeriesAnalysis {
     Grid grid;
     Summary summary;
     std::vector<FoundSeason> seasons;
-    analytics::series::Decomposition parts;  ///< trend, seasons and remainder on the grid
-    std::optional<Trend> trend;
+    analytics::series::Decomposition parts;         ///< trend, seasons and remainder on the grid
+    std::optional<analytics::series::Trend> trend;  ///< of the series without its seasons; a second
     std::vector<analytics::series::Change> changes;
     std::optional<Outlook> forecast;
     std::optional<LimitCrossing> exhaustion;

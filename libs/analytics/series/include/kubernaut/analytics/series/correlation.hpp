@@ -21,9 +21,6 @@ LagCorrelation correlate(std::span<const double> first, std::span<const double> 
 /// All pairs, q-values filled in, ascending by p; the same for any number of threads. Series of other lengths than the first are left out.
 std::vector<LagCorrelation> correlate_all(std::span<const std::vector<double>> series, std::size_t max_lag, unsigned threads = 1);
 
-/// Benjamini, Hochberg 1995: q-values of p-values, in the same order.
-std::vector<double> false_discovery_q(std::span<const double> p_values);
-
 /// What an autoregression of the order with the least AIC (at most `max_order`) leaves, scaled to deviation 1; empty for a constant.
 std::vector<double> whiten(std::span<const double> values, std::size_t max_order = 12);
 

@@ -14,19 +14,24 @@ struct Trend {
     bool enough = false;  ///< fewer than 4 known points, or all at one time: nothing else is set
     std::size_t points = 0;
     double slope = 0;      ///< Theil-Sen
-    double intercept = 0;  ///< median of value - slope * (time - first time)
+    double start = 0;      ///< of the line at the first time: median of value - slope * (time - first time)
+    double end = 0;        ///< of the line at the last time
     double slope_low = 0;  ///< 95 % interval of the slope, widened for autocorrelation
     double slope_high = 0;
     double p_value = 1;                     ///< two-sided Mann-Kendall, variance by Hamed and Rao
     double r_squared = 0;                   ///< of the line: 1 - residual squares / squares about the mean, at least 0
     double effective_points = 0;            ///< points / (variance inflation)
-    Direction direction = Direction::none;  ///< with p_value < 0.01
+    Direction direction = Direction::none;  ///< none unless p_value < 0.01
+    [[nodiscard]] bool significant() const { return direction != Direction::none; }
 };
 
 /// Theil-Sen slope (all pairs up to 600 points; above that the median over pairs (i, i + n/2) and further distances, n log n in all), Mann-Kendall
 /// test with the correction for autocorrelated data of Hamed and Rao (1998), interval by Sen's normal approximation. Values not finite are left out.
 /// `times` ascending, as long as `values`; when they differ in length or go back, enough = false.
 Trend fit_trend(std::span<const double> times, std::span<const double> values);
+
+/// The Theil-Sen slope alone, by the same pairs; NaN where fit_trend would say "not enough".
+double robust_slope(std::span<const double> times, std::span<const double> values);
 
 /// A line piece of a piecewise linear fit.
 struct TrendPiece {

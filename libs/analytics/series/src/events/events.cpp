@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "distributions.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/change_points.hpp"
 
@@ -90,7 +90,7 @@ std::optional<Recurrence> interval_pattern(std::span<const double> times, double
     const double z = (expected - greenwood) / std::sqrt(variance_of);
     Recurrence out{.kind = RecurrenceKind::interval, .events = times.size(), .period = median(gaps)};
     // The lower tail is lighter than the normal one; 1/m <= G bounds it, so z cannot exceed sqrt(m) / 2 or so.
-    out.p_value = std::min(1.0, 3 * detail::normal_tail(z));
+    out.p_value = std::min(1.0, 3 * normal_tail(z));
     std::vector<double> off;
     for (const double g : gaps) off.push_back(std::abs(g - out.period));
     out.spread = std::max(1.5 * quantile(off, 0.8), out.period / 1000);
@@ -141,7 +141,7 @@ std::vector<Burst> find_bursts(std::span<const double> times, double factor, dou
         const double outside = std::max((n - 1 - count) / std::max(span - (burst.end - burst.begin), span * 1e-6), 0.2 / span);
         burst.expected = outside * (burst.end - burst.begin);
         // It could begin at any event and end at any later one.
-        burst.p_value = std::min(1.0, detail::poisson_tail(count, burst.expected) * n * std::min(n, 2 * count));
+        burst.p_value = std::min(1.0, poisson_tail(count, burst.expected) * n * std::min(n, 2 * count));
         if (burst.p_value < significance) out.push_back(burst);
         i = last;
     }
@@ -185,7 +185,7 @@ std::vector<DurationChange> find_duration_changes(std::span<const double> durati
             const double freedom =
                 (va + vb) * (va + vb) /
                 (va * va / std::max(1.0, static_cast<double>(before.size() - 1)) + vb * vb / std::max(1.0, static_cast<double>(after.size() - 1)));
-            change.p_value = detail::student_two_sided(t, freedom);
+            change.p_value = student_two_sided(t, freedom);
         } else
             change.p_value = 0;
         constexpr double significant = 0.001;

@@ -7,7 +7,7 @@
 
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/regular.hpp"
-#include "loess.hpp"
+#include "season/loess.hpp"
 
 namespace kn::analytics::series {
 namespace {

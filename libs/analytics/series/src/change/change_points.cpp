@@ -4,11 +4,11 @@
 #include <cmath>
 #include <limits>
 
+#include "change/segments.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/decomposition.hpp"
 #include "kubernaut/analytics/series/regular.hpp"
 #include "kubernaut/analytics/series/seasonality.hpp"
-#include "segments.hpp"
 
 namespace kn::analytics::series {
 namespace {

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "kubernaut/analytics/numerics/robust.hpp"
-#include "smoothing.hpp"
+#include "outlook/smoothing.hpp"
 
 namespace kn::analytics::series::detail {
 namespace {

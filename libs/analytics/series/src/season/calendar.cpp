@@ -5,7 +5,7 @@
 #include <limits>
 #include <map>
 
-#include "distributions.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 
 namespace kn::analytics::series {
@@ -138,7 +138,7 @@ std::vector<CalendarPattern> find_calendar_patterns(std::span<const std::int64_t
         if (of_rest < 2) continue;
         const double within = std::max(squares - between, 1e-300);
         pattern.p_value =
-            std::min(1.0, static_cast<double>(std::size(cycles)) * detail::f_tail(between / of_phases / (within / of_rest), of_phases, of_rest));
+            std::min(1.0, static_cast<double>(std::size(cycles)) * f_tail(between / of_phases / (within / of_rest), of_phases, of_rest));
         pattern.profile.assign(cycle.phases, std::numeric_limits<double>::quiet_NaN());
         double top = -std::numeric_limits<double>::infinity(), bottom = -top;
         for (std::size_t p = 0; p < cycle.phases; ++p) {

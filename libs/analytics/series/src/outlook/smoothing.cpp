@@ -1,4 +1,4 @@
-#include "smoothing.hpp"
+#include "outlook/smoothing.hpp"
 
 #include <algorithm>
 #include <cmath>

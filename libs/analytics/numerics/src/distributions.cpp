@@ -1,12 +1,14 @@
-#include "distributions.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 
+#include <algorithm>
 #include <boost/math/special_functions/beta.hpp>
 #include <boost/math/special_functions/erf.hpp>
 #include <boost/math/special_functions/gamma.hpp>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
-namespace kn::analytics::series::detail {
+namespace kn::analytics {
 
 namespace {
 // Series far out in a tail end in 0 or 1, never in an exception.
@@ -17,6 +19,8 @@ using Policy = boost::math::policies::policy<boost::math::policies::domain_error
 }  // namespace
 
 double normal_tail(double z) { return 0.5 * std::erfc(z / std::numbers::sqrt2); }
+
+double normal_two_sided(double z) { return std::erfc(std::abs(z) / std::numbers::sqrt2); }
 
 double normal_quantile(double p) { return -std::numbers::sqrt2 * boost::math::erfc_inv(2 * p, Policy{}); }
 
@@ -34,4 +38,23 @@ double poisson_tail(double k, double mean) {
     return mean > 0 ? boost::math::gamma_p(k, mean, Policy{}) : 0;
 }
 
-}  // namespace kn::analytics::series::detail
+double binomial_tail(double k, double n, double share) {
+    if (k <= 0) return 1;
+    if (k > n || share <= 0) return 0;
+    return share >= 1 ? 1 : boost::math::ibeta(k, n - k + 1, share, Policy{});
+}
+
+std::vector<double> false_discovery_q(std::span<const double> p_values) {
+    std::vector<std::size_t> order(p_values.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return p_values[a] < p_values[b]; });
+    std::vector<double> out(p_values.size(), 1.0);
+    double least = 1;
+    for (std::size_t rank = order.size(); rank-- > 0;) {
+        least = std::min(least, p_values[order[rank]] * static_cast<double>(order.size()) / static_cast<double>(rank + 1));
+        out[order[rank]] = least;
+    }
+    return out;
+}
+
+}  // namespace kn::analytics

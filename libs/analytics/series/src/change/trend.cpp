@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
+#include <limits>
 #include <numeric>
 
+#include "change/segments.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/change_points.hpp"
 #include "kubernaut/analytics/series/fft.hpp"
 #include "kubernaut/analytics/series/regular.hpp"
-#include "segments.hpp"
 
 namespace kn::analytics::series {
 namespace {
@@ -102,31 +103,47 @@ std::vector<double> pair_slopes(const std::vector<double>& t, const std::vector<
     return out;
 }
 
+/// Those that are finite; none when lengths differ or times go back.
+struct Points {
+    std::vector<double> times, values;
+};
+Points known_points(std::span<const double> times, std::span<const double> values) {
+    Points out;
+    if (times.size() != values.size()) return out;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (!std::isfinite(values[i]) || !std::isfinite(times[i])) continue;
+        if (!out.times.empty() && times[i] < out.times.back()) return {};
+        out.times.push_back(times[i]);
+        out.values.push_back(values[i]);
+    }
+    return out;
+}
+constexpr std::size_t fewest_points = 4;
+
 }  // namespace
+
+double robust_slope(std::span<const double> times, std::span<const double> values) {
+    const auto [t, v] = known_points(times, values);
+    if (v.size() < fewest_points || !(t.back() > t.front())) return std::numeric_limits<double>::quiet_NaN();
+    return median(pair_slopes(t, v));
+}
 
 Trend fit_trend(std::span<const double> times, std::span<const double> values) {
     Trend out;
-    if (times.size() != values.size()) return out;
-    std::vector<double> t, v;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        if (!std::isfinite(values[i]) || !std::isfinite(times[i])) continue;
-        if (!t.empty() && times[i] < t.back()) return out;
-        t.push_back(times[i]);
-        v.push_back(values[i]);
-    }
+    const auto [t, v] = known_points(times, values);
     out.points = v.size();
-    constexpr std::size_t fewest = 4;
-    if (v.size() < fewest || !(t.back() > t.front())) return out;
+    if (v.size() < fewest_points || !(t.back() > t.front())) return out;
     out.enough = true;
     auto slopes = pair_slopes(t, v);
     out.slope = median(slopes);
     std::vector<double> rest(v.size());
     for (std::size_t i = 0; i < v.size(); ++i) rest[i] = v[i] - out.slope * (t[i] - t.front());
-    out.intercept = median(rest);
+    out.start = median(rest);
+    out.end = out.start + out.slope * (t.back() - t.front());
     const double center = mean(v);
     double about_line = 0, about_mean = 0;
     for (std::size_t i = 0; i < v.size(); ++i) {
-        about_line += (rest[i] - out.intercept) * (rest[i] - out.intercept);
+        about_line += (rest[i] - out.start) * (rest[i] - out.start);
         about_mean += (v[i] - center) * (v[i] - center);
     }
     const Kendall k = kendall(v);
@@ -136,7 +153,7 @@ Trend fit_trend(std::span<const double> times, std::span<const double> values) {
     if (deviation > 0) {
         // Continuity correction: S moves in steps of 2.
         const double z = std::max(0.0, std::abs(k.s) - 1) / deviation;
-        out.p_value = std::erfc(z / std::numbers::sqrt2);
+        out.p_value = normal_two_sided(z);
     }
     out.r_squared = about_mean > 0 ? std::max(0.0, 1 - about_line / about_mean) : 0;
     const auto n = static_cast<double>(v.size());

@@ -1,4 +1,4 @@
-#include "loess.hpp"
+#include "season/loess.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -5,13 +5,13 @@
 #include <limits>
 #include <utility>
 
-#include "distributions.hpp"
+#include "kubernaut/analytics/numerics/distributions.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/decomposition.hpp"
 #include "kubernaut/analytics/series/fft.hpp"
 #include "kubernaut/analytics/series/regular.hpp"
 #include "kubernaut/analytics/series/trend.hpp"
-#include "smoothing.hpp"
+#include "outlook/smoothing.hpp"
 
 namespace kn::analytics::series {
 namespace {
@@ -234,7 +234,7 @@ Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& op
             counts[h] += 1;
         }
     }
-    const double z = detail::normal_quantile(0.5 + options.coverage / 2);
+    const double z = normal_quantile(0.5 + options.coverage / 2);
     // Errors at past origins are too small: the parameters and the seasons had seen those values. The term is that of the final prediction error
     // for about a dozen fitted numbers.
     const double size = static_cast<double>(n), fitted = 11.5;
@@ -273,11 +273,11 @@ Exhaustion time_to_exhaustion(const Forecast& forecast, double last_value, doubl
     out.expected = reached(forecast.values);
     out.earliest = reached(rising ? forecast.upper : forecast.lower);
     out.latest = reached(rising ? forecast.lower : forecast.upper);
-    const double z = detail::normal_quantile(0.5 + coverage / 2);
+    const double z = normal_quantile(0.5 + coverage / 2);
     for (std::size_t h = 0; h < forecast.values.size(); ++h) {
         const double deviation = (forecast.upper[h] - forecast.lower[h]) / (2 * z);
         const double distance = rising ? limit - forecast.values[h] : forecast.values[h] - limit;
-        const double chance = deviation > 0 ? 0.5 * std::erfc(distance / deviation / std::sqrt(2.0)) : (distance <= 0 ? 1.0 : 0.0);
+        const double chance = deviation > 0 ? normal_tail(distance / deviation) : (distance <= 0 ? 1.0 : 0.0);
         out.chance = std::max(out.chance, chance);
     }
     return out;

@@ -1,4 +1,4 @@
-#include "segments.hpp"
+#include "change/segments.hpp"
 
 #include <algorithm>
 #include <cmath>
