@@ -15,12 +15,7 @@
 #include "kubernaut/analytics/anomaly/stream/stream_detector.hpp"
 #include "kubernaut/analytics/clustering/density.hpp"
 #include "kubernaut/analytics/clustering/k_means.hpp"
-#include "kubernaut/analytics/judging/anomaly_rows.hpp"
-#include "kubernaut/analytics/judging/clustering_rows.hpp"
-#include "kubernaut/analytics/judging/forecast_scores.hpp"
-#include "kubernaut/analytics/judging/row.hpp"
-#include "kubernaut/analytics/judging/season_scores.hpp"
-#include "kubernaut/analytics/judging/tcpd_scores.hpp"
+#include "kubernaut/analytics/judging/quality_sets.hpp"
 #include "kubernaut/analytics/numerics/random.hpp"
 #include "kubernaut/json/json.hpp"
 #include "kubernaut/patterns/analysis/series_analysis.hpp"
@@ -29,6 +24,8 @@ namespace kn::app {
 namespace {
 
 using analytics::Matrix;
+using analytics::judging::quality_sets;
+using analytics::judging::QualitySet;
 using analytics::judging::Row;
 using Path = std::filesystem::path;
 
@@ -42,30 +39,6 @@ struct Options {
 struct Skipped {
     std::string set, why;
 };
-
-// Quality: one entry a set. A method is measured when its folder is there.
-
-struct QualitySet {
-    std::string name;
-    std::string folder;  ///< below --data
-    Result<std::vector<Row>> (*measure)(const Path& data, unsigned threads);
-};
-
-std::vector<QualitySet> quality_sets() {
-    namespace judging = analytics::judging;
-    return {
-        {"SeasonLength", "SeasonLength", [](const Path& data, unsigned) { return judging::season_rows(data); }},
-        {"TCPD", "TCPD", [](const Path& data, unsigned) { return judging::tcpd_rows(data); }},
-        {"M4", "M4", [](const Path& data, unsigned threads) { return judging::m4_rows(data, threads); }},
-        {"NAB", "NAB", [](const Path& data, unsigned) { return judging::nab_rows(data); }},
-        {"servers", "SMD", [](const Path& data, unsigned) { return judging::server_rows(data); }},
-        {"Nezha_k8s", "Nezha_k8s", [](const Path& data, unsigned) { return judging::pod_rows(data); }},
-        {"ADBench", "ADBench_classical", [](const Path& data, unsigned threads) { return judging::adbench_rows(data, 10'000, threads); }},
-        {"clustering", "clustering", [](const Path& data, unsigned threads) { return judging::clustering_rows(data, threads); }},
-        {"WfInstances", "WfInstances", [](const Path& data, unsigned threads) { return judging::executions_rows(data, threads); }},
-        {"M3", "M3", [](const Path& data, unsigned threads) { return judging::m3_rows(data, threads); }},
-    };
-}
 
 // Speed: made-up data, our own code, the best of three runs.
 
@@ -199,11 +172,11 @@ void measure_quality(const Options& o, std::vector<Row>& rows, std::vector<Skipp
     for (const auto& set : quality_sets()) {
         if (!o.only.empty() && o.only != set.name) continue;
         if (o.data.empty()) {
-            skipped.push_back({set.name, "no --data folder was given"});
+            skipped.push_back({std::string(set.name), "no --data folder was given"});
             continue;
         }
         if (!std::filesystem::exists(Path(o.data) / set.folder)) {
-            skipped.push_back({set.name, "there is no folder " + set.folder + " in " + o.data});
+            skipped.push_back({std::string(set.name), "there is no folder " + std::string(set.folder) + " in " + o.data});
             continue;
         }
         std::cerr << set.name << " ..." << std::flush;
@@ -213,7 +186,7 @@ void measure_quality(const Options& o, std::vector<Row>& rows, std::vector<Skipp
         if (measured)
             rows.insert(rows.end(), measured->begin(), measured->end());
         else
-            skipped.push_back({set.name, measured.error().describe()});
+            skipped.push_back({std::string(set.name), measured.error().describe()});
     }
 }
 

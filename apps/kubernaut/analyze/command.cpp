@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <thread>
 
 #include "analyze/sources.hpp"
 #include "kubernaut/report/render.hpp"
@@ -43,6 +44,7 @@ report::TableOptions options_for(const Options& o) {
     std::sort(options.series.levels.begin(), options.series.levels.end());
     options.groups = wanted("clusters");
     options.pairs = o.what == "all";
+    options.threads = std::max(1U, std::thread::hardware_concurrency());
     return options;
 }
 

@@ -9,6 +9,7 @@
 #include "kubernaut/analytics/clustering/explanation.hpp"
 #include "kubernaut/analytics/clustering/mixed.hpp"
 #include "kubernaut/analytics/clustering/partition.hpp"
+#include "kubernaut/analytics/numerics/parallel.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/analytics/series/regular.hpp"
 
@@ -160,7 +161,7 @@ Groups group_series(const std::vector<patterns::SeriesAnalysis>& all) {
 }
 
 /// Pairs on the same grid; the others cannot be compared place by place.
-std::vector<analytics::series::LagCorrelation> pairs_of(const std::vector<patterns::SeriesAnalysis>& all) {
+std::vector<analytics::series::LagCorrelation> pairs_of(const std::vector<patterns::SeriesAnalysis>& all, unsigned threads) {
     constexpr std::size_t most = 60, most_lag = 50;
     constexpr double false_discovery_rate = 0.01;
     std::map<std::tuple<double, double, std::size_t>, std::vector<std::size_t>> grids;
@@ -172,7 +173,7 @@ std::vector<analytics::series::LagCorrelation> pairs_of(const std::vector<patter
         members.resize(std::min(members.size(), most));
         std::vector<std::vector<double>> rest;
         for (const std::size_t s : members) rest.push_back(all[s].parts.deseasonalized(all[s].grid.values));
-        for (auto pair : analytics::series::correlate_all(rest, most_lag)) {
+        for (auto pair : analytics::series::correlate_all(rest, most_lag, threads)) {
             if (pair.q_value >= false_discovery_rate) continue;
             pair.first = members[pair.first];
             pair.second = members[pair.second];
@@ -192,25 +193,28 @@ TableAnalysis analyze_table(const TimeTable& table, std::string source, const ta
     out.time_form = table.time_form;
     out.zone = zone;
     out.notes = table.notes;
-    for (const auto& series : table.series) {
-        if (out.series.size() == options.most_series) {
-            out.left_out = table.series.size() - options.most_series;
-            out.notes.push_back({.line = 0, .count = 1, .what = std::to_string(out.left_out) + " more series were left out"});
-            break;
+    const std::size_t count = std::min(table.series.size(), options.most_series);
+    out.left_out = table.series.size() - count;
+    if (out.left_out > 0) out.notes.push_back({.line = 0, .count = 1, .what = std::to_string(out.left_out) + " more series were left out"});
+    patterns::AnalysisOptions each = options.series;
+    // Rows without times have no calendar.
+    if (table.time_column.empty()) each.calendar = false;
+    if (!each.utc_offset) each.utc_offset = [&zone](std::int64_t utc) { return zone.offset_at(utc); };
+    out.series.resize(count);
+    analytics::parallel_blocks(count, 1, options.threads, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t s = begin; s < end; ++s) {
+            const auto& series = table.series[s];
+            if (auto one = patterns::analyze_series(series.name, series.times, series.values, each)) {
+                out.series[s] = *std::move(one);
+            } else {
+                out.series[s].name = series.name;
+                out.series[s].said.push_back("could not be analysed: " + one.error().message);
+            }
         }
-        auto one = patterns::analyze_series(series.name, series.times, series.values, options.series);
-        if (one) {
-            out.series.push_back(*std::move(one));
-            continue;
-        }
-        patterns::SeriesAnalysis failed;
-        failed.name = series.name;
-        failed.said.push_back("could not be analysed: " + one.error().message);
-        out.series.push_back(std::move(failed));
-    }
+    });
     if (options.groups)
         out.groups = table.layout == tabular::Layout::no_time && table.records.columns.size() > 1 ? group_rows(table) : group_series(out.series);
-    if (options.pairs) out.pairs = pairs_of(out.series);
+    if (options.pairs) out.pairs = pairs_of(out.series, options.threads);
     return out;
 }
 

@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 
 #include "kubernaut/base/time.hpp"
@@ -57,6 +58,19 @@ json::Object json_of(const patterns::SeriesAnalysis& a, bool rows) {
             season["profile"] = std::move(profile), season["profile_from"] = at(one.profile_at);
         seasons.push_back(std::move(season));
     }
+    json::Array calendar;
+    for (const auto& one : a.calendar) {
+        constexpr std::array<const char*, 4> cycles{"hour_of_day", "day_of_week", "hour_of_week", "day_of_month"};
+        json::Array profile;
+        for (const double v : one.profile) profile.push_back(number_or_null(v));
+        calendar.push_back(json::Object{{"cycle", cycles[static_cast<std::size_t>(one.cycle)]},
+                                        {"r_squared", one.r_squared},
+                                        {"p_value", one.p_value},
+                                        {"peak", one.peak},
+                                        {"low", one.low},
+                                        {"profile", std::move(profile)}});
+    }
+    out["calendar"] = std::move(calendar);
     using analytics::series::ChangeKind;
     for (const auto& one : a.changes)
         changes.push_back(json::Object{{"at", at(one.index)},

@@ -78,6 +78,31 @@ void say_seasons(const patterns::SeriesAnalysis& a, const Clock& clock, std::vec
     }
 }
 
+void say_calendar(const patterns::SeriesAnalysis& a, std::vector<Finding>& out) {
+    using analytics::series::CalendarCycle;
+    constexpr std::array<const char*, 7> weekdays{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
+    const auto hour = [](std::size_t h) { return (h < 10 ? "0" : "") + std::to_string(h) + ":00"; };
+    for (const auto& one : a.calendar) {
+        const auto phase = [&](std::size_t p) -> std::string {
+            switch (one.cycle) {
+                case CalendarCycle::hour_of_day: return "around " + hour(p);
+                case CalendarCycle::day_of_week: return std::string("on ") + weekdays[p % 7];
+                case CalendarCycle::hour_of_week: return std::string("on ") + weekdays[p / 24 % 7] + " around " + hour(p % 24);
+                case CalendarCycle::day_of_month: break;
+            }
+            return "on day " + std::to_string(p + 1);
+        };
+        const char* name = one.cycle == CalendarCycle::hour_of_day    ? "the hour of the day"
+                           : one.cycle == CalendarCycle::day_of_week  ? "the day of the week"
+                           : one.cycle == CalendarCycle::hour_of_week ? "the hour of the week"
+                                                                      : "the day of the month";
+        out.push_back({.kind = "calendar",
+                       .text = std::string(name) + " explains " + percent(one.r_squared) + " of the variance on days not looked at; highest " +
+                               phase(one.peak) + " (" + signed_number(one.profile[one.peak]) + "), lowest " + phase(one.low) + " (" +
+                               signed_number(one.profile[one.low]) + ")"});
+    }
+}
+
 void say_changes(const patterns::SeriesAnalysis& a, const Clock& clock, std::vector<Finding>& out) {
     constexpr std::size_t most = 10;
     using analytics::series::ChangeKind;
@@ -221,6 +246,7 @@ std::vector<Finding> findings(const patterns::SeriesAnalysis& a, const Clock& cl
         if (one.kind == "limit") out.push_back(one);
     say_trend(a, clock, out);
     say_seasons(a, clock, out);
+    say_calendar(a, out);
     say_changes(a, clock, out);
     say_odd(a, clock, out);
     for (const auto& one : ahead)

@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/nab_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/nab_score.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 #include <limits>
 #include <map>
 
+#include "kubernaut/analytics/judging/anomaly/nab_files.hpp"
 #include "kubernaut/analytics/judging/data_files.hpp"
-#include "kubernaut/analytics/judging/nab_files.hpp"
 #include "kubernaut/json/json.hpp"
 
 namespace kn::analytics::judging {

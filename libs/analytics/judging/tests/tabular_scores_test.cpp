@@ -3,9 +3,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "kubernaut/analytics/judging/adbench_files.hpp"
-#include "kubernaut/analytics/judging/adbench_scores.hpp"
-#include "kubernaut/analytics/judging/clustering_scores.hpp"
+#include "kubernaut/analytics/judging/tabular/adbench_files.hpp"
+#include "kubernaut/analytics/judging/tabular/adbench_scores.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_scores.hpp"
 #include "kubernaut/analytics/numerics/random.hpp"
 
 namespace kn::analytics::judging {

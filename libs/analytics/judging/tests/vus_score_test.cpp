@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/vus_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/vus_score.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,9 +8,9 @@
 #include <limits>
 #include <vector>
 
+#include "kubernaut/analytics/judging/anomaly/nab_files.hpp"
+#include "kubernaut/analytics/judging/anomaly/smd_score.hpp"
 #include "kubernaut/analytics/judging/data_files.hpp"
-#include "kubernaut/analytics/judging/nab_files.hpp"
-#include "kubernaut/analytics/judging/smd_score.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 
 namespace kn::analytics::judging {

@@ -42,7 +42,7 @@ std::optional<double> LineOutlook::past_error(std::size_t steps) const {
     return count > 0 ? std::optional(sum / static_cast<double>(count)) : std::nullopt;
 }
 
-analytics::series::Forecast LineOutlook::ahead(std::size_t steps, double coverage) const {
+std::vector<analytics::series::Forecast> LineOutlook::ahead(std::size_t steps, std::span<const double> levels) const {
     const std::size_t n = calm_.size();
     std::vector<std::vector<double>> errors(steps);
     for (int share = 50; share <= 95; share += 5) {
@@ -51,27 +51,31 @@ analytics::series::Forecast LineOutlook::ahead(std::size_t steps, double coverag
         for (std::size_t h = 0; h < said.size(); ++h)
             if (std::isfinite(calm_[origin + h])) errors[h].push_back(std::abs(calm_[origin + h] + season_[origin + h] - said[h]));
     }
-    analytics::series::Forecast out;
-    out.values = from(n, steps);
+    analytics::series::Forecast plain;
+    plain.values = from(n, steps);
+    plain.members.push_back({.model = "straight line with seasons", .values = plain.values});
+    std::vector<analytics::series::Forecast> out(levels.size(), plain);
+    std::vector<double> width(levels.size(), 0), at_last(levels.size(), 0);
     std::size_t last = 0;
-    double width = 0, at_last = 0;
-    for (std::size_t h = 0; h < steps; ++h) {
+    for (std::size_t h = 0; h < plain.values.size(); ++h) {
+        // Errors at about as many steps ahead, so that there are enough of them.
         std::vector<double> near;
         for (std::size_t j = (h + 1) * 3 / 4 > 0 ? (h + 1) * 3 / 4 - 1 : 0; j <= std::min(steps - 1, (h + 1) * 5 / 4); ++j)
             near.insert(near.end(), errors[j].begin(), errors[j].end());
-        if (near.size() >= 10) {
-            std::sort(near.begin(), near.end());
-            const auto rank = static_cast<std::size_t>(std::ceil(coverage * static_cast<double>(near.size() + 1)));
-            width = std::max(width, rank <= near.size() ? near[rank - 1] : 1.3 * near.back());
-            last = h;
-            at_last = width;
-        } else {
-            width = at_last * static_cast<double>(h + 1) / static_cast<double>(last + 1);  // a wrong slope is wrong in proportion
+        std::sort(near.begin(), near.end());
+        constexpr std::size_t enough = 10;
+        for (std::size_t l = 0; l < levels.size(); ++l) {
+            if (near.size() >= enough) {
+                const auto rank = static_cast<std::size_t>(std::ceil(levels[l] * static_cast<double>(near.size() + 1)));
+                width[l] = at_last[l] = std::max(width[l], rank <= near.size() ? near[rank - 1] : 1.3 * near.back());
+            } else {
+                width[l] = at_last[l] * static_cast<double>(h + 1) / static_cast<double>(last + 1);  // a wrong slope is wrong in proportion
+            }
+            out[l].lower.push_back(plain.values[h] - width[l]);
+            out[l].upper.push_back(plain.values[h] + width[l]);
         }
-        out.lower.push_back(out.values.empty() ? 0 : out.values[h] - width);
-        out.upper.push_back(out.values.empty() ? 0 : out.values[h] + width);
+        if (near.size() >= enough) last = h;
     }
-    out.members.push_back({.model = "straight line with seasons", .values = out.values});
     return out;
 }
 

@@ -17,7 +17,8 @@ public:
 
     /// Mean absolute error over the last `steps` points, had the line been drawn before them; nothing when there is too little before.
     [[nodiscard]] std::optional<double> past_error(std::size_t steps) const;
-    [[nodiscard]] analytics::series::Forecast ahead(std::size_t steps, double coverage) const;
+    /// One for each of `levels`.
+    [[nodiscard]] std::vector<analytics::series::Forecast> ahead(std::size_t steps, std::span<const double> levels) const;
 
 private:
     [[nodiscard]] std::vector<double> from(std::size_t origin, std::size_t steps) const;

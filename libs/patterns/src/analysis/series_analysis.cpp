@@ -121,9 +121,8 @@ FoundSeason describe(const series::Season& season, const Grid& grid, const serie
 }
 
 /// Where there is a strong trend, both kinds of outlook are held against the end of the series, as long as the horizon or a quarter of it.
-bool line_is_better(const LineOutlook& line, std::span<const double> points, std::span<const double> calm, std::span<const double> times,
-                    const std::vector<std::size_t>& periods, std::size_t horizon) {
-    const auto trend = series::fit_trend(times, calm);
+bool line_is_better(const LineOutlook& line, std::span<const double> points, const series::Trend& trend, const std::vector<std::size_t>& periods,
+                    std::size_t horizon) {
     if (!trend.significant() || trend.r_squared < 0.5) return false;
     const std::size_t steps = std::min(horizon, points.size() / 4);
     const auto by_line = line.past_error(steps);
@@ -138,7 +137,15 @@ bool line_is_better(const LineOutlook& line, std::span<const double> points, std
     return count > 0 && *by_line < 0.9 * sum / static_cast<double>(count);
 }
 
-void look_ahead(SeriesAnalysis& a, const AnalysisOptions& options, const std::vector<std::size_t>& periods) {
+/// The steps of a forecast as times of the grid.
+std::optional<double> time_of_step(const Grid& grid, const std::optional<double>& steps) {
+    if (!steps) return std::nullopt;
+    const auto whole = static_cast<std::size_t>(*steps);
+    const double before = grid.after_end(whole);
+    return before + (*steps - static_cast<double>(whole)) * (grid.after_end(whole + 1) - before);
+}
+
+void look_ahead(SeriesAnalysis& a, const AnalysisOptions& options, std::span<const double> calm, const std::vector<std::size_t>& periods) {
     const std::span<const double> points(a.grid.values);
     const std::size_t longest = periods.empty() ? 1 : periods.back();
     const std::size_t horizon = options.horizon > 0 ? options.horizon
@@ -146,49 +153,64 @@ void look_ahead(SeriesAnalysis& a, const AnalysisOptions& options, const std::ve
                                                     : std::clamp<std::size_t>(points.size() / 10, 2, 500);
     std::vector<double> levels = options.levels;
     if (levels.empty()) levels.push_back(0.95);
-    Outlook outlook;
     double last = a.summary.median;
     for (const double v : points)
         if (std::isfinite(v)) last = v;
-    const auto calm = a.parts.deseasonalized(points);
     std::vector<double> season(points.size(), 0);
     for (const auto& one : a.parts.seasonal)
         for (std::size_t i = 0; i < season.size(); ++i) season[i] += one[i];
     const LineOutlook line(a.grid.times, calm, season, longest);
-    const bool straight = line_is_better(line, points, calm, a.grid.times, periods, horizon);
-    double widest = 0;
-    for (const double level : levels) {
-        const auto said = straight ? Result<series::Forecast>(line.ahead(horizon, level))
-                                   : series::forecast(points, {.horizon = horizon, .periods = periods, .coverage = level});
-        if (!said) {
-            a.said.push_back("no forecast: " + said.error().message);
+    std::vector<series::Forecast> said;  // one a level
+    if (line_is_better(line, points, a.trend ? *a.trend : series::fit_trend(a.grid.times, calm), periods, horizon)) {
+        said = line.ahead(horizon, levels);
+    } else {
+        auto smooth = series::forecast(points, {.horizon = horizon, .periods = periods, .coverage = levels.front()});
+        if (!smooth) {
+            a.said.push_back("no forecast: " + smooth.error().message);
             return;
         }
-        outlook.median = said->values;
-        outlook.bands.push_back({.level = level, .low = said->lower, .high = said->upper});
-        if (outlook.method.empty()) {
-            outlook.method = said->members.size() > 1 ? "median of " : "";
-            for (std::size_t m = 0; m < said->members.size(); ++m) outlook.method += (m > 0 ? ", " : "") + said->members[m].model;
-        }
-        if (options.limit && level > widest) {
-            widest = level;
-            const bool rising = last < *options.limit;
-            const auto end = series::time_to_exhaustion(*said, last, *options.limit, rising, level);
-            const auto when = [&](const std::optional<double>& steps) -> std::optional<double> {
-                if (!steps) return std::nullopt;
-                const auto whole = static_cast<std::size_t>(*steps);
-                const double before = a.grid.after_end(whole);
-                return before + (*steps - static_cast<double>(whole)) * (a.grid.after_end(whole + 1) - before);
-            };
-            a.exhaustion = LimitCrossing{.limit = *options.limit,
-                                         .rising = rising,
-                                         .chance = end.chance,
-                                         .expected = when(end.expected),
-                                         .earliest = when(end.earliest),
-                                         .latest = when(end.latest)};
-        }
+        for (const double level : levels) said.push_back(series::with_coverage(*smooth, level));
+    }
+    Outlook outlook{.median = said.front().values, .bands = {}, .method = said.front().members.size() > 1 ? "median of " : ""};
+    for (std::size_t m = 0; m < said.front().members.size(); ++m) outlook.method += (m > 0 ? ", " : "") + said.front().members[m].model;
+    for (std::size_t l = 0; l < levels.size(); ++l) outlook.bands.push_back({.level = levels[l], .low = said[l].lower, .high = said[l].upper});
+    if (options.limit) {
+        const auto widest = static_cast<std::size_t>(std::ranges::max_element(levels) - levels.begin());
+        const bool rising = last < *options.limit;
+        const auto end = series::time_to_exhaustion(said[widest], last, *options.limit, rising, levels[widest]);
+        a.exhaustion = LimitCrossing{.limit = *options.limit,
+                                     .rising = rising,
+                                     .chance = end.chance,
+                                     .expected = time_of_step(a.grid, end.expected),
+                                     .earliest = time_of_step(a.grid, end.earliest),
+                                     .latest = time_of_step(a.grid, end.latest)};
     }
     a.forecast = std::move(outlook);
+}
+
+/// Calendar cycles that no season tells: a day or a week on an even grid is a season as well, a month is none.
+std::vector<series::CalendarPattern> calendar_of(const SeriesAnalysis& a, const AnalysisOptions& options) {
+    constexpr double day = 86'400;
+    if (!options.calendar || a.grid.months > 0 || a.grid.step > day * 1.01) return {};
+    std::vector<std::int64_t> seconds;
+    for (const double t : a.grid.times) seconds.push_back(static_cast<std::int64_t>(std::llround(t)));
+    auto found = series::find_calendar_patterns(seconds, a.grid.values, options.utc_offset);
+    const auto has = [&](double period) {
+        return std::ranges::any_of(a.seasons, [&](const FoundSeason& one) { return std::abs(one.seconds - period) < 0.02 * period; });
+    };
+    const auto told = [&](series::CalendarCycle cycle) { return std::ranges::any_of(found, [&](const auto& one) { return one.cycle == cycle; }); };
+    using series::CalendarCycle;
+    const bool hour = told(CalendarCycle::hour_of_day) || has(day), weekday = told(CalendarCycle::day_of_week) || has(7 * day);
+    std::erase_if(found, [&](const series::CalendarPattern& one) {
+        switch (one.cycle) {
+            case CalendarCycle::hour_of_day: return has(day) || a.grid.step > day / 2;
+            case CalendarCycle::day_of_week: return has(7 * day);
+            case CalendarCycle::hour_of_week: return hour || weekday;  // it is both together
+            case CalendarCycle::day_of_month: break;
+        }
+        return false;
+    });
+    return found;
 }
 
 }  // namespace
@@ -298,7 +320,8 @@ Result<SeriesAnalysis> analyze_series(std::string name, std::span<const double> 
     a.parts = series::mstl(points, periods);
     if (options.seasons)
         for (const auto& one : seasons) a.seasons.push_back(describe(one, a.grid, a.parts));
-    if (options.seasons && seasons.empty()) a.said.push_back("no season: no period explains more than chance would");
+    if (options.seasons && a.seasons.empty()) a.said.push_back("no season: no period explains more than chance would");
+    if (options.seasons) a.calendar = calendar_of(a, options);
     const auto calm = a.parts.deseasonalized(points);
     if (options.trend) a.trend = series::fit_trend(a.grid.times, calm);
     if (options.changes) {
@@ -309,7 +332,7 @@ Result<SeriesAnalysis> analyze_series(std::string name, std::span<const double> 
         if (periods.size() > 1 && !a.changes.empty())
             if (auto without = series::find_changes(calm, {.period = 1}).changes; without.size() < a.changes.size()) a.changes = std::move(without);
     }
-    if (options.forecast) look_ahead(a, options, periods);
+    if (options.forecast) look_ahead(a, options, calm, periods);
     if (options.outliers) {
         std::vector<double> expected(points.size());
         for (std::size_t i = 0; i < points.size(); ++i) expected[i] = points[i] - a.parts.remainder[i];

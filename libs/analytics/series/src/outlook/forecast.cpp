@@ -234,14 +234,11 @@ Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& op
             counts[h] += 1;
         }
     }
-    const double z = normal_quantile(0.5 + options.coverage / 2);
     // Errors at past origins are too small: the parameters and the seasons had seen those values. The term is that of the final prediction error
     // for about a dozen fitted numbers.
     const double size = static_cast<double>(n), fitted = 11.5;
     const double optimism = std::sqrt((size + fitted) / std::max(size - fitted, 3.0));
     double width = 0;
-    out.lower.resize(steps);
-    out.upper.resize(steps);
     double last_known = 0;
     for (std::size_t h = 0; h < steps; ++h) {
         if (counts[h] >= 3) {
@@ -249,10 +246,20 @@ Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& op
             last_known = static_cast<double>(h + 1);
         }
         const double grown = last_known > 0 ? width * std::sqrt(static_cast<double>(h + 1) / last_known) : mad(y);
-        out.lower[h] = out.values[h] - z * optimism * grown;
-        out.upper[h] = out.values[h] + z * optimism * grown;
+        out.deviation.push_back(optimism * grown);
     }
-    return out;
+    return with_coverage(std::move(out), options.coverage);
+}
+
+Forecast with_coverage(Forecast forecast, double coverage) {
+    if (!(coverage > 0 && coverage < 1)) return forecast;
+    const double z = normal_quantile(0.5 + coverage / 2);
+    forecast.lower = forecast.upper = forecast.values;
+    for (std::size_t h = 0; h < forecast.deviation.size(); ++h) {
+        forecast.lower[h] -= z * forecast.deviation[h];
+        forecast.upper[h] += z * forecast.deviation[h];
+    }
+    return forecast;
 }
 
 Exhaustion time_to_exhaustion(const Forecast& forecast, double last_value, double limit, bool rising, double coverage) {

@@ -41,6 +41,7 @@ struct TableOptions {
     patterns::AnalysisOptions series{};
     bool groups = true, pairs = true;
     std::size_t most_series = 500;
+    unsigned threads = 1;  ///< series are analysed side by side; the answer is the same for any number
 };
 
 /// Never fails as a whole: a series that cannot be analysed says so itself.

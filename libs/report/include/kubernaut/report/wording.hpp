@@ -33,7 +33,7 @@ private:
 Clock clock_for(const TableAnalysis& table, const patterns::SeriesAnalysis& series);
 
 struct Finding {
-    std::string_view kind;  ///< "trend", "season", "change", "forecast", "limit", "anomaly", "data"
+    std::string_view kind;  ///< "trend", "season", "calendar", "change", "forecast", "limit", "anomaly", "data"
     std::string text;
     bool notable = true;  ///< false: that there is none of it
 };

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kubernaut/analytics/series/calendar.hpp"
 #include "kubernaut/analytics/series/change_points.hpp"
 #include "kubernaut/analytics/series/decomposition.hpp"
 #include "kubernaut/analytics/series/forecast.hpp"
@@ -68,7 +69,9 @@ struct LimitCrossing {
 
 struct AnalysisOptions {
     bool trend = true, seasons = true, changes = true, forecast = true, outliers = true;
-    std::size_t horizon = 0;  ///< points; 0 = one longest season, else a tenth of the series, 2 .. 500
+    bool calendar = true;                       ///< times are seconds since 1970, not row numbers; sought together with seasons
+    analytics::series::UtcOffset utc_offset{};  ///< of the local time that calendar cycles follow; empty = UTC
+    std::size_t horizon = 0;                    ///< points; 0 = one longest season, else a tenth of the series, 2 .. 500
     std::vector<double> levels{0.8, 0.95};
     std::optional<double> limit{};  ///< the value that must not be crossed
 };
@@ -79,8 +82,9 @@ struct SeriesAnalysis {
     Grid grid;
     Summary summary;
     std::vector<FoundSeason> seasons;
-    analytics::series::Decomposition parts;         ///< trend, seasons and remainder on the grid
-    std::optional<analytics::series::Trend> trend;  ///< of the series without its seasons; a second
+    std::vector<analytics::series::CalendarPattern> calendar;  ///< what `seasons` does not tell already: days of the month, or cycles too weak for it
+    analytics::series::Decomposition parts;                    ///< trend, seasons and remainder on the grid
+    std::optional<analytics::series::Trend> trend;             ///< of the series without its seasons; a second
     std::vector<analytics::series::Change> changes;
     std::optional<Outlook> forecast;
     std::optional<LimitCrossing> exhaustion;
@@ -88,6 +92,7 @@ struct SeriesAnalysis {
     std::vector<std::string> said;
 };
 
+/// 10,000 points take some 20 ms on one core.
 Result<SeriesAnalysis> analyze_series(std::string name, std::span<const double> times, std::span<const double> values,
                                       const AnalysisOptions& options);
 

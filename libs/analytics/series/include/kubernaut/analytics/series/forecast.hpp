@@ -28,6 +28,7 @@ struct Forecast {
     std::vector<double> values;  ///< the median over the members, one a step
     std::vector<double> lower;   ///< of the interval
     std::vector<double> upper;
+    std::vector<double> deviation;  ///< standard deviation of the error at each step
     std::vector<MemberForecast> members;
     std::vector<std::size_t> periods;  ///< the seasons in use
     std::size_t points = 0;            ///< known values used
@@ -40,6 +41,9 @@ struct Forecast {
 /// factor for what was fitted; they never shrink with the step. O(n) a model with a constant of some hundred. Missing values are drawn straight.
 /// Errors: invalid_argument for horizon 0 or coverage outside (0, 1); failed_precondition with fewer than 3 known values.
 Result<Forecast> forecast(std::span<const double> values, const ForecastOptions& options);
+
+/// The same forecast with the interval of another coverage; as it is when coverage lies outside (0, 1).
+Forecast with_coverage(Forecast forecast, double coverage);
 
 /// When a resource with the given limit is used up, in steps after the last value.
 struct Exhaustion {

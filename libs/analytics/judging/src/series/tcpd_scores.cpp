@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/tcpd_scores.hpp"
+#include "kubernaut/analytics/judging/series/tcpd_scores.hpp"
 
 #include <algorithm>
 #include <cmath>

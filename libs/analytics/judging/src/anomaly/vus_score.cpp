@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/vus_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/vus_score.hpp"
 
 #include <algorithm>
 #include <cmath>

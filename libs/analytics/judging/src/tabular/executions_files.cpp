@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/executions_files.hpp"
+#include "kubernaut/analytics/judging/tabular/executions_files.hpp"
 
 #include <algorithm>
 #include <iterator>

@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/adbench_scores.hpp"
+#include "kubernaut/analytics/judging/tabular/adbench_scores.hpp"
 
 #include <algorithm>
 #include <limits>

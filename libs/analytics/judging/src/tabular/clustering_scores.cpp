@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/clustering_scores.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_scores.hpp"
 
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/clustering_generators.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_generators.hpp"
 
 #include <cmath>
 #include <limits>

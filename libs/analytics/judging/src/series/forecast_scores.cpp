@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/forecast_scores.hpp"
+#include "kubernaut/analytics/judging/series/forecast_scores.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,8 @@
 #include <array>
 
 #include "kubernaut/analytics/anomaly/series/metrics_detector.hpp"
-#include "kubernaut/analytics/judging/anomaly_rows.hpp"
-#include "kubernaut/analytics/judging/nezha_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/anomaly_rows.hpp"
+#include "kubernaut/analytics/judging/anomaly/nezha_score.hpp"
 
 namespace kn::analytics::judging {
 namespace {

@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/clustering_files.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_files.hpp"
 
 #include <algorithm>
 #include <cmath>

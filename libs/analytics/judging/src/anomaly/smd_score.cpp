@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/smd_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/smd_score.hpp"
 
 #include <algorithm>
 #include <cmath>

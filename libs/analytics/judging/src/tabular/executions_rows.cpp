@@ -3,9 +3,9 @@
 #include <cstdio>
 
 #include "kubernaut/analytics/clustering/partition.hpp"
-#include "kubernaut/analytics/judging/clustering_rows.hpp"
-#include "kubernaut/analytics/judging/clustering_scores.hpp"
-#include "kubernaut/analytics/judging/executions_files.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_rows.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_scores.hpp"
+#include "kubernaut/analytics/judging/tabular/executions_files.hpp"
 
 namespace kn::analytics::judging {
 

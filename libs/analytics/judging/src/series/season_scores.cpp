@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/season_scores.hpp"
+#include "kubernaut/analytics/judging/series/season_scores.hpp"
 
 #include <algorithm>
 #include <cmath>

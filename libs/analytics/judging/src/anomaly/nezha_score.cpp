@@ -1,12 +1,12 @@
-#include "kubernaut/analytics/judging/nezha_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/nezha_score.hpp"
 
 #include <algorithm>
 #include <map>
 
+#include "anomaly/nab_time.hpp"
 #include "kubernaut/analytics/judging/data_files.hpp"
 #include "kubernaut/analytics/numerics/robust.hpp"
 #include "kubernaut/json/json.hpp"
-#include "nab_time.hpp"
 
 namespace kn::analytics::judging {
 namespace {

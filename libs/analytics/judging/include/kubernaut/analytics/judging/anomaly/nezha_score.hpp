@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kubernaut/analytics/judging/smd_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/smd_score.hpp"
 #include "kubernaut/analytics/numerics/matrix.hpp"
 #include "kubernaut/base/result.hpp"
 

@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/adbench_files.hpp"
+#include "kubernaut/analytics/judging/tabular/adbench_files.hpp"
 
 #include <zlib.h>
 

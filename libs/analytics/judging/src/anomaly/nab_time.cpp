@@ -1,4 +1,4 @@
-#include "nab_time.hpp"
+#include "anomaly/nab_time.hpp"
 
 #include <charconv>
 #include <chrono>

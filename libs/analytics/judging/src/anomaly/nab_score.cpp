@@ -1,4 +1,4 @@
-#include "kubernaut/analytics/judging/nab_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/nab_score.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,11 +1,11 @@
-#include "kubernaut/analytics/judging/clustering_rows.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_rows.hpp"
 
 #include <algorithm>
 #include <cstdio>
 
 #include "kubernaut/analytics/clustering/partition.hpp"
-#include "kubernaut/analytics/judging/clustering_files.hpp"
-#include "kubernaut/analytics/judging/clustering_scores.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_files.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_scores.hpp"
 
 namespace kn::analytics::judging {
 namespace {

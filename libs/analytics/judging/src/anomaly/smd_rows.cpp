@@ -1,7 +1,7 @@
 #include "kubernaut/analytics/anomaly/series/metrics_detector.hpp"
-#include "kubernaut/analytics/judging/anomaly_rows.hpp"
-#include "kubernaut/analytics/judging/smd_score.hpp"
-#include "kubernaut/analytics/judging/vus_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/anomaly_rows.hpp"
+#include "kubernaut/analytics/judging/anomaly/smd_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/vus_score.hpp"
 
 namespace kn::analytics::judging {
 namespace {

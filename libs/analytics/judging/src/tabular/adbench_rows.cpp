@@ -4,9 +4,9 @@
 #include <set>
 
 #include "kubernaut/analytics/anomaly/tabular_detector.hpp"
-#include "kubernaut/analytics/judging/adbench_files.hpp"
-#include "kubernaut/analytics/judging/adbench_scores.hpp"
-#include "kubernaut/analytics/judging/clustering_rows.hpp"
+#include "kubernaut/analytics/judging/tabular/adbench_files.hpp"
+#include "kubernaut/analytics/judging/tabular/adbench_scores.hpp"
+#include "kubernaut/analytics/judging/tabular/clustering_rows.hpp"
 #include "kubernaut/analytics/numerics/random.hpp"
 
 namespace kn::analytics::judging {

@@ -1,9 +1,9 @@
 #include <array>
 
 #include "kubernaut/analytics/anomaly/stream/stream_detector.hpp"
-#include "kubernaut/analytics/judging/anomaly_rows.hpp"
-#include "kubernaut/analytics/judging/nab_files.hpp"
-#include "kubernaut/analytics/judging/nab_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/anomaly_rows.hpp"
+#include "kubernaut/analytics/judging/anomaly/nab_files.hpp"
+#include "kubernaut/analytics/judging/anomaly/nab_score.hpp"
 
 namespace kn::analytics::judging {
 namespace {

@@ -1,10 +1,10 @@
-#include "kubernaut/analytics/judging/nab_files.hpp"
+#include "kubernaut/analytics/judging/anomaly/nab_files.hpp"
 
 #include <algorithm>
 
+#include "anomaly/nab_time.hpp"
 #include "kubernaut/analytics/judging/data_files.hpp"
 #include "kubernaut/json/json.hpp"
-#include "nab_time.hpp"
 
 namespace kn::analytics::judging {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kubernaut/analytics/judging/nab_score.hpp"
+#include "kubernaut/analytics/judging/anomaly/nab_score.hpp"
 #include "kubernaut/base/result.hpp"
 
 namespace kn::analytics::judging {
