@@ -34,8 +34,8 @@ Hub::Hub(async::EventLoop& loop, RandomSource& random, ports::Stores stores, por
       signals_(std::move(signals)),
       faults_(std::move(faults)),
       actions_(actions::make_action_registry({.notifier = notifier, .settings = options_.actions})),
-      fleet_(loop, random, stores.registry, feed_, metrics, options_.fleet),
-      keeper_(options_.guard, stores, fleet_, *actions_, loop.clock(), metrics),
+      fleet_(loop, random, stores.registry, notifier, feed_, metrics, options_.fleet),
+      keeper_(options_.guard, stores, fleet_, *actions_, notifier, loop.clock(), metrics),
       evidence_(loop.clock(), fleet_, stores.registry, stores.incidents, metrics_source, options_.decision),
       classifier_(faults_, signals_, options_.decision),
       planner_(

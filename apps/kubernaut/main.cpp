@@ -1,7 +1,7 @@
 #include <iostream>
 
 #include "analyze/command.hpp"
-#include "bench_patterns.hpp"
+#include "bench/patterns.hpp"
 #include "client/commands.hpp"
 #include "commands.hpp"
 

@@ -13,8 +13,9 @@ constexpr Duration look_every = 5s;
 
 /// Whether a changed key takes effect without a restart.
 bool is_live(std::string_view path) {
-    constexpr std::array fixed{"decision.catalog", "decision.secret_sources", "intake.inbox.rows", "intake.inbox.bytes", "log.format"};
-    constexpr std::array live{"log.", "auth.", "intake.", "decision.", "guard.", "profiles"};
+    constexpr std::array fixed{"decision.catalog", "decision.secret_sources", "intake.inbox.rows", "intake.inbox.bytes", "log.format",
+                               "notify.digest"};
+    constexpr std::array live{"log.", "auth.", "intake.", "decision.", "guard.", "profiles", "notify."};
     return std::ranges::find(fixed, path) == fixed.end() && std::ranges::any_of(live, [&](std::string_view part) { return path.starts_with(part); });
 }
 
@@ -36,8 +37,15 @@ std::string changed_at_restart(const config::Config& before, const config::Confi
 
 }  // namespace
 
-Reloader::Reloader(std::string file, EnvironmentVariables environment, config::Config current, Hub& hub)
-    : file_(std::move(file)), environment_(std::move(environment)), current_(std::move(current)), hub_(hub), stamp_(stamp()) {}
+Reloader::Reloader(std::string file, EnvironmentVariables environment, config::Config current, Hub& hub, notify::ChannelNotifier& notifier,
+                   TransportTo transport)
+    : file_(std::move(file)),
+      environment_(std::move(environment)),
+      current_(std::move(current)),
+      hub_(hub),
+      notifier_(notifier),
+      transport_(std::move(transport)),
+      stamp_(stamp()) {}
 
 std::int64_t Reloader::stamp() const {
     std::error_code ec;
@@ -52,9 +60,12 @@ void Reloader::reload() {
     if (!fresh) return log::error("the settings are wrong: the last good ones stay", {{"file", file_}});
     const auto options = hub_options(*fresh, environment_);
     if (!options) return log::error("the settings are wrong: the last good ones stay", {{"file", file_}, {"error", options.error().describe()}});
+    auto channels = notify_channels(*fresh, environment_, transport_);
+    if (!channels) return log::error("the settings are wrong: the last good ones stay", {{"file", file_}, {"error", channels.error().describe()}});
     const std::string left = changed_at_restart(current_, *fresh);
     log::configure(level_of(fresh->log.level), current_.log.format == "json" ? log::Format::json : log::Format::text);
     hub_.reload(*options);
+    notifier_.replace(*std::move(channels), notify_routes(*fresh));
     apply_modes(*fresh);
     log::info("settings read again", {{"file", file_}});
     if (!left.empty()) log::warning("these changed settings need a restart", {{"settings", left}});

@@ -5,6 +5,7 @@
 
 #include "hub.hpp"
 #include "kubernaut/config/config.hpp"
+#include "notify_channels.hpp"
 #include "settings.hpp"
 
 namespace kn::app {
@@ -13,7 +14,9 @@ namespace kn::app {
 /// restart is named. Environment variables are those of the start.
 class Reloader {
 public:
-    Reloader(std::string file, EnvironmentVariables environment, config::Config current, Hub& hub);
+    /// `transport` reaches the channels of notifications.
+    Reloader(std::string file, EnvironmentVariables environment, config::Config current, Hub& hub, notify::ChannelNotifier& notifier,
+             TransportTo transport);
 
     /// Reads and applies now.
     void reload();
@@ -27,6 +30,8 @@ private:
     EnvironmentVariables environment_;
     config::Config current_;
     Hub& hub_;
+    notify::ChannelNotifier& notifier_;
+    TransportTo transport_;
     std::int64_t stamp_ = 0;
 };
 

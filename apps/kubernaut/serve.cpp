@@ -194,7 +194,8 @@ int serve(const std::string& file, const std::string& ready_file) {
     if (!ready_file.empty()) std::ofstream(ready_file) << s.http->port() << "\n";
     boost::asio::signal_set signals(s.loop->context(), SIGINT, SIGTERM);
     async::TaskScope ending(s.loop->executor()), reloading(s.loop->executor());
-    Reloader reloader(file, environment, *settings, *s.hub);
+    Reloader reloader(file, environment, *settings, *s.hub, *s.notifier,
+                      [&s](const std::string& origin) { return plain_transport(origin, *s.loop); });
     if (!file.empty()) reloading.spawn("settings", reloader.watch(s.loop->clock()));
     boost::asio::signal_set hangup(s.loop->context(), SIGHUP);
     reloading.spawn("hangup", on_hangup(hangup, reloader));

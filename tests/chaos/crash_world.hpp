@@ -11,7 +11,7 @@
 #include "kubernaut/sim/scenario/cluster.hpp"
 #include "kubernaut/testing/temp_dir.hpp"
 #include "sender.hpp"
-#include "sim_front.hpp"
+#include "sim/front.hpp"
 
 namespace kn::chaos {
 

@@ -10,13 +10,9 @@
 #include "kubernaut/sim/scenario/cluster.hpp"
 #include "kubernaut/sim/scenario/scenario.hpp"
 #include "kubernaut/store/open_store.hpp"
+#include "kubernaut/testing/recording_notifier.hpp"
 
 namespace kn::component {
-
-class SilentNotifier final : public ports::Notifier {
-public:
-    async::Task<Result<>> send(ports::Notification, Deadline) override { co_return Result<>{}; }
-};
 
 struct Answer {
     int status = 0;
@@ -117,7 +113,7 @@ public:
     std::unique_ptr<async::EventLoop> loop;
     SeededRandom random{7};
     metrics::Registry metrics;
-    SilentNotifier notifier;
+    testing::RecordingNotifier notifier;
     std::unique_ptr<sql::SqlStores> stores;
     std::unique_ptr<app::Hub> hub;
     std::vector<std::unique_ptr<sim::SimCluster>> clusters;

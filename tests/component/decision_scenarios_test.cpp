@@ -14,6 +14,7 @@
 #include "kubernaut/sim/scenario/cluster.hpp"
 #include "kubernaut/sim/scenario/scenario.hpp"
 #include "kubernaut/store/open_store.hpp"
+#include "kubernaut/testing/recording_notifier.hpp"
 #include "world.hpp"
 
 namespace kn::decision::testing {
@@ -58,6 +59,7 @@ struct Bed {
     std::unique_ptr<sql::SqlStores> stores;
     ports::LiveFeed feed;
     metrics::Registry metrics;
+    kn::testing::RecordingNotifier notifier;
     std::unique_ptr<fleet::Fleet> fleet;
 
     explicit Bed(std::uint64_t seed) : random(seed), cluster(*loop, random, {.name = "eu1"}) {
@@ -65,7 +67,7 @@ struct Bed {
         auto opened = open_store("sqlite::memory:", {}, *loop);
         if (!opened) throw std::runtime_error(opened.error().describe());
         stores = *std::move(opened);
-        fleet = std::make_unique<fleet::Fleet>(*loop, random, stores->ports().registry, feed, metrics, fleet::FleetOptions{});
+        fleet = std::make_unique<fleet::Fleet>(*loop, random, stores->ports().registry, notifier, feed, metrics, fleet::FleetOptions{});
         ClusterRecord record;
         record.id = ClusterId{"eu1"};
         record.environment = Environment::staging;

@@ -5,7 +5,7 @@
 #include "kubernaut/kube_http/http_transport.hpp"
 #include "kubernaut/testing/process.hpp"
 #include "kubernaut/testing/temp_dir.hpp"
-#include "sim_front.hpp"
+#include "sim/front.hpp"
 
 namespace kn::e2e {
 namespace {

@@ -12,7 +12,7 @@
 #include "kubernaut/testing/postgres_server.hpp"
 #include "kubernaut/testing/process.hpp"
 #include "kubernaut/testing/temp_dir.hpp"
-#include "sim_front.hpp"
+#include "sim/front.hpp"
 
 namespace kn::e2e {
 namespace {

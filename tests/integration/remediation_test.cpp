@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "demo_world.hpp"
+#include "demo/world.hpp"
 #include "kubernaut/base/log.hpp"
 #include "kubernaut/kube/kubeconfig.hpp"
 #include "kubernaut/kube_http/http_transport.hpp"

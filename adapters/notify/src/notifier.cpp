@@ -27,21 +27,39 @@ std::vector<std::string> channels_for(const std::vector<Route>& routes, const po
 ChannelNotifier::ChannelNotifier(async::EventLoop& loop, metrics::Registry& metrics, ports::NotificationOutbox* outbox, std::vector<Channel> channels,
                                  std::vector<Route> routes, NotifyOptions options)
     : loop_(loop), metrics_(metrics), outbox_(outbox), routes_(std::move(routes)), options_(options), scope_(loop.executor()) {
+    add_lines(std::move(channels));
+}
+
+void ChannelNotifier::add_lines(std::vector<Channel> channels) {
+    if (outbox_ == nullptr && !channels.empty()) {
+        log::error("notifications have channels but no outbox: nothing will be delivered", {{"channels", channels.size()}});
+        return;
+    }
     for (Channel& channel : channels) {
-        auto line = std::make_unique<Line>();
+        auto line = std::make_shared<Line>();
         line->channel = std::move(channel);
         lines_.push_back(std::move(line));
     }
-    if (outbox_ == nullptr && !lines_.empty()) {
-        log::error("notifications have channels but no outbox: nothing will be delivered", {{"channels", lines_.size()}});
-        lines_.clear();
+}
+
+void ChannelNotifier::replace(std::vector<Channel> channels, std::vector<Route> routes) {
+    for (auto& line : lines_) {
+        line->retired = true;
+        line->ready.notify();
+        if (!started_) line->channel.courier->stop();
     }
+    lines_.clear();
+    add_lines(std::move(channels));
+    routes_ = std::move(routes);
+    if (!started_) return;
+    for (auto& line : lines_) scope_.spawn("notify " + line->channel.name, deliver_loop(line));
 }
 
 void ChannelNotifier::start() {
     if (outbox_ == nullptr) return;
     scope_.spawn("notify", route_loop());
-    for (std::size_t i = 0; i < lines_.size(); ++i) scope_.spawn("notify " + lines_[i]->channel.name, deliver_loop(i));
+    started_ = true;
+    for (auto& line : lines_) scope_.spawn("notify " + line->channel.name, deliver_loop(line));
 }
 
 void ChannelNotifier::stop() {
@@ -95,8 +113,10 @@ async::Task<> ChannelNotifier::route_loop() {
     }
 }
 
-async::Task<Result<std::size_t>> ChannelNotifier::deliver_once(std::size_t channel) {
-    Line& line = *lines_[channel];
+async::Task<Result<std::size_t>> ChannelNotifier::deliver_once(std::size_t channel) { return deliver_on(lines_[channel]); }
+
+async::Task<Result<std::size_t>> ChannelNotifier::deliver_on(std::shared_ptr<Line> held) {
+    Line& line = *held;
     async::Clock& clock = loop_.clock();
     const Instant now = clock.now();
     const std::string& name = line.channel.name;
@@ -129,16 +149,16 @@ async::Task<Result<std::size_t>> ChannelNotifier::deliver_once(std::size_t chann
     co_return due.size();
 }
 
-async::Task<> ChannelNotifier::deliver_loop(std::size_t channel) {
+async::Task<> ChannelNotifier::deliver_loop(std::shared_ptr<Line> line) {
     async::Clock& clock = loop_.clock();
-    while (true) {
-        const auto taken = co_await deliver_once(channel);
+    while (!line->retired) {
+        const auto taken = co_await deliver_on(line);
         if (!taken)
-            log::warning("notifications could not be read or settled",
-                         {{"channel", lines_[channel]->channel.name}, {"error", taken.error().describe()}});
+            log::warning("notifications could not be read or settled", {{"channel", line->channel.name}, {"error", taken.error().describe()}});
         if (taken && *taken > 0) continue;
-        (void)co_await lines_[channel]->ready.wait(clock, clock.deadline_in(taken ? options_.look_every : 5 * options_.look_every));
+        (void)co_await line->ready.wait(clock, clock.deadline_in(taken ? options_.look_every : 5 * options_.look_every));
     }
+    line->channel.courier->stop();
 }
 
 ports::DeliveryResult ChannelNotifier::result_of(const ports::Delivery& delivery, const std::string& channel, const Result<>& answer) const {

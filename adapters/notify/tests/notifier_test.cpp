@@ -73,6 +73,26 @@ TEST_F(NotifierTest, DeliversWhatARouteWantsAndNothingElse) {
     EXPECT_EQ(counted("delivered"), 1);
 }
 
+TEST_F(NotifierTest, OtherChannelsTakeOverWhatWaitsAndTheOldOnesAreAskedNoMore) {
+    make();
+    ops->answers = {down()};
+    notifier->start();
+    send(1);
+    loop->run_for(1s);
+    ASSERT_EQ(ops->taken.size(), 1U);
+    const auto other = std::make_shared<FakeCourier>();
+    notifier->replace({{"ops", other}, {"mail", mail}}, {{.channel = "ops"}, {.channel = "mail"}});
+    send(2);
+    loop->run_for(30s);
+    EXPECT_EQ(ops->taken.size(), 1U);
+    EXPECT_EQ(other->taken.size(), 2U) << "the one that failed before, and the new one";
+    EXPECT_EQ(mail->taken.size(), 1U);
+    notifier->replace({}, {});
+    send(3);
+    loop->run_for(30s);
+    EXPECT_EQ(other->taken.size(), 2U);
+}
+
 TEST_F(NotifierTest, RoutesByClusterNamespaceKindAndSeverity) {
     const std::vector<Route> routes{{.channel = "a", .clusters = {"eu1"}, .namespaces = {"shop"}},
                                     {.channel = "b", .clusters = {"us1"}},

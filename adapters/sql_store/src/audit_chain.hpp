@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "common.hpp"
+#include "database/common.hpp"
 #include "kubernaut/ports/registry_store.hpp"
 
 namespace kn::sql {

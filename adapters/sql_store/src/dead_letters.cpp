@@ -1,7 +1,7 @@
 #include "dead_letters.hpp"
 
 #include "audit_chain.hpp"
-#include "execution_rows.hpp"
+#include "executions/rows.hpp"
 
 namespace kn::sql {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common.hpp"
+#include "database/common.hpp"
 #include "kubernaut/ports/incident_store.hpp"
 
 namespace kn::sql {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "audit_chain.hpp"
-#include "execution_rows.hpp"
+#include "executions/rows.hpp"
 #include "outbox_store.hpp"
 
 namespace kn::sql {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common.hpp"
+#include "database/common.hpp"
 #include "kubernaut/ports/notifier.hpp"
 
 namespace kn::sql {

@@ -4,8 +4,8 @@
 #include <map>
 
 #include "audit_chain.hpp"
+#include "database/migrate.hpp"
 #include "dead_letters.hpp"
-#include "migrate.hpp"
 
 namespace kn::sql {
 namespace {
@@ -71,6 +71,21 @@ Task<Result<>> SqlRegistryStore::put_cluster(ClusterRecord cluster, Deadline dea
         KN_CHECK(connection.query("INSERT INTO clusters (cluster_id, doc) VALUES ($1, $2) ON CONFLICT (cluster_id) DO UPDATE SET doc = excluded.doc",
                                   {cluster.id, document(cluster)}));
         return {};
+    };
+    co_return co_await context_.database.write(std::move(work), deadline);
+}
+
+Task<Result<std::string>> SqlRegistryStore::bind_uid(ClusterId id, std::string uid, Deadline deadline) {
+    auto work = [id = std::move(id), uid = std::move(uid)](SqlConnection& connection) -> Result<std::string> {
+        // The update that changes nothing locks the row, so that of two callers at once one comes second and sees what the first has bound.
+        KN_CHECK(connection.query("INSERT INTO clusters (cluster_id, doc) VALUES ($1, $2) ON CONFLICT (cluster_id) DO UPDATE SET doc = clusters.doc",
+                                  {id, document(ClusterRecord{.id = id})}));
+        KN_TRY(const Rows rows, connection.query("SELECT doc FROM clusters WHERE cluster_id = $1", {id}));
+        KN_TRY(auto record, read_document<ClusterRecord>(rows[0].text(0), "clusters"));
+        if (!record.uid.empty()) return record.uid;
+        record.uid = uid;
+        KN_CHECK(connection.query("UPDATE clusters SET doc = $2 WHERE cluster_id = $1", {id, document(record)}));
+        return uid;
     };
     co_return co_await context_.database.write(std::move(work), deadline);
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common.hpp"
+#include "database/common.hpp"
 #include "kubernaut/ports/registry_store.hpp"
 
 namespace kn::sql {
@@ -9,6 +9,7 @@ class SqlRegistryStore final : public ports::RegistryStore {
 public:
     explicit SqlRegistryStore(Context& context) : context_(context) {}
     Task<Result<>> put_cluster(ClusterRecord cluster, Deadline deadline) override;
+    Task<Result<std::string>> bind_uid(ClusterId id, std::string uid, Deadline deadline) override;
     Task<Result<std::vector<ClusterRecord>>> clusters(Deadline deadline) override;
     Task<Result<>> set_pause(Pause pause, AuditRecord audit, Deadline deadline) override;
     Task<Result<>> clear_pause(ClusterId cluster, std::string ns, AuditRecord audit, Deadline deadline) override;

@@ -1,10 +1,10 @@
 #include "kubernaut/sql_store/stores.hpp"
 
-#include "common.hpp"
-#include "execution_store.hpp"
+#include "database/common.hpp"
+#include "database/migrate.hpp"
+#include "executions/store.hpp"
 #include "incident_store.hpp"
 #include "learning_store.hpp"
-#include "migrate.hpp"
 #include "outbox_store.hpp"
 #include "registry_store.hpp"
 #include "signal_store.hpp"

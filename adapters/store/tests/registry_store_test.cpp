@@ -25,6 +25,17 @@ TEST_P(RegistryStoreContract, KeepsClustersAndPauses) {
     EXPECT_EQ(must(registry().audit({}, {}, soon())).items.size(), 3U);
 }
 
+TEST_P(RegistryStoreContract, BindsTheFirstUidOfAClusterForEver) {
+    EXPECT_EQ(must(registry().bind_uid(eu1, "u1", soon())), "u1");
+    EXPECT_EQ(must(registry().bind_uid(eu1, "u2", soon())), "u1");
+    must(registry().put_cluster({.id = us1, .environment = Environment::prod}, soon()));
+    EXPECT_EQ(must(registry().bind_uid(us1, "u3", soon())), "u3");
+    const auto clusters = must(registry().clusters(soon()));
+    ASSERT_EQ(clusters.size(), 2U);
+    EXPECT_EQ(clusters[1].uid, "u3");
+    EXPECT_EQ(clusters[1].environment, Environment::prod);
+}
+
 TEST_P(RegistryStoreContract, KeepsASnapshotOnlyWhenItSaysSomethingNew) {
     const auto snapshot = [](std::string name, std::string hash, Instant at, bool deleted = false) {
         ObjectSnapshot s{.key = an_object(std::move(name)), .uid = "u", .hash = std::move(hash), .spec = json::Value(1), .taken_at = at};

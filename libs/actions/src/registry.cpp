@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "families.hpp"
+#include "families/families.hpp"
 
 namespace kn::actions {
 namespace {

@@ -10,6 +10,7 @@
 #include "kubernaut/async/loop.hpp"
 #include "kubernaut/json/json.hpp"
 #include "kubernaut/kube/client.hpp"
+#include "kubernaut/testing/recording_notifier.hpp"
 #include "tap.hpp"
 
 namespace kn::actions::testing {
@@ -30,15 +31,6 @@ struct ActionCase {
     friend std::ostream& operator<<(std::ostream& out, const ActionCase& each) { return out << each.action; }
 };
 
-class SilentNotifier final : public ports::Notifier {
-public:
-    async::Task<Result<>> send(ports::Notification notification, Deadline) override {
-        sent.push_back(std::move(notification));
-        co_return Result<>{};
-    }
-    std::vector<ports::Notification> sent;
-};
-
 /// A cluster that the suite may fill, reached by two clients: the product's (through the tap) and somebody else's. The suite knows no more of it, so
 /// that it can run on the simulator and on a real control plane without controllers alike.
 struct World {
@@ -55,7 +47,7 @@ struct World {
     async::EventLoop& loop;
     std::shared_ptr<Tap> tap;
     std::shared_ptr<kube::Client> client, human;
-    SilentNotifier notifier;
+    kn::testing::RecordingNotifier notifier;
     std::unique_ptr<ports::ActionRegistry> registry;
 };
 

@@ -97,7 +97,7 @@ protected:
     SeededRandom random{5};
     sim::SimCluster cluster{*loop, random, {.name = "lab"}};
     std::shared_ptr<kube::Client> client = cluster.client();
-    SilentNotifier notifier;
+    kn::testing::RecordingNotifier notifier;
     std::unique_ptr<ports::ActionRegistry> registry = make_action_registry({.notifier = notifier});
     int steps = 0;
 };

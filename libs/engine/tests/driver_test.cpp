@@ -82,7 +82,7 @@ TEST(EngineDriver, CarriesAnExecutionToItsEndAndStoresTheStory) {
     EXPECT_GE(w.tables.assessments[0].due_at, *w.first().finished_at + 2min);
     EXPECT_EQ(w.tables.actions.size(), 6U);
     EXPECT_GE(w.tables.audit.size(), 7U);
-    EXPECT_EQ(worker.notifier.sent, std::vector<std::string>{"execution_done"});
+    EXPECT_EQ(worker.notifier.kinds(), std::vector<std::string>{"execution_done"});
     w.loop->block_on(worker.driver->stop());
 }
 
@@ -232,7 +232,7 @@ TEST(EngineDriverCrashes, EveryEffectHappensExactlyOnceWhereverItIsKilled) {
     std::int64_t kills = 0, longest = 0;
     for (int i = 0; i < runs; ++i) {
         const std::uint64_t seed = first_seed + static_cast<std::uint64_t>(i);
-        SCOPED_TRACE(testing::Message() << "seed " << seed);
+        SCOPED_TRACE(::testing::Message() << "seed " << seed);
         SeededRandom random(seed);
         World w;
         w.cluster.lose_answer = i % 3 == 0 ? 0.2 : 0;

@@ -84,7 +84,7 @@ struct MortalWorker {
     FakeRegistry registry;
     FakeGateway gateway;
     FakeGuard guard;
-    FakeNotifier notifier;
+    kn::testing::RecordingNotifier notifier;
     ports::Wakeups wakeups;
     ports::LiveFeed feed;
     std::unique_ptr<EngineDriver> driver;
@@ -109,7 +109,7 @@ TEST(EngineOverSql, EveryEffectHappensExactlyOnceWhereverItIsKilled) {
     constexpr std::uint64_t first_seed = 500;
     int kills = 0, ended = 0;
     for (std::uint64_t seed = first_seed; seed < first_seed + 150; ++seed) {
-        SCOPED_TRACE(testing::Message() << "seed " << seed);
+        SCOPED_TRACE(::testing::Message() << "seed " << seed);
         SeededRandom random(seed);
         auto loop = async::EventLoop::simulated(t0);
         auto opened = open_store("sqlite::memory:", {}, *loop);

@@ -7,6 +7,7 @@
 
 #include "kubernaut/async/loop.hpp"
 #include "kubernaut/engine/engine_driver.hpp"
+#include "kubernaut/testing/recording_notifier.hpp"
 #include "player.hpp"
 
 namespace kn::engine::test {
@@ -284,15 +285,6 @@ private:
     Process& p_;
 };
 
-class FakeNotifier final : public ports::Notifier {
-public:
-    std::vector<std::string> sent;
-    Task<Result<>> send(ports::Notification note, Deadline) override {
-        sent.push_back(note.kind);
-        co_return Result<>{};
-    }
-};
-
 /// One worker process with all that the driver needs.
 struct Worker {
     Worker(async::EventLoop& loop, Tables& tables, FakeCluster& cluster, std::string name, std::uint64_t seed, EngineOptions options = {})
@@ -309,7 +301,7 @@ struct Worker {
     FakeRegistry registry;
     FakeGateway gateway;
     FakeGuard guard;
-    FakeNotifier notifier;
+    kn::testing::RecordingNotifier notifier;
     ports::Wakeups wakeups;
     ports::LiveFeed feed;
     std::unique_ptr<EngineDriver> driver;

@@ -30,6 +30,10 @@ std::optional<Instant> parse_http_date(std::string_view text) {
     return std::chrono::sys_days{date} + std::chrono::hours{hour} + std::chrono::minutes{minute} + std::chrono::seconds{second};
 }
 
+std::unexpected<Error> refused(std::string reason, std::string message) {
+    return fail(Error{.code = ErrorCode::failed_precondition, .message = std::move(message), .reason = std::move(reason), .retry_after = 5s});
+}
+
 }  // namespace
 
 struct Fleet::Member {
@@ -49,7 +53,7 @@ struct Fleet::Member {
     std::chrono::seconds clock_skew{0};  ///< the cluster's clock minus ours, as far as its answers tell
     std::string probe_error;             ///< why the last probe failed: "" after one that did not
     bool wrong_cluster = false;
-    bool healthy_a_minute_ago = false;
+    std::string told;  ///< the trouble that people were told about and that is not over; "" = none
     std::deque<std::pair<SteadyTime, ClusterVerdict>> verdicts;
     struct Tombstone {
         SteadyTime at;
@@ -84,9 +88,16 @@ const std::vector<const kube::Resource*>& Fleet::watched() {
     return all;
 }
 
-Fleet::Fleet(async::EventLoop& loop, RandomSource& random, ports::RegistryStore& registry, ports::LiveFeed& feed, metrics::Registry& metrics,
-             FleetOptions options)
-    : loop_(loop), random_(random), registry_(registry), feed_(feed), metrics_(metrics), options_(options), scope_(loop.executor()) {}
+Fleet::Fleet(async::EventLoop& loop, RandomSource& random, ports::RegistryStore& registry, ports::Notifier& notifier, ports::LiveFeed& feed,
+             metrics::Registry& metrics, FleetOptions options)
+    : loop_(loop),
+      random_(random),
+      registry_(registry),
+      notifier_(notifier),
+      feed_(feed),
+      metrics_(metrics),
+      options_(options),
+      scope_(loop.executor()) {}
 
 Fleet::~Fleet() = default;
 
@@ -159,15 +170,9 @@ void Fleet::start_member(Member& member) {
 
 /// The installation has a record of its own beside its clusters: the name under which it holds Leases.
 Task<Result<>> Fleet::learn_identity() {
-    const Deadline deadline = loop_.clock().deadline_in(10s);
-    KN_CO_TRY(const auto known, co_await registry_.clusters(deadline));
-    const auto own = std::find_if(known.begin(), known.end(), [](const ClusterRecord& record) { return record.id.str() == "_fleet"; });
-    if (own != known.end() && !own->uid.empty()) {
-        identity_ = own->uid;
-        co_return Result<>{};
-    }
-    identity_ = make_id("hub_", loop_.clock().now(), random_);
-    co_return co_await registry_.put_cluster({.id = ClusterId("_fleet"), .uid = identity_}, deadline);
+    KN_CO_TRY(identity_,
+              co_await registry_.bind_uid(ClusterId("_fleet"), make_id("hub_", loop_.clock().now(), random_), loop_.clock().deadline_in(10s)));
+    co_return Result<>{};
 }
 
 Task<> Fleet::own(Member& member) {
@@ -175,7 +180,10 @@ Task<> Fleet::own(Member& member) {
     std::string told;
     while (true) {
         if (member.record.mode >= Mode::approve && member.record.verdict == ClusterVerdict::healthy && !member.wrong_cluster) {
-            const auto kept = co_await member.owner->keep(clock.deadline_in(OwnerLease::renew_every));
+            const Deadline deadline = clock.deadline_in(OwnerLease::renew_every);
+            // Read now: an address may have turned to another cluster since the last probe.
+            Result<> kept = co_await check_identity(member, Duration{0}, deadline);
+            if (kept) kept = co_await member.owner->keep(deadline);
             const std::string trouble = kept ? "" : kept.error().message;
             if (!kept && trouble != told) log::warning("this cluster cannot be changed", {{"cluster", member.record.id.str()}, {"why", trouble}});
             told = trouble;
@@ -208,14 +216,17 @@ Task<> Fleet::probe(Member& member) {
         if (answer && answer->status == 200) {
             // Who answers matters as much as that somebody answers.
             auto uid = co_await prober.cluster_uid(deadline.earlier(clock.deadline_in(options_.probe_timeout)));
-            if (uid) {
+            Result<std::string> bound = member.record.uid;
+            if (uid && member.record.uid.empty()) bound = co_await registry_.bind_uid(member.record.id, *uid, clock.deadline_in(5s));
+            if (uid && bound) {
                 member.uid_read_at = clock.steady();
-                if (member.record.uid.empty()) {
-                    member.record.uid = *uid;
-                    (void)co_await registry_.put_cluster(member.record, clock.deadline_in(5s));
-                }
+                member.record.uid = *bound;
                 member.wrong_cluster = member.record.uid != *uid;
                 member.health.on_probe(HealthMachine::Probe::success, clock.steady());
+            } else if (uid) {
+                // Without a bound identity nothing can be fenced: as good as no answer.
+                member.probe_error = "its identity could not be stored: " + bound.error().message;
+                member.health.on_probe(HealthMachine::Probe::failure, clock.steady());
             } else if (uid.error().code == ErrorCode::unauthenticated || uid.error().code == ErrorCode::permission_denied) {
                 member.health.on_probe(HealthMachine::Probe::auth_failed, clock.steady());
             } else {
@@ -263,11 +274,45 @@ void Fleet::set_verdict(Member& member) {
     member.verdicts.emplace_back(loop_.clock().steady(), verdict);
     if (member.verdicts.size() > 64) member.verdicts.pop_front();
     feed_.publish("cluster", to_json(member.record));
+    tell_verdict(member);
     scope_.spawn("store verdict", [](ports::RegistryStore& registry, ClusterRecord record, Deadline deadline) -> Task<> {
         if (auto stored = co_await registry.put_cluster(record, deadline); !stored) {
             log::warning("cluster verdict could not be stored", {{"cluster", record.id.str()}, {"error", stored.error().describe()}});
         }
     }(registry_, member.record, loop_.clock().deadline_in(5s)));
+}
+
+void Fleet::tell(ports::Notification notice) {
+    scope_.spawn("tell", [](ports::Notifier& notifier, ports::Notification message, Deadline deadline) -> Task<> {
+        const std::string key = message.key;
+        const auto sent = co_await notifier.send(std::move(message), deadline);
+        if (!sent) log::warning("notification not accepted", {{"key", key}, {"error", sent.error().describe()}});
+    }(notifier_, std::move(notice), loop_.clock().deadline_in(5s)));
+}
+
+/// One notice when trouble begins and one when it is over. A suspect cluster is nothing to wake people for, and what the whole hub suffers is told once.
+void Fleet::tell_verdict(Member& member) {
+    const ClusterVerdict verdict = member.record.verdict;
+    const bool refused = verdict == ClusterVerdict::unknown && member.health.reason() == HealthMachine::auth_failed;
+    std::string trouble;
+    if (verdict == ClusterVerdict::lost) trouble = "cluster_lost";
+    if (verdict == ClusterVerdict::wrong_cluster) trouble = "wrong_cluster";
+    if (refused) trouble = "cluster_refuses";
+    const bool over = verdict == ClusterVerdict::healthy && !member.told.empty();
+    if (!over && (trouble.empty() || trouble == member.told)) return;
+    const std::string& name = member.record.id.str();
+    ports::Notification notice{.kind = over ? "cluster_recovered" : trouble,
+                               .key = "cluster/" + std::to_string(member.record.epoch) + "/" + (over ? "recovered" : trouble),
+                               .cluster = member.record.id,
+                               .severity = over ? Severity::info : Severity::critical};
+    notice.title = over                                       ? "Cluster " + name + " is healthy again"
+                   : verdict == ClusterVerdict::lost          ? "Cluster " + name + " is lost"
+                   : verdict == ClusterVerdict::wrong_cluster ? "Another cluster answers at the address of " + name
+                                                              : "Cluster " + name + " refuses our credentials";
+    notice.text = over ? "Incidents there are looked at again."
+                       : member.record.verdict_reason + ". Nothing is changed there until it is healthy; its alerts are taken in and kept.";
+    member.told = over ? std::string() : trouble;
+    tell(std::move(notice));
 }
 
 Task<> Fleet::look_at_fleet() {
@@ -299,6 +344,13 @@ Task<> Fleet::look_at_fleet() {
         if (before != suspicion_.isolated()) {
             log::warning(suspicion_.isolated() ? "most clusters vanished at once: this hub is cut off, nothing will be changed"
                                                : "the hub is connected again");
+            const bool isolated = suspicion_.isolated();
+            tell({.kind = isolated ? "hub_isolated" : "hub_connected",
+                  .key = "hub/" + std::to_string(clock.now().time_since_epoch().count()),
+                  .cluster = ClusterId("_fleet"),
+                  .title = isolated ? "This hub is cut off: most clusters vanished at once" : "This hub is connected again",
+                  .text = isolated ? "Nothing is changed anywhere until most clusters answer again." : "Held incidents go on.",
+                  .severity = isolated ? Severity::critical : Severity::info});
             for (auto& [id, member] : members_) set_verdict(*member);
         }
     }
@@ -351,13 +403,24 @@ bool Fleet::synced(const ClusterId& id) const {
     return std::all_of(found->second->watches.begin(), found->second->watches.end(), [](const auto& watch) { return watch.cache->synced(); });
 }
 
+Task<Result<>> Fleet::check_identity(Member& member, Duration age, Deadline deadline) {
+    if (member.uid_read_at && *member.uid_read_at + age > loop_.clock().steady()) co_return Result<>{};
+    const std::string& name = member.record.id.str();
+    auto uid = co_await member.client->cluster_uid(deadline);
+    if (!uid) co_return fail(uid.error().with_context("reading the identity of cluster " + name));
+    if (member.record.uid.empty() || *uid != member.record.uid) {
+        member.wrong_cluster = !member.record.uid.empty();
+        set_verdict(member);
+        co_return refused("wrong_cluster", "another cluster answers at the address of " + name);
+    }
+    member.uid_read_at = loop_.clock().steady();
+    co_return Result<>{};
+}
+
 Task<Result<>> Fleet::check_fence(const ClusterId& id, Deadline deadline) {
     const auto found = members_.find(id);
     if (found == members_.end()) co_return fail(ErrorCode::not_found, "cluster " + id.str() + " is not registered");
     Member& member = *found->second;
-    const auto refused = [](std::string reason, std::string message) {
-        return fail(Error{.code = ErrorCode::failed_precondition, .message = std::move(message), .reason = std::move(reason), .retry_after = 5s});
-    };
     if (suspicion_.isolated()) co_return refused("hub_isolated", "this hub is cut off from most clusters: nothing is changed anywhere");
     if (member.wrong_cluster) co_return refused("wrong_cluster", "another cluster answers at the address of " + id.str());
     if (member.record.verdict != ClusterVerdict::healthy) {
@@ -369,16 +432,7 @@ Task<Result<>> Fleet::check_fence(const ClusterId& id, Deadline deadline) {
                           "the clock of cluster " + id.str() + " and ours are " + std::to_string(member.clock_skew.count()) + " s apart");
     }
     // Who answers comes first: to hold the Lease may mean to write it, and that must not happen in another cluster.
-    if (!member.uid_read_at || *member.uid_read_at + options_.fence_age <= loop_.clock().steady()) {
-        auto uid = co_await member.client->cluster_uid(deadline);
-        if (!uid) co_return fail(uid.error().with_context("reading the identity of cluster " + id.str()));
-        if (member.record.uid.empty() || *uid != member.record.uid) {
-            member.wrong_cluster = !member.record.uid.empty();
-            set_verdict(member);
-            co_return refused("wrong_cluster", "another cluster answers at the address of " + id.str());
-        }
-        member.uid_read_at = loop_.clock().steady();
-    }
+    KN_CO_CHECK(co_await check_identity(member, options_.fence_age, deadline));
     if (options_.owner_lease) co_return co_await member.owner->check(deadline);
     co_return Result<>{};
 }

@@ -15,7 +15,7 @@ void HealthMachine::on_probe(Probe result, SteadyTime at) {
             successes_ = 0;
             last_success_ = at;
             verdict_ = ClusterVerdict::unknown;
-            reason_ = "auth_failed";
+            reason_ = auth_failed;
             return;
         case Probe::failure:
             ++failures_;
@@ -43,7 +43,7 @@ void HealthMachine::decide(SteadyTime at) {
         return;
     }
     if (successes_ == 0) return;
-    const bool first_verdict = verdict_ == ClusterVerdict::unknown && !was_lost_ && reason_ != "auth_failed";
+    const bool first_verdict = verdict_ == ClusterVerdict::unknown && !was_lost_ && reason_ != auth_failed;
     const Duration span = was_lost_ ? limits_.healthy_span_after_lost : limits_.healthy_span;
     if (first_verdict || (successes_ >= limits_.healthy_successes && at - *first_success_ >= span)) {
         verdict_ = ClusterVerdict::healthy;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kubernaut/actions/registry.hpp"
+#include "kubernaut/base/log.hpp"
 #include "kubernaut/kube/object.hpp"
 #include "kubernaut/kube/resource.hpp"
 #include "kubernaut/ports/learning_store.hpp"
@@ -52,9 +53,9 @@ std::string gitops_owner_of(const json::Value& object) {
     return {};
 }
 
-Keeper::Keeper(GuardPolicy policy, ports::Stores stores, ports::ClusterGateway& fleet, const ports::ActionRegistry& actions, async::Clock& clock,
-               metrics::Registry& metrics)
-    : policy_(std::move(policy)), stores_(stores), fleet_(fleet), actions_(actions), clock_(clock), metrics_(metrics) {}
+Keeper::Keeper(GuardPolicy policy, ports::Stores stores, ports::ClusterGateway& fleet, const ports::ActionRegistry& actions,
+               ports::Notifier& notifier, async::Clock& clock, metrics::Registry& metrics)
+    : policy_(std::move(policy)), stores_(stores), fleet_(fleet), actions_(actions), notifier_(notifier), clock_(clock), metrics_(metrics) {}
 
 Task<Result<ports::GateReport>> Keeper::before_start(const Incident& incident, const Plan& plan, const WorkflowDefinition& workflow, bool approved,
                                                      Deadline deadline) {
@@ -98,8 +99,7 @@ Task<Result<GateInput>> Keeper::gather(const Incident& incident, const Plan& pla
     KN_CO_CHECK(co_await gather_permissions(in, deadline));
     KN_CO_CHECK(co_await gather_history(in, deadline));
     gather_nodes(in);
-    KN_CO_TRY(in.incidents_last_minute, co_await stores_.incidents.opened_since(incident.cluster.str(), in.now - 60s, deadline));
-    in.storm = storm_on(in.incident.cluster, in.incidents_last_minute);
+    KN_CO_CHECK(co_await look_for_storm(in, deadline));
     for (const auto* spec : in.actions) {
         if (const auto until = breaker_open_until(incident.cluster, spec->name)) {
             in.breaker_open_until = until;
@@ -242,16 +242,32 @@ void Keeper::gather_disruption_budgets(GateInput& in, const json::Value& target)
     }
 }
 
-bool Keeper::storm_on(const ClusterId& cluster, std::int64_t incidents_last_minute) {
-    const Instant now = clock_.now();
+/// A storm is on since the rate of new incidents was above the limit, until it was below half of it for long enough. People hear of its start.
+Task<Result<>> Keeper::look_for_storm(GateInput& in, Deadline deadline) {
+    const ClusterId cluster = in.incident.cluster;
+    KN_CO_TRY(in.incidents_last_minute, co_await stores_.incidents.opened_since(cluster.str(), in.now - 60s, deadline));
     const auto known = storms_.find(cluster);
-    const bool was_on = known != storms_.end() && now - known->second < policy_.storm_cooldown;
+    const bool was_on = known != storms_.end() && in.now - known->second < policy_.storm_cooldown;
     const std::int64_t limit = was_on ? policy_.storm_incidents_per_minute / 2 : policy_.storm_incidents_per_minute;
-    if (incidents_last_minute > limit) storms_[cluster] = now;
-    const bool on = was_on || incidents_last_minute > limit;
+    const bool too_many = in.incidents_last_minute > limit;
+    in.storm = was_on || too_many;
+    if (too_many) storms_[cluster] = in.now;
     metrics_.gauge("kubernaut_storm_active", "1 while so many incidents open that nothing above risk none starts", {{"cluster", cluster.str()}})
-        .set(on ? 1 : 0);
-    return on;
+        .set(in.storm ? 1 : 0);
+    if (was_on || !too_many) co_return Result<>{};
+    const std::string minutes = std::to_string(std::chrono::floor<std::chrono::minutes>(policy_.storm_cooldown).count());
+    const auto told = co_await notifier_.send(
+        {.kind = "storm",
+         .key = "storm/" + std::to_string(in.now.time_since_epoch().count()),
+         .cluster = cluster,
+         .title = "Storm of incidents in cluster " + cluster.str(),
+         .text = std::to_string(in.incidents_last_minute) + " incidents were opened within a minute (limit " + std::to_string(limit) +
+                 "). Nothing above risk none starts there until fewer than half as many come for " + minutes + " minutes.",
+         .severity = Severity::critical},
+        deadline);
+    // The gate holds whether or not the message got through.
+    if (!told) log::warning("the notice of a storm was not accepted", {{"cluster", cluster.str()}, {"error", told.error().describe()}});
+    co_return Result<>{};
 }
 
 void Keeper::gather_nodes(GateInput& in) {

@@ -6,12 +6,12 @@
 #include <string_view>
 #include <vector>
 
-#include "core/image.hpp"
 #include "core/rollout.hpp"
 #include "core/specs.hpp"
 #include "core/subject.hpp"
 #include "core/write.hpp"
 #include "kubernaut/actions/registry.hpp"
+#include "pods/image.hpp"
 
 namespace kn::actions {
 

@@ -2,8 +2,8 @@
 
 #include <set>
 
-#include "core/pods.hpp"
 #include "kubernaut/kube/object.hpp"
+#include "pods/pods.hpp"
 
 namespace kn::actions {
 namespace {

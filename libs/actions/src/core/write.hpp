@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/image.hpp"
+#include "pods/image.hpp"
 
 namespace kn::actions {
 

@@ -120,6 +120,16 @@ void date_revisions(Model& model) {
     }
 }
 
+/// With the strategy Recreate the old pods end before the new revision is made: what became unavailable so shortly before was well until then.
+bool ended_by_rollout(const EvidenceSnapshot& snapshot, Duration before_revision) {
+    constexpr Duration slack = 30s;  // the controller's own pace
+    constexpr std::int64_t usual_grace = 30;
+    const auto& object = snapshot.object.object;
+    if (string_at(object, "spec", "strategy", "type") != "Recreate") return false;
+    const auto grace = json::int_at(object, "spec", "template", "spec", "terminationGracePeriodSeconds").value_or(usual_grace);
+    return before_revision <= std::chrono::seconds{grace} + slack;
+}
+
 /// Was the target available while `index` was its newest revision?
 Truth was_available(const Model& model, const EvidenceSnapshot& snapshot, int index, const RuleAges& ages) {
     const auto& revision = model.revisions[static_cast<std::size_t>(index)];
@@ -139,7 +149,11 @@ Truth was_available(const Model& model, const EvidenceSnapshot& snapshot, int in
     if (available && available->last_transition) {
         const auto newest_since = model.revisions[static_cast<std::size_t>(model.newest)].since.value_or(*next.since);
         const bool changed_before = *available->last_transition <= newest_since;
-        if (changed_before) return available->status == "True" ? Truth::yes : Truth::no;
+        if (changed_before && available->status == "True") return Truth::yes;
+        if (changed_before && !(ended_by_rollout(snapshot, newest_since - *available->last_transition) &&
+                                *available->last_transition - *revision.since >= ages.good_revision)) {
+            return Truth::no;
+        }
     }
     // It was the newest for long enough and what is known does not speak against it.
     return Truth::yes;

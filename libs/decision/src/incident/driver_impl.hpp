@@ -87,6 +87,7 @@ struct IncidentDriver::Impl {
     Task<Result<std::map<std::string, int>>> done_lately(Incident incident);
     Task<Result<PlanResult>> plan(Incident incident, Look look);
     Task<Result<std::optional<Incident>>> cause_of(Incident incident, Look look);
+    [[nodiscard]] std::vector<std::string> selected_workloads(const ObjectKey& service, const json::Value& object);
 
     // states.cpp: one function a state
     Task<Result<>> on_diagnosing(Incident incident);
@@ -101,6 +102,7 @@ struct IncidentDriver::Impl {
     Task<Result<>> ask_people(Incident incident, int needed, Risk risk, std::string text);
     /// A plan for what was seen is written into the incident (state unchanged).
     void take_plan(Incident& incident, const Look& look, PlanResult result);
+    Task<std::pair<Outcome, std::string>> who_healed(Incident incident, EvidenceSnapshot snapshot, std::string otherwise);
     /// Resolves when the evidence is gone for long enough; true when it did.
     Task<Result<bool>> resolve_if_gone(Incident& incident, const Look& look);
 };

@@ -5,6 +5,7 @@
 #include "has.hpp"
 #include "incident/driver_impl.hpp"
 #include "kubernaut/kube/object.hpp"
+#include "kubernaut/kube/resource.hpp"
 
 namespace kn::decision {
 
@@ -55,7 +56,24 @@ Task<Result<PlanResult>> IncidentDriver::Impl::plan(Incident incident, Look look
     co_return result;
 }
 
-/// An open incident upstream of this one that explains it: the dependency, the node under its pods, the quota that refuses them.
+/// The workloads whose pods a Service selects: what ails them leaves it without endpoints.
+std::vector<std::string> IncidentDriver::Impl::selected_workloads(const ObjectKey& service, const json::Value& object) {
+    std::vector<std::string> found;
+    const json::Object& selector = json::object_at(object, "spec", "selector");
+    if (selector.empty()) return found;
+    for (const auto* resource : {&kube::resources::deployments, &kube::resources::stateful_sets, &kube::resources::daemon_sets}) {
+        const auto cache = gateway.cache(service.cluster, *resource);
+        if (cache == nullptr) continue;
+        for (const auto& workload : cache->list()) {
+            if (kube::namespace_of(*workload) != service.ns) continue;
+            if (!kube::map_selector_matches(selector, json::object_at(*workload, "spec", "template", "metadata", "labels"))) continue;
+            found.push_back(ObjectKey{service.cluster, service.ns, resource->kind, resource->group, std::string{kube::name_of(*workload)}}.str());
+        }
+    }
+    return found;
+}
+
+/// An open incident upstream of this one that explains it: the dependency, the node under its pods, the quota that refuses them, the workload behind a Service.
 Task<Result<std::optional<Incident>>> IncidentDriver::Impl::cause_of(Incident incident, Look look) {
     const auto& facts = look.facts;
     const auto& fault = look.diagnosis.fault_class;
@@ -80,6 +98,8 @@ Task<Result<std::optional<Incident>>> IncidentDriver::Impl::cause_of(Incident in
                 targets.push_back(ObjectKey{incident.cluster, incident.target.key.ns, owner->kind, "apps", owner->name}.str());
         }
     }
+    if (incident.target.key.kind == "Service")
+        std::ranges::move(selected_workloads(incident.target.key, look.snapshot.object.object), std::back_inserter(targets));
     std::optional<Incident> best;
     for (const auto& target : targets) {
         KN_CO_TRY(auto open, co_await stores.incidents.open_of(incident.cluster, target, store_limit()));

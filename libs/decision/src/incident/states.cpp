@@ -79,10 +79,30 @@ void IncidentDriver::Impl::take_plan(Incident& incident, const Look& look, PlanR
     incident.target.observed_at = look.snapshot.target.observed_at;
 }
 
+/// To whom it is due that the trouble is over, and the words for it: our last execution, a deletion, a person, or nobody (`otherwise`).
+Task<std::pair<Outcome, std::string>> IncidentDriver::Impl::who_healed(Incident incident, EvidenceSnapshot snapshot, std::string otherwise) {
+    if (incident.execution) {
+        const auto run = co_await stores.executions.get(*incident.execution, store_limit());
+        if (run && run->execution.state == ExecutionState::succeeded && !run->execution.dry_run && !tells_only(run->execution.plan)) {
+            co_return std::pair(Outcome::remediated, run->execution.plan.workflow + " helped");
+        }
+        if (run && run->execution.dry_run) co_return std::pair(Outcome::dry_run, std::move(otherwise));
+    }
+    if (snapshot.object.seen == Seen::absent) co_return std::pair(Outcome::no_action_required, std::string{"the target was deleted"});
+    if (const auto person = changed_by_person(snapshot, incident.opened_at); !person.empty()) {
+        co_return std::pair(Outcome::human_fixed, person + " changed it");
+    }
+    co_return std::pair(Outcome::self_healed, std::move(otherwise));
+}
+
 Task<Result<bool>> IncidentDriver::Impl::resolve_if_gone(Incident& incident, const Look& look) {
     const auto at = now();
     const bool target_gone = look.snapshot.object.seen == Seen::absent;
-    const auto there = target_gone ? Truth::no : classifier.still_there(incident.fault_class, look.facts);
+    // A Service that only suffered from its workload has no fault of its own to look for.
+    const bool only_suffers = incident.cause && incident.fault_class.empty() && incident.target.key.kind == "Service";
+    const auto there = target_gone    ? Truth::no
+                       : only_suffers ? look.facts.truth("service.no_ready_endpoints")
+                                      : classifier.still_there(incident.fault_class, look.facts);
     if (there != Truth::no) {
         incident.evidence_gone_since.reset();
         co_return false;
@@ -90,26 +110,7 @@ Task<Result<bool>> IncidentDriver::Impl::resolve_if_gone(Incident& incident, con
     if (!incident.evidence_gone_since) incident.evidence_gone_since = at;
     const bool quiet = incident.signals_firing <= 0 && at - *incident.evidence_gone_since >= options.look_every;
     if (!quiet && !target_gone && at - *incident.evidence_gone_since < options.evidence_gone) co_return false;
-    Outcome outcome = Outcome::self_healed;
-    std::string text = "the evidence is gone";
-    if (incident.execution) {
-        auto run = co_await stores.executions.get(*incident.execution, store_limit());
-        if (run && run->execution.state == ExecutionState::succeeded && !run->execution.dry_run && !tells_only(run->execution.plan)) {
-            outcome = Outcome::remediated;
-            text = run->execution.plan.workflow + " helped";
-        } else if (run && run->execution.dry_run) {
-            outcome = Outcome::dry_run;
-        }
-    }
-    if (outcome == Outcome::self_healed) {
-        if (target_gone) {
-            outcome = Outcome::no_action_required;
-            text = "the target was deleted";
-        } else if (const auto person = changed_by_person(look.snapshot, incident.opened_at); !person.empty()) {
-            outcome = Outcome::human_fixed;
-            text = person + " changed it";
-        }
-    }
+    const auto [outcome, text] = co_await who_healed(incident, look.snapshot, "the evidence is gone");
     tell(incident, at, "verified", text);
     KN_CO_CHECK(co_await close(incident, IncidentState::resolved, outcome, {}, text));
     co_return true;
@@ -186,9 +187,9 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
         if (!incident.evidence_gone_since) incident.evidence_gone_since = at;
         if (at - *incident.evidence_gone_since < options.evidence_gone)
             co_return co_await look_later(std::move(incident), options.look_every, "evidence_gone");
-        const auto person = changed_by_person(seen->snapshot, incident.opened_at);
-        co_return co_await close(std::move(incident), IncidentState::resolved, person.empty() ? Outcome::self_healed : Outcome::human_fixed, {},
-                                 person.empty() ? "its pods are ready again and nobody did anything" : person + " changed it");
+        // An alert that looks back over minutes may reopen what was cured before it fired.
+        const auto [outcome, text] = co_await who_healed(incident, seen->snapshot, "its pods are ready again and nobody did anything");
+        co_return co_await close(std::move(incident), IncidentState::resolved, outcome, {}, text);
     }
     incident.evidence_gone_since.reset();
     const bool unexplained_crash = result.plan.fault_class == "crashloop.unknown" && age < options.unknown_crash_limit;

@@ -4,8 +4,8 @@
 #include <array>
 #include <charconv>
 
-#include "api/aggregation.hpp"
-#include "api/events.hpp"
+#include "api/objects/events.hpp"
+#include "api/verbs/aggregation.hpp"
 #include "kubernaut/json/yaml.hpp"
 #include "kubernaut/kube/object.hpp"
 

@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "api/field_set.hpp"
-#include "api/rbac.hpp"
+#include "api/access/rbac.hpp"
+#include "api/objects/field_set.hpp"
+#include "api/objects/types.hpp"
 #include "api/refusal.hpp"
 #include "api/route.hpp"
 #include "api/store.hpp"
-#include "api/types.hpp"
 #include "kubernaut/kube/selector.hpp"
 #include "kubernaut/sim/api/api_server.hpp"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "api/protobuf.hpp"
+#include "api/objects/protobuf.hpp"
 #include "kubernaut/json/yaml.hpp"
 
 namespace kn::sim::api {

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "api/objects/types.hpp"
 #include "api/refusal.hpp"
-#include "api/types.hpp"
 #include "kubernaut/kube/request.hpp"
 
 namespace kn::sim::api {

@@ -47,6 +47,8 @@ public:
     void start();
     void stop();
     async::Task<> join() { return scope_.join(); }
+    /// Other channels and routes from now on. What is being delivered is finished by the old ones; what waits on a channel whose name stays goes to the new one.
+    void replace(std::vector<Channel> channels, std::vector<Route> routes);
 
     /// One pass, for tests: routes what is new; delivers what is due on a channel, at most its minute's rest. How many were taken.
     async::Task<Result<std::size_t>> route_once();
@@ -57,9 +59,12 @@ private:
         Channel channel;
         std::optional<Instant> digest_at;  ///< the minute is used up: everything that waits goes out together then
         async::Signal ready;
+        bool retired = false;  ///< replaced: its loop ends after what it does now
     };
     async::Task<> route_loop();
-    async::Task<> deliver_loop(std::size_t channel);
+    void add_lines(std::vector<Channel> channels);
+    async::Task<Result<std::size_t>> deliver_on(std::shared_ptr<Line> line);
+    async::Task<> deliver_loop(std::shared_ptr<Line> line);
     async::Task<Result<>> hand_over(Line& line, std::vector<ports::Delivery> batch);
     [[nodiscard]] ports::DeliveryResult result_of(const ports::Delivery& delivery, const std::string& channel, const Result<>& answer) const;
     void count(const std::string& channel, const char* result, std::size_t n = 1);
@@ -67,7 +72,8 @@ private:
     async::EventLoop& loop_;
     metrics::Registry& metrics_;
     ports::NotificationOutbox* outbox_;
-    std::vector<std::unique_ptr<Line>> lines_;
+    std::vector<std::shared_ptr<Line>> lines_;
+    bool started_ = false;
     std::vector<Route> routes_;
     NotifyOptions options_;
     async::Signal put_;

@@ -13,6 +13,7 @@
 #include "kubernaut/fleet/health_machine.hpp"
 #include "kubernaut/fleet/lane.hpp"
 #include "kubernaut/ports/cluster_gateway.hpp"
+#include "kubernaut/ports/notifier.hpp"
 #include "kubernaut/ports/registry_store.hpp"
 #include "kubernaut/ports/wakeups.hpp"
 
@@ -39,8 +40,9 @@ struct ClusterSource {
 /// The fleet: registry, lanes, watches, verdicts, fence. Loop thread only.
 class Fleet final : public ports::ClusterGateway {
 public:
-    Fleet(async::EventLoop& loop, RandomSource& random, ports::RegistryStore& registry, ports::LiveFeed& feed, metrics::Registry& metrics,
-          FleetOptions options);
+    /// People are told by the notifier when a cluster is lost, replaced by another or refuses us, when that is over, and when this hub is cut off.
+    Fleet(async::EventLoop& loop, RandomSource& random, ports::RegistryStore& registry, ports::Notifier& notifier, ports::LiveFeed& feed,
+          metrics::Registry& metrics, FleetOptions options);
     ~Fleet() override;
 
     /// Registers and starts a cluster. already_exists for a known id.
@@ -72,12 +74,17 @@ private:
     Task<> probe(Member& member);
     Task<> own(Member& member);
     Task<Result<>> learn_identity();
+    /// Whether the registered cluster answers, by a reading that is not older than `age`.
+    Task<Result<>> check_identity(Member& member, Duration age, Deadline deadline);
     Task<> look_at_fleet();
     void set_verdict(Member& member);
+    void tell_verdict(Member& member);
+    void tell(ports::Notification notice);
     void start_member(Member& member);
     async::EventLoop& loop_;
     RandomSource& random_;
     ports::RegistryStore& registry_;
+    ports::Notifier& notifier_;
     ports::LiveFeed& feed_;
     metrics::Registry& metrics_;
     FleetOptions options_;

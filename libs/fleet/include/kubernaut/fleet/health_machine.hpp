@@ -3,6 +3,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kubernaut/base/time.hpp"
@@ -24,6 +25,8 @@ class HealthMachine {
 public:
     explicit HealthMachine(HealthLimits limits = {}) : limits_(limits) {}
 
+    /// The reason of a cluster that answers and refuses us.
+    static constexpr std::string_view auth_failed = "auth_failed";
     enum class Probe { success, failure, auth_failed };
     /// A probe on a fresh connection.
     void on_probe(Probe result, SteadyTime at);

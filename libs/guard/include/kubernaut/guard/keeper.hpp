@@ -11,6 +11,7 @@
 #include "kubernaut/ports/action_runner.hpp"
 #include "kubernaut/ports/cluster_gateway.hpp"
 #include "kubernaut/ports/gatekeeper.hpp"
+#include "kubernaut/ports/notifier.hpp"
 #include "kubernaut/ports/registry_store.hpp"
 
 namespace kn::guard {
@@ -20,8 +21,8 @@ using async::Task;
 /// Gathers what the gates need and asks them: before a start, and the urgent ones again right before every mutating call.
 class Keeper final : public ports::Gatekeeper, public ports::WriteGuard {
 public:
-    Keeper(GuardPolicy policy, ports::Stores stores, ports::ClusterGateway& fleet, const ports::ActionRegistry& actions, async::Clock& clock,
-           metrics::Registry& metrics);
+    Keeper(GuardPolicy policy, ports::Stores stores, ports::ClusterGateway& fleet, const ports::ActionRegistry& actions, ports::Notifier& notifier,
+           async::Clock& clock, metrics::Registry& metrics);
 
     void set_policy(GuardPolicy policy) { policy_ = std::move(policy); }
     Task<Result<ports::GateReport>> before_start(const Incident& incident, const Plan& plan, const WorkflowDefinition& workflow, bool approved,
@@ -37,7 +38,7 @@ private:
     Task<Result<>> gather_history(GateInput& in, Deadline deadline);
     void gather_nodes(GateInput& in);
     void gather_disruption_budgets(GateInput& in, const json::Value& target);
-    bool storm_on(const ClusterId& cluster, std::int64_t incidents_last_minute);
+    Task<Result<>> look_for_storm(GateInput& in, Deadline deadline);
     std::optional<Instant> breaker_open_until(const ClusterId& cluster, const std::string& action) const;
 
     static constexpr Duration permission_age = 60s;
@@ -45,6 +46,7 @@ private:
     ports::Stores stores_;
     ports::ClusterGateway& fleet_;
     const ports::ActionRegistry& actions_;
+    ports::Notifier& notifier_;
     async::Clock& clock_;
     metrics::Registry& metrics_;
     std::map<std::string, std::pair<SteadyTime, bool>> permissions_;  ///< "cluster verb resource/sub ns" → allowed

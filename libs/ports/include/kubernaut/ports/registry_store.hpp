@@ -42,6 +42,8 @@ class RegistryStore {
 public:
     virtual ~RegistryStore() = default;
     virtual Task<Result<>> put_cluster(ClusterRecord cluster, Deadline deadline) = 0;
+    /// Binds a uid to a cluster whose record has none (the record is made where there is none) and answers the one that is bound: the first caller's, for ever.
+    virtual Task<Result<std::string>> bind_uid(ClusterId id, std::string uid, Deadline deadline) = 0;
     virtual Task<Result<std::vector<ClusterRecord>>> clusters(Deadline deadline) = 0;
 
     virtual Task<Result<>> set_pause(Pause pause, AuditRecord audit, Deadline deadline) = 0;
