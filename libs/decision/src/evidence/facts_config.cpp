@@ -179,11 +179,16 @@ void config_facts(const FactInput& in) {
         if (ref.optional || ref.image_pull) continue;
         if (ref.seen == Seen::unreadable) unreadable = true;
         bool missing = ref.seen == Seen::absent;
+        bool key_is_new = false;
         if (ref.seen == Seen::present) {
-            for (const auto& key : ref.keys_used) missing = missing || !has(ref.keys, key);
+            for (const auto& key : ref.keys_used) {
+                if (has(ref.keys, key)) continue;
+                missing = true;
+                key_is_new = key_is_new || has(ref.keys_new, key);
+            }
         }
         if (!missing) continue;
-        newly = newly || ref.newly_referenced;
+        newly = newly || ref.newly_referenced || key_is_new;
         (ref.kind == "Secret" ? missing_secrets : missing_maps).push_back(ref.name);
         if (ref.kind == "ConfigMap" && missing_map == nullptr) missing_map = &ref;
     }

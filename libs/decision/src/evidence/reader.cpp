@@ -1,11 +1,13 @@
 #include "evidence/reader.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "evidence/hints.hpp"
 #include "evidence/model.hpp"
 #include "evidence/template_diff.hpp"
+#include "has.hpp"
 #include "kubernaut/base/hash.hpp"
 #include "kubernaut/kube/object.hpp"
 #include "kubernaut/kube/selector.hpp"
@@ -234,7 +236,7 @@ Task<> read_references(ClusterReader& reader, ports::RegistryStore& registry, Ev
     }
     std::ranges::sort(references);
     // What the revision before the newest referred to.
-    std::set<std::pair<std::string, std::string>> before;
+    std::map<std::pair<std::string, std::string>, std::vector<std::string>> before;
     bool has_before = false;
     {
         const auto model = model_of(snapshot, {});
@@ -242,7 +244,7 @@ Task<> read_references(ClusterReader& reader, ports::RegistryStore& registry, Ev
         if (old != nullptr) {
             has_before = true;
             if (const auto* old_spec = json::at(*old, "spec")) {
-                for (const auto& ref : references_of(*old_spec)) before.emplace(ref.kind, ref.name);
+                for (const auto& ref : references_of(*old_spec)) before.emplace(std::pair(ref.kind, ref.name), ref.keys);
             }
         }
     }
@@ -253,7 +255,11 @@ Task<> read_references(ClusterReader& reader, ports::RegistryStore& registry, Ev
         ref.optional = reference.optional;
         ref.image_pull = reference.image_pull;
         ref.keys_used = reference.keys;
-        ref.newly_referenced = has_before && !before.contains({reference.kind, reference.name});
+        const auto was = before.find({reference.kind, reference.name});
+        ref.newly_referenced = has_before && was == before.end();
+        if (was != before.end()) {
+            std::ranges::copy_if(reference.keys, std::back_inserter(ref.keys_new), [&](const std::string& key) { return !has(was->second, key); });
+        }
         const bool config_map = reference.kind == "ConfigMap";
         const auto& ns = snapshot.target.key.ns;
         const auto found = co_await reader.get(config_map ? r::config_maps : r::secrets, ns, reference.name);

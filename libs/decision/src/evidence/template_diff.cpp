@@ -155,7 +155,8 @@ void add_reference(std::map<std::pair<std::string, std::string>, ConfigReference
     }
     reference.optional = reference.optional && optional;
     reference.volume = reference.volume || volume;
-    if (!key.empty() && !has(reference.keys, key)) reference.keys.emplace_back(key);
+    // A container starts without a key that it marks as optional.
+    if (!key.empty() && !optional && !has(reference.keys, key)) reference.keys.emplace_back(key);
 }
 
 bool name_character(char c) {

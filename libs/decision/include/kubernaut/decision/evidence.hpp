@@ -64,6 +64,7 @@ struct SeenReference {
     std::string manager;
     std::vector<ObjectSnapshot> history;  ///< newest first; of ConfigMaps with content
     bool newly_referenced = false;        ///< the newest revision refers to it and the one before did not
+    std::vector<std::string> keys_new{};  ///< of keys_used, those that the revision before did not use
 };
 
 /// A Service that the target depends on.
