@@ -171,7 +171,7 @@ void measure_speed(const Options& o, std::vector<Row>& rows, std::vector<Skipped
 void measure_quality(const Options& o, std::vector<Row>& rows, std::vector<Skipped>& skipped) {
     for (const auto& set : quality_sets()) {
         if (!o.only.empty() && o.only != set.name) continue;
-        if (o.data.empty()) {
+        if (o.data.empty() && !set.folder.empty()) {
             skipped.push_back({std::string(set.name), "no --data folder was given"});
             continue;
         }

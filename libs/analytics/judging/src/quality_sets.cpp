@@ -4,6 +4,7 @@
 
 #include "kubernaut/analytics/judging/anomaly/anomaly_rows.hpp"
 #include "kubernaut/analytics/judging/series/forecast_scores.hpp"
+#include "kubernaut/analytics/judging/series/generated_rows.hpp"
 #include "kubernaut/analytics/judging/series/season_scores.hpp"
 #include "kubernaut/analytics/judging/series/tcpd_scores.hpp"
 #include "kubernaut/analytics/judging/tabular/clustering_rows.hpp"
@@ -13,7 +14,11 @@ namespace kn::analytics::judging {
 std::span<const QualitySet> quality_sets() {
     using Path = std::filesystem::path;
     constexpr static std::size_t adbench_rows_at_most = 10'000;  // the benchmark's own limit
+    constexpr static std::size_t generated_rounds = 200;
+    constexpr static std::uint64_t generated_seed = 7;
     static const std::array sets{
+        QualitySet{"generated", "",
+                   [](const Path&, unsigned) -> Result<std::vector<Row>> { return generated_rows(generated_rounds, generated_seed); }},
         QualitySet{"SeasonLength", "SeasonLength", [](const Path& data, unsigned) { return season_rows(data); }},
         QualitySet{"TCPD", "TCPD", [](const Path& data, unsigned) { return tcpd_rows(data); }},
         QualitySet{"M4", "M4", [](const Path& data, unsigned threads) { return m4_rows(data, threads); }},

@@ -13,6 +13,7 @@ namespace {
 constexpr std::array<std::size_t, 3> lag_rows{1, 3, 5};
 constexpr double most_excess = 5;
 constexpr double change_weight = 2;
+constexpr double farthest = 20;  ///< deviations: what lies further out counts as this far
 
 std::vector<double> column(const Matrix& rows, std::size_t c) {
     std::vector<double> values(rows.rows());
@@ -80,7 +81,7 @@ void MetricsDetector::fit_shapes(const Matrix& rows) {
         for (std::size_t k = 0; k < kept_.size(); ++k)
             for (std::size_t j = 0; j < w; ++j)
                 block(static_cast<Eigen::Index>(k * w + j), held) =
-                    std::clamp((rows.at(i + j, kept_[k]) - median_[kept_[k]]) / deviation_[kept_[k]], -6.0, 6.0);
+                    std::clamp((rows.at(i + j, kept_[k]) - median_[kept_[k]]) / deviation_[kept_[k]], -farthest, farthest);
         if (++held == block.cols()) flush();
     }
     flush();
@@ -110,7 +111,7 @@ std::vector<double> MetricsDetector::shape_errors(const Matrix& rows) const {
             for (std::size_t k = 0; k < kept_.size(); ++k)
                 for (std::size_t j = 0; j < w; ++j)
                     block(static_cast<Eigen::Index>(k * w + j), static_cast<Eigen::Index>(i - first)) =
-                        std::clamp((rows.at(i + j, kept_[k]) - median_[kept_[k]]) / deviation_[kept_[k]], -6.0, 6.0);
+                        std::clamp((rows.at(i + j, kept_[k]) - median_[kept_[k]]) / deviation_[kept_[k]], -farthest, farthest);
         const Eigen::MatrixXd rest = block.leftCols(held) - axes.transpose() * (axes * block.leftCols(held));
         for (std::size_t i = first; i < past; ++i) {
             for (std::size_t j = 0; j < w; ++j) {
@@ -130,11 +131,10 @@ std::vector<double> MetricsDetector::shape_errors(const Matrix& rows) const {
 
 MetricsDetector::Evidence MetricsDetector::gather(const Matrix& rows) const {
     const std::size_t n = rows.rows(), d = metrics();
-    Evidence evidence{.change = std::vector<double>(n, 0), .band = std::vector<double>(n, 0), .shape = shape_errors(rows)};
+    Evidence evidence{.change = std::vector<double>(n, 0), .shape = shape_errors(rows)};
     for (std::size_t r = 0; r < n; ++r) {
         for (std::size_t c = 0; c < d; ++c) {
             evidence.change[r] += change_excess(rows, r, c) / static_cast<double>(d);
-            evidence.band[r] += band_excess(rows, r, c) / static_cast<double>(d);
         }
     }
     return evidence;
@@ -178,7 +178,6 @@ Result<MetricsDetector> MetricsDetector::fit(MatrixView training, const MetricsO
     detector.fit_shapes(rows);
     const Evidence evidence = detector.gather(rows);
     detector.change_unit_ = unit_of(smoothed(evidence.change, detector.options_.smoothing));
-    detector.band_unit_ = unit_of(evidence.band);
     detector.shape_unit_ = unit_of(smoothed(evidence.shape, detector.options_.smoothing / 2));
     detector.calibration_.emplace_back(evidence.change);
     return detector;
@@ -190,10 +189,9 @@ Result<MetricsJudgement> MetricsDetector::judge(MatrixView view) const {
     const Matrix rows = filled(view);
     const Evidence evidence = gather(rows);
     MetricsJudgement judgement{.score = {}, .p_value = calibration_.front().p_values(evidence.change), .anomalous = {}};
-    const auto change = smoothed(evidence.change, options_.smoothing), shape = smoothed(evidence.shape, options_.smoothing / 2),
-               band = smoothed(evidence.band, 3);
+    const auto change = smoothed(evidence.change, options_.smoothing), shape = smoothed(evidence.shape, options_.smoothing / 2);
     for (std::size_t r = 0; r < rows.rows(); ++r) {
-        judgement.score.push_back(change_weight * change[r] / change_unit_ + band[r] / band_unit_ + shape[r] / shape_unit_);
+        judgement.score.push_back(change_weight * change[r] / change_unit_ + shape[r] / shape_unit_);
         judgement.anomalous.push_back(judgement.p_value[r] < options_.false_positive_rate ? 1 : 0);
     }
     return judgement;

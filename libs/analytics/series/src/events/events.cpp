@@ -155,6 +155,12 @@ std::vector<Recurrence> find_recurrences(std::span<const double> times, double n
     for (auto found : {phase_pattern(times, now, day, 0, RecurrenceKind::hour_of_day, offset),
                        phase_pattern(times, now, week, first_monday, RecurrenceKind::hour_of_week, offset), interval_pattern(times, now)})
         if (found && found->p_value < significance) out.push_back(*found);
+    // A distance of a day or a week is told by the clock, which says more.
+    const bool by_clock = std::ranges::any_of(out, [&](const Recurrence& one) {
+        return one.kind != RecurrenceKind::interval && out.back().kind == RecurrenceKind::interval &&
+               std::abs(out.back().period - one.period) < 0.02 * one.period;
+    });
+    if (by_clock) out.pop_back();
     std::ranges::stable_sort(out, [](const Recurrence& a, const Recurrence& b) {
         // Of patterns that hit as often, the one with the narrower window says more.
         if (std::abs(a.hit_rate - b.hit_rate) > 0.1) return a.hit_rate > b.hit_rate;

@@ -32,6 +32,10 @@ Fitted fit_autoregression(const SmoothingTask& task, std::span<const std::size_t
     std::vector<std::size_t> lags{1, 2, 3};
     for (const std::size_t p : periods)
         for (const std::size_t lag : {p - 1, p, p + 1}) lags.push_back(lag);
+    // A second round tells a season that moves from one that stays, where there are rounds enough to learn from.
+    for (const std::size_t p : periods)
+        if (6 * p <= task.values.size())
+            for (const std::size_t lag : {2 * p - 1, 2 * p, 2 * p + 1}) lags.push_back(lag);
     std::ranges::sort(lags);
     lags.erase(std::unique(lags.begin(), lags.end()), lags.end());
     const std::size_t k = lags.size(), start = lags.back(), n = task.values.size();
@@ -47,7 +51,7 @@ Fitted fit_autoregression(const SmoothingTask& task, std::span<const std::size_t
             gram[a * k + b] = gram[b * k + a] = sum;
         }
     }
-    constexpr double ridge = 1e-3;
+    constexpr double ridge = 1e-5;
     for (std::size_t a = 0; a < k; ++a) gram[a * k + a] += ridge * static_cast<double>(n - start) + 1e-9;
     const auto weights = solve(gram, right);
     Fitted out{.model = "autoregression"};

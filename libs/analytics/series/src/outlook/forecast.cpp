@@ -81,6 +81,38 @@ template <class PutBack> void add_without_season(std::vector<Fitted>& members, c
     }
 }
 
+/// On the values; on their logarithms, where a season grows with the level; and on what changed since the longest season's last round, where the
+/// season itself moves.
+void add_autoregressions(std::vector<Fitted>& members, const SmoothingTask& task, std::span<const std::size_t> periods) {
+    const auto y = task.values;
+    members.push_back(detail::fit_autoregression(task, periods));
+    // Near 0 logarithms would make the smallest values matter most.
+    constexpr double far_from_zero = 0.01;
+    if (const double least = *std::ranges::min_element(y); least > 0 && least >= far_from_zero * median(y)) {
+        std::vector<double> logs(y.begin(), y.end());
+        for (double& v : logs) v = std::log(v);
+        Fitted one = detail::fit_autoregression({logs, task.horizon, task.origins}, periods);
+        for (auto& path : one.paths)
+            for (double& v : path) v = std::exp(v);
+        one.model = "autoregression of logarithms";
+        members.push_back(std::move(one));
+    }
+    const std::size_t p = periods.back();
+    std::vector<double> changes(y.size(), 0);
+    for (std::size_t i = p; i < y.size(); ++i) changes[i] = y[i] - y[i - p];
+    Fitted one = detail::fit_autoregression({changes, task.horizon, task.origins}, periods);
+    for (std::size_t o = 0; o < one.paths.size(); ++o)
+        for (std::size_t h = 0; h < task.horizon; ++h) {
+            const std::size_t at = task.origins[o] + h;
+            if (h >= p)
+                one.paths[o][h] += one.paths[o][h - p];
+            else if (at >= p)
+                one.paths[o][h] += y[at - p];
+        }
+    one.model = "autoregression of seasonal changes";
+    members.push_back(std::move(one));
+}
+
 /// `many`: with the members that need a long series.
 std::vector<Fitted> fit_members(const SmoothingTask& task, std::span<const std::size_t> periods, bool many) {
     std::vector<Fitted> members;
@@ -101,7 +133,7 @@ std::vector<Fitted> fit_members(const SmoothingTask& task, std::span<const std::
     if (!many) return members;
     members.push_back(detail::fit_ets(from_known(), false, false, SeasonKind::additive, period));
     members.back().model = "seasonal level";
-    members.push_back(detail::fit_autoregression(task, periods));
+    add_autoregressions(members, task, periods);
     Fitted naive{.model = "seasonal naive"};
     for (const std::size_t o : task.origins) {
         auto& path = naive.paths.emplace_back(task.horizon);
@@ -196,7 +228,8 @@ Result<Forecast> forecast(std::span<const double> all, const ForecastOptions& op
 
     // Past origins whose errors give the interval: spread over the later half.
     std::vector<std::size_t> origins;
-    constexpr std::size_t most_origins = 60;
+    // As many as tell the errors of a step; what all steps together cost is bounded.
+    const std::size_t most_origins = std::clamp<std::size_t>(6000 / options.horizon, 20, 60);
     const std::size_t first = std::max<std::size_t>({3, n / 2, periods.empty() ? 0 : std::min(n - 1, 2 * periods.back())});
     const std::size_t stride = std::max<std::size_t>(1, (n - std::min(first, n)) / most_origins);
     for (std::size_t o = n; o >= first && o > 2; o -= std::min(stride, o)) origins.push_back(o);

@@ -68,19 +68,25 @@ std::vector<double> seasonal_indexes(std::span<const double> y, std::size_t peri
     const std::size_t n = y.size(), half = period / 2;
     std::vector<double> out(period, multiplicative ? 1.0 : 0.0);
     if (n < 2 * period) return out;
-    std::vector<std::vector<double>> by_phase(period);
+    std::vector<double> sums(period, 0.0), counts(period, 0.0);
+    double window = 0;
+    // The sum is begun anew at times so that rounding cannot pile up.
+    constexpr std::size_t restart = 1024;
     for (std::size_t i = half; i + half < n; ++i) {
-        double sum = 0;
-        for (std::size_t k = i - half; k <= i + half; ++k) sum += y[k] * (period % 2 == 0 && (k == i - half || k == i + half) ? 0.5 : 1.0);
-        const double level = sum / static_cast<double>(period);
-        if (!multiplicative)
-            by_phase[i % period].push_back(y[i] - level);
-        else if (level > 0)
-            by_phase[i % period].push_back(y[i] / level);
+        if ((i - half) % restart == 0) {
+            window = 0;
+            for (std::size_t k = i - half; k <= i + half; ++k) window += y[k];
+        } else {
+            window += y[i + half] - y[i - half - 1];
+        }
+        const double level = (period % 2 == 0 ? window - (y[i - half] + y[i + half]) / 2 : window) / static_cast<double>(period);
+        if (multiplicative && !(level > 0)) continue;
+        sums[i % period] += multiplicative ? y[i] / level : y[i] - level;
+        counts[i % period] += 1;
     }
     double total = 0;
     for (std::size_t p = 0; p < period; ++p) {
-        if (!by_phase[p].empty()) out[p] = mean(by_phase[p]);
+        if (counts[p] > 0) out[p] = sums[p] / counts[p];
         total += out[p];
     }
     total /= static_cast<double>(period);

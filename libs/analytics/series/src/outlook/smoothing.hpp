@@ -31,7 +31,8 @@ Fitted fit_ets(const SmoothingTask& task, bool trend, bool damped, SeasonKind se
 /// Dynamic optimised Theta (Fiorucci, Pellegrini, Louzada, Petropoulos, Koehler 2016).
 Fitted fit_theta(const SmoothingTask& task);
 
-/// Ridge regression on the value's own past: lags 1 to 3 and those around each period, about the mean. Needs more points than lags by far.
+/// Ridge regression on the value's own past: lags 1 to 3 and those around one and two rounds of each period, about the
+/// mean. Needs more points than lags by far.
 Fitted fit_autoregression(const SmoothingTask& task, std::span<const std::size_t> periods);
 
 /// Nelder, Mead 1965 within bounds (outside is clamped). At most `evaluations` calls.

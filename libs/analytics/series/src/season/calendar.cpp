@@ -42,6 +42,30 @@ struct Profile {
         counts[phase] += sign;
     }
 };
+/// F test of the phases. What one phase holds on one day (sixty minutes of an hour, 24 hours of a day) is not independent and counts as one, its mean.
+double chance_of_phases(const Cycle& cycle, const std::vector<LocalTime>& when, const std::vector<double>& values) {
+    std::vector<double> sums(cycle.phases, 0.0), squares(cycle.phases, 0.0), counts(cycle.phases, 0.0);
+    for (std::size_t i = 0; i < values.size();) {
+        const std::size_t phase = phase_of(cycle.kind, when[i]);
+        const std::int64_t day = when[i].day;
+        double sum = 0, count = 0;
+        for (; i < values.size() && when[i].day == day && phase_of(cycle.kind, when[i]) == phase; ++i) sum += values[i], count += 1;
+        const double middle = sum / count;
+        sums[phase] += middle;
+        squares[phase] += middle * middle;
+        counts[phase] += 1;
+    }
+    double total = 0, cells = 0, phases = 0, within = 0, between = 0;
+    for (std::size_t p = 0; p < cycle.phases; ++p) {
+        if (counts[p] == 0) continue;
+        total += sums[p], cells += counts[p], phases += 1;
+        within += std::max(0.0, squares[p] - sums[p] * sums[p] / counts[p]);
+        between += sums[p] * sums[p] / counts[p];
+    }
+    between -= total * total / cells;
+    if (phases < 2 || cells - phases < 2) return 1;
+    return f_tail(between / (phases - 1) / (std::max(within, 1e-300) / (cells - phases)), phases - 1, cells - phases);
+}
 }  // namespace
 
 std::int64_t ZoneTable::operator()(std::int64_t utc) const {
@@ -115,7 +139,7 @@ std::vector<CalendarPattern> find_calendar_patterns(std::span<const std::int64_t
             all.add(phase, target[i]);
             held[fold_of(when[i])].add(phase, target[i]);
         }
-        double squares = 0, errors = 0, between = 0;
+        double squares = 0, errors = 0;
         std::size_t seen_phases = 0;
         for (std::size_t i = 0; i < n; ++i) {
             const std::size_t phase = phase_of(cycle.kind, when[i]);
@@ -126,19 +150,11 @@ std::vector<CalendarPattern> find_calendar_patterns(std::span<const std::int64_t
             squares += target[i] * target[i];
         }
         for (std::size_t p = 0; p < cycle.phases; ++p) {
-            if (all.counts[p] == 0) continue;
-            ++seen_phases;
-            between += all.sums[p] * all.sums[p] / all.counts[p];
+            if (all.counts[p] > 0) ++seen_phases;
         }
         CalendarPattern pattern{.cycle = cycle.kind, .r_squared = squares > 0 ? 1 - errors / squares : 0};
         if (seen_phases < 2) continue;
-        // Values within a phase and round are not independent: one counts a round.
-        const double independent = std::min(static_cast<double>(n), days * static_cast<double>(cycle.phases) / static_cast<double>(cycle.round_days));
-        const double of_phases = static_cast<double>(seen_phases - 1), of_rest = independent - static_cast<double>(seen_phases);
-        if (of_rest < 2) continue;
-        const double within = std::max(squares - between, 1e-300);
-        pattern.p_value =
-            std::min(1.0, static_cast<double>(std::size(cycles)) * f_tail(between / of_phases / (within / of_rest), of_phases, of_rest));
+        pattern.p_value = std::min(1.0, static_cast<double>(std::size(cycles)) * chance_of_phases(cycle, when, target));
         pattern.profile.assign(cycle.phases, std::numeric_limits<double>::quiet_NaN());
         double top = -std::numeric_limits<double>::infinity(), bottom = -top;
         for (std::size_t p = 0; p < cycle.phases; ++p) {

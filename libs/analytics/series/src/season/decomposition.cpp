@@ -70,24 +70,29 @@ double strength(std::span<const double> part, std::span<const double> remainder)
 
 class Stl {
 public:
-    Stl(std::span<const double> values, std::size_t period, const StlOptions& options)
-        : period_(period), present_(presence(values)), values_(values.begin(), values.end()), options_(options) {
+    Stl(std::span<const double> values, std::size_t period, StlOptions options)
+        : period_(period),
+          options_(completed(options, period)),
+          present_(presence(values)),
+          // Phases that one more period reaches have one value more.
+          longer_(cycle_plan((values.size() + period - 1) / period)),
+          shorter_(cycle_plan(values.size() / period)),
+          slow_(values.size(), odd(static_cast<double>(period)), jump_for(odd(static_cast<double>(period))), 0.0, values.size()),
+          trend_(values.size(), options_.trend_window, jump_for(options_.trend_window), 0.0, values.size()) {}
+
+    /// Refines `trend` from where it is; `season` and `weights` are given anew.
+    void run(std::span<const double> values, std::size_t robust_rounds, std::vector<double>& trend, std::vector<double>& season,
+             std::vector<double>& weights) {
+        values_.assign(values.begin(), values.end());
         for (double& v : values_)
             if (!std::isfinite(v)) v = 0;
-        if (options_.season_window == 0) options_.season_window = 11;
-        options_.season_window = odd(static_cast<double>(options_.season_window));
-        if (options_.trend_window == 0)
-            options_.trend_window = odd(1.5 * static_cast<double>(period) / (1 - 1.5 / static_cast<double>(options_.season_window)));
-        options_.trend_window = odd(static_cast<double>(options_.trend_window));
-    }
-
-    void run(std::vector<double>& trend, std::vector<double>& season, std::vector<double>& weights) {
-        trend.assign(values_.size(), 0.0);
         season.assign(values_.size(), 0.0);
         weights = present_;
         for (std::size_t outer = 0;; ++outer) {
-            for (std::size_t inner = 0; inner < std::max<std::size_t>(options_.inner_rounds, 1); ++inner) round(trend, season, weights);
-            if (outer == options_.robust_rounds) break;
+            // Once the weights are known the parts only need to be set right.
+            const std::size_t inner_rounds = outer == 0 ? std::max<std::size_t>(options_.inner_rounds, 1) : 1;
+            for (std::size_t inner = 0; inner < inner_rounds; ++inner) round(trend, season, weights);
+            if (outer == robust_rounds) break;
             std::vector<double> residuals(values_.size(), std::numeric_limits<double>::quiet_NaN());
             for (std::size_t i = 0; i < residuals.size(); ++i)
                 if (present_[i] > 0) residuals[i] = values_[i] - trend[i] - season[i];
@@ -96,6 +101,18 @@ public:
     }
 
 private:
+    static StlOptions completed(StlOptions options, std::size_t period) {
+        if (options.season_window == 0) options.season_window = 11;
+        options.season_window = odd(static_cast<double>(options.season_window));
+        if (options.trend_window == 0)
+            options.trend_window = odd(1.5 * static_cast<double>(period) / (1 - 1.5 / static_cast<double>(options.season_window)));
+        options.trend_window = odd(static_cast<double>(options.trend_window));
+        return options;
+    }
+    [[nodiscard]] detail::LoessPlan cycle_plan(std::size_t cycles) const {
+        return {cycles, options_.season_window, jump_for(options_.season_window), -1.0, cycles + 2};
+    }
+
     void round(std::vector<double>& trend, std::vector<double>& season, const std::vector<double>& weights) {
         const std::size_t n = values_.size(), p = period_;
         // Each phase of the period is smoothed along the periods, one period beyond both ends.
@@ -109,27 +126,25 @@ private:
                 sub_weights.push_back(weights[i]);
             }
             smooth.resize(sub.size() + 2);
-            detail::loess_along(sub, sub_weights, options_.season_window, jump_for(options_.season_window), -1.0, smooth);
+            (sub.size() > n / p ? longer_ : shorter_).smooth(sub, sub_weights, smooth);
             for (std::size_t k = 0; k < smooth.size(); ++k) cycle[phase + k * p] = smooth[k];
         }
         // What is slow in it belongs to the trend.
-        auto low = moving_average(moving_average(moving_average(cycle, p), p), 3);
-        const std::vector<double> ones(low.size(), 1.0);
-        const std::size_t low_window = odd(static_cast<double>(p));
-        std::vector<double> slow(n);
-        detail::loess_along(low, ones, low_window, jump_for(low_window), 0.0, slow);
-        std::vector<double> rest(n);
+        const auto low = moving_average(moving_average(moving_average(cycle, p), p), 3);
+        const std::vector<double> ones(n, 1.0);
+        std::vector<double> slow(n), rest(n);
+        slow_.smooth(low, ones, slow);
         for (std::size_t i = 0; i < n; ++i) {
             season[i] = cycle[i + p] - slow[i];
             rest[i] = values_[i] - season[i];
         }
-        detail::loess_along(rest, weights, options_.trend_window, jump_for(options_.trend_window), 0.0, trend);
+        trend_.smooth(rest, weights, trend);
     }
 
     std::size_t period_;
-    std::vector<double> present_;
-    std::vector<double> values_;
     StlOptions options_;
+    std::vector<double> present_, values_;
+    detail::LoessPlan longer_, shorter_, slow_, trend_;
 };
 
 void finish(std::span<const double> values, Decomposition& out) {
@@ -163,8 +178,9 @@ std::vector<double> loess(std::span<const double> values, std::size_t window, st
     for (double& v : known)
         if (!std::isfinite(v)) v = 0;
     window = std::max<std::size_t>(window, 3);
+    const detail::LoessPlan plan(known.size(), window, jump_for(window), 0.0, known.size());
     for (std::size_t round = 0;; ++round) {
-        detail::loess_along(known, weights, window, jump_for(window), 0.0, out);
+        plan.smooth(known, weights, out);
         if (round == robust_rounds) return out;
         std::vector<double> residuals(values.size());
         for (std::size_t i = 0; i < residuals.size(); ++i) residuals[i] = values[i] - out[i];
@@ -195,14 +211,20 @@ Decomposition mstl(std::span<const double> values, std::span<const std::size_t> 
     out.periods = fitting;
     out.seasonal.assign(fitting.size(), std::vector<double>(values.size(), 0.0));
     std::vector<double> rest(values.begin(), values.end());
+    std::vector<Stl> parts;
+    for (std::size_t s = 0; s < fitting.size(); ++s) {
+        StlOptions own = options;
+        if (own.season_window == 0) own.season_window = 11 + 4 * s;
+        parts.emplace_back(values, fitting[s], own);
+    }
     const std::size_t rounds = fitting.size() > 1 ? 2 : 1;
     for (std::size_t round = 0; round < rounds; ++round) {
         for (std::size_t s = 0; s < fitting.size(); ++s) {
             auto& season = out.seasonal[s];
             for (std::size_t i = 0; i < rest.size(); ++i) rest[i] += season[i];
-            StlOptions own = options;
-            if (own.season_window == 0) own.season_window = 11 + 4 * s;
-            Stl(rest, fitting[s], own).run(out.trend, season, out.weights);
+            out.trend.assign(values.size(), 0.0);
+            // While the other seasons are still in there, outliers cannot be told.
+            parts[s].run(rest, round + 1 == rounds ? options.robust_rounds : 0, out.trend, season, out.weights);
             for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= season[i];
         }
     }

@@ -202,8 +202,12 @@ double chance(const std::vector<double>& before, const Candidate& found) {
     };
     const auto m = static_cast<double>(noise.size());
     for (const double tried : {0.0, 0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.86, 0.9, 0.93, 0.96, 0.98, 0.99, 0.999}) {
-        double logs = 0;
-        for (const Line& line : noise) logs += std::log(1 + tried * tried - 2 * tried * line.cosine);
+        // The log of a product of sixteen, which lies between 1e-96 and 1e10, costs one log.
+        double logs = 0, product = 1;
+        for (std::size_t i = 0; i < noise.size(); ++i) {
+            product *= 1 + tried * tried - 2 * tried * noise[i].cosine;
+            if (i % 16 == 15 || i + 1 == noise.size()) logs += std::log(product), product = 1;
+        }
         const double cost = m * std::log(whitened(noise, tried)) - logs;
         if (cost < best) {
             best = cost;

@@ -13,7 +13,7 @@ namespace kn::analytics::judging {
 /// A labelled set that methods are measured on, when its folder is there.
 struct QualitySet {
     std::string_view name;
-    std::string_view folder;  ///< below the data's folder
+    std::string_view folder;  ///< below the data's folder; empty: made up, needs no data
     Result<std::vector<Row>> (*measure)(const std::filesystem::path& data, unsigned threads);
 };
 

@@ -33,7 +33,7 @@ LocalTime local_time(std::int64_t utc_seconds, const UtcOffset& offset);
 struct CalendarPattern {
     CalendarCycle cycle = CalendarCycle::hour_of_day;
     double r_squared = 0;         ///< cross-validated share of the variance that the profile explains
-    double p_value = 1;           ///< of F over whole days, corrected for the cycles tried
+    double p_value = 1;           ///< of F over the means of each phase and day, corrected for the cycles tried
     std::vector<double> profile;  ///< mean of each phase minus the whole mean; NaN where never seen
     std::vector<std::size_t> counts;
     std::size_t peak = 0, low = 0;  ///< phases with the largest and smallest profile

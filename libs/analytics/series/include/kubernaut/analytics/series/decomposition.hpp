@@ -11,7 +11,7 @@ struct StlOptions {
     std::size_t season_window = 0;  ///< neighbouring periods that share one seasonal value; odd; default 11
     std::size_t trend_window = 0;   ///< points; odd; default 1.5 p / (1 - 1.5 / season_window)
     std::size_t robust_rounds = 2;  ///< 0: least squares; each round weighs outliers down once more
-    std::size_t inner_rounds = 2;
+    std::size_t inner_rounds = 2;   ///< before the first weights; one more after each
 };
 
 /// value = trend + sum of seasonal + remainder, point by point. Where the value is missing the parts are still given and the remainder is NaN.

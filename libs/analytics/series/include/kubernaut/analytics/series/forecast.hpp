@@ -36,7 +36,8 @@ struct Forecast {
 
 /// The median of several exponential-smoothing forecasts (Petropoulos, Svetunkov 2020): dynamic optimised Theta (Fiorucci et al. 2016), the ETS
 /// family chosen by AICc (Hyndman et al. 2002) on the deseasonalized series, and damped Holt-Winters with additive season. Long seasonal series
-/// add seasonal level, autoregression and seasonal naive, weighed by their errors on the held-back end. Half-widths of the intervals are the
+/// add seasonal level, three autoregressions (of the values, their logarithms, their seasonal changes) and seasonal naive, weighed by their errors on
+/// the held-back end. Half-widths of the intervals are the
 /// root mean square error of the same combination at past origins, separately for each number of steps ahead, times a normal quantile and a
 /// factor for what was fitted; they never shrink with the step. O(n) a model with a constant of some hundred. Missing values are drawn straight.
 /// Errors: invalid_argument for horizon 0 or coverage outside (0, 1); failed_precondition with fewer than 3 known values.

@@ -15,7 +15,7 @@ struct MetricsOptions {
     double false_positive_rate = 0.01;  ///< share of rows like the training rows that may be flagged
     std::size_t pca_window = 8;         ///< rows of a window whose reconstruction is judged
     double pca_share = 0.8;             ///< of the windows' variance that the kept components hold
-    std::size_t most_components = 40;
+    std::size_t most_components = 10;
     std::size_t smoothing = 11;  ///< rows over which evidence is gathered for the score (the flags are prompt)
 };
 
@@ -39,7 +39,7 @@ struct MetricBlame {
 /// Judges rows of metrics of one server against a training stretch that is taken for normal (a few outliers do no harm). Three ways: changes
 /// over 1, 3 and 5 rows beyond what 99 % of training changes were; values outside the band of 98 % of the training rows; windows of all
 /// metrics that the principal components of training windows do not reconstruct. Changes alone decide about flags, because a level that
-/// drifts away from the training stretch for good would else be flagged for ever; all three make up the score. Invariant to shift and
+/// drifts away from the training stretch for good would else be flagged for ever; changes and windows make up the score; the bands explain. Invariant to shift and
 /// scale of each metric. Fit O(n d^2 w^2 / thinning + (d w)^3), judge O(n d w components); memory O((d w)^2).
 class MetricsDetector {
 public:
@@ -56,7 +56,7 @@ public:
 private:
     static constexpr std::size_t lags = 3;
     struct Evidence {
-        std::vector<double> change, band, shape;
+        std::vector<double> change, shape;
     };
     [[nodiscard]] Matrix filled(MatrixView rows) const;
     [[nodiscard]] double change_excess(const Matrix& rows, std::size_t r, std::size_t c) const;
@@ -71,7 +71,7 @@ private:
     std::vector<double> axes_;          // components x (kept metrics * window), row-major
     std::vector<std::size_t> kept_;     // metrics that change at all
     std::size_t components_ = 0;
-    double change_unit_ = 1, band_unit_ = 1, shape_unit_ = 1;
+    double change_unit_ = 1, shape_unit_ = 1;
     std::vector<ScoreCalibration> calibration_;
 };
 
