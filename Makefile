@@ -56,6 +56,13 @@ bench: web ## every benchmark, optimised
 	@for bench in $$(find build/release -type f -executable -name '*_bench' | sort); do \
 	    echo "== $$(basename $$bench)"; $$bench; done
 
+.PHONY: peers
+peers: build/peers/measure.py ## Python libraries beside which `kubernaut bench patterns` measures itself
+build/peers/measure.py: tools/peers/requirements.txt tools/peers/measure.py
+	@mkdir -p build && python3 -m venv build/peers
+	@build/peers/bin/pip install --quiet --disable-pip-version-check -r tools/peers/requirements.txt
+	@cp tools/peers/measure.py $@
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS each (30)
 	@cmake --preset fuzz --log-level=WARNING

@@ -3,27 +3,19 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
 #include <iostream>
 #include <memory>
 #include <thread>
 
-#include "kubernaut/analytics/anomaly/isolation_forest.hpp"
-#include "kubernaut/analytics/anomaly/stream/stream_detector.hpp"
-#include "kubernaut/analytics/clustering/density.hpp"
-#include "kubernaut/analytics/clustering/k_means.hpp"
+#include "bench/pattern_speed.hpp"
 #include "kubernaut/analytics/judging/quality_sets.hpp"
-#include "kubernaut/analytics/numerics/random.hpp"
 #include "kubernaut/json/json.hpp"
-#include "kubernaut/patterns/analysis/series_analysis.hpp"
 
 namespace kn::app {
 namespace {
 
-using analytics::Matrix;
 using analytics::judging::quality_sets;
 using analytics::judging::QualitySet;
 using analytics::judging::Row;
@@ -34,139 +26,8 @@ struct Options {
     std::size_t rows = 1'000'000;
     unsigned threads = std::max(1U, std::thread::hardware_concurrency());
     bool no_speed = false;
+    std::string peers = "build/peers";
 };
-
-struct Skipped {
-    std::string set, why;
-};
-
-// Speed: made-up data, our own code, the best of three runs.
-
-double seconds(const std::function<void()>& work) {
-    const auto began = std::chrono::steady_clock::now();
-    work();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-}
-double best_of(int runs, const std::function<void()>& work) {
-    double best = seconds(work);
-    for (int i = 1; i < runs; ++i) best = std::min(best, seconds(work));
-    return best;
-}
-
-/// Rows around `groups` centers in [0, 10)^columns.
-Matrix groups_of_points(std::size_t rows, std::size_t columns, std::size_t groups, double spread, std::uint64_t seed) {
-    analytics::Rng random(seed);
-    Matrix centers(groups, columns);
-    for (std::size_t g = 0; g < groups; ++g)
-        for (double& value : centers.row(g)) value = 10 * random.uniform();
-    Matrix points(rows, columns);
-    for (std::size_t r = 0; r < rows; ++r) {
-        const auto center = centers.row(random.below(groups));
-        const auto row = points.row(r);
-        for (std::size_t c = 0; c < columns; ++c) row[c] = center[c] + spread * random.normal();
-    }
-    return points;
-}
-
-std::string thousands(std::size_t n) {
-    if (n % 1'000'000 == 0) return std::to_string(n / 1'000'000) + "M";
-    return n % 1000 == 0 ? std::to_string(n / 1000) + "k" : std::to_string(n);
-}
-
-Row speed_row(std::string what, double value, std::optional<double> goal, std::optional<double> best, bool larger = false) {
-    return {.set = "speed", .metric = std::move(what), .value = value, .best_known = best, .goal = goal, .larger_is_better = larger};
-}
-
-Result<Row> k_means_speed(const Options& o, const Matrix& points) {
-    Result<analytics::KMeans> answer;
-    const double taken = best_of(3, [&] { answer = analytics::k_means(points, {.clusters = 10, .max_steps = 20, .seed = 1, .threads = o.threads}); });
-    if (!answer) return fail(answer.error());
-    Row row = speed_row("k-means " + thousands(points.rows()) + " x 16, k 10, 20 steps (s)", taken, std::nullopt, std::nullopt);
-    if (points.rows() == 1'000'000) row.goal = row.best_known = .316;
-    row.note = "best known: scikit-learn 1.5 on two idle cores; took " + std::to_string(answer->steps) + " steps, seeding included";
-    return row;
-}
-
-Result<Row> forest_speed(const Options& o, const Matrix& points) {
-    Result<std::vector<double>> scores;
-    const double taken = best_of(3, [&] {
-        auto forest = analytics::IsolationForest::fit(points, {.trees = 100, .sample = 256, .seed = 1, .threads = o.threads});
-        scores = forest ? forest->score(points, o.threads) : Result<std::vector<double>>(fail(forest.error()));
-    });
-    if (!scores) return fail(scores.error());
-    Row row = speed_row("isolation forest " + thousands(points.rows()) + " x 16, fit and score (s)", taken, std::nullopt, std::nullopt);
-    if (points.rows() == 1'000'000) row.goal = .8, row.best_known = 5.4;
-    row.note = "best known: isotree on two idle cores";
-    return row;
-}
-
-Result<Row> dbscan_speed(const Options& o) {
-    const std::size_t rows = std::min<std::size_t>(100'000, o.rows);
-    const Matrix points = groups_of_points(rows, 8, 20, 0.5, 3);
-    Result<analytics::DensityClusters> answer;
-    const double taken = best_of(3, [&] { answer = analytics::dbscan(points, 0.9, 10, o.threads); });
-    if (!answer) return fail(answer.error());
-    Row row = speed_row("DBSCAN " + thousands(rows) + " x 8 (s)", taken, std::nullopt, std::nullopt);
-    if (rows == 100'000) row.goal = .5, row.best_known = 2.2;
-    row.note = "best known: a loop over nanoflann on two idle cores; found " + std::to_string(answer->clusters) + " clusters";
-    return row;
-}
-
-Result<Row> analysis_speed(const Options&) {
-    std::vector<double> times(10'000), values(10'000);
-    analytics::Rng random(4);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        const double t = static_cast<double>(i);
-        times[i] = 300 * t;
-        values[i] = 50 + 0.001 * t + 10 * std::sin(2 * M_PI * t / 288) + 4 * std::sin(2 * M_PI * t / 2016) + random.normal();
-    }
-    Result<patterns::SeriesAnalysis> answer;
-    const double taken = best_of(3, [&] { answer = patterns::analyze_series("speed", times, values, {}); });
-    if (!answer) return fail(answer.error());
-    Row row = speed_row("full analysis of one series of 10k points (ms)", 1000 * taken, 20, std::nullopt);
-    row.note = std::to_string(answer->seasons.size()) + " seasons found; one thread";
-    return row;
-}
-
-Result<Row> stream_speed(const Options&) {
-    constexpr std::size_t points = 500'000;
-    std::vector<double> values(points);
-    analytics::Rng random(5);
-    for (std::size_t i = 0; i < points; ++i) values[i] = 50 + 10 * std::sin(2 * M_PI * static_cast<double>(i) / 1440) + random.normal();
-    std::size_t told = 0;
-    const double taken = best_of(3, [&] {
-        analytics::StreamDetector detector;
-        told = 0;
-        for (std::size_t i = 0; i < points; ++i) told += detector.add(static_cast<std::int64_t>(60 * i), values[i]).told ? 1 : 0;
-    });
-    Row row = speed_row("anomalies in a stream (points/s, one core)", static_cast<double>(points) / taken, 1e6, std::nullopt, true);
-    row.note = std::to_string(told) + " told of " + thousands(points) + " ordinary points; " + std::to_string(sizeof(analytics::StreamDetector)) +
-               " bytes a series";
-    return row;
-}
-
-void measure_speed(const Options& o, std::vector<Row>& rows, std::vector<Skipped>& skipped) {
-    const auto keep = [&](const char* what, const Result<Row>& row) {
-        if (row)
-            rows.push_back(*row);
-        else
-            skipped.push_back({std::string("speed of ") + what, row.error().describe()});
-    };
-    std::cerr << "speed: making " << o.rows << " x 16 points\n";
-    {
-        const Matrix points = groups_of_points(o.rows, 16, 10, 4, 2) /* overlapping, so that k-means has work to do */;
-        std::cerr << "speed: k-means\n";
-        keep("k-means", k_means_speed(o, points));
-        std::cerr << "speed: isolation forest\n";
-        keep("isolation forest", forest_speed(o, points));
-    }
-    std::cerr << "speed: DBSCAN\n";
-    keep("DBSCAN", dbscan_speed(o));
-    std::cerr << "speed: a series\n";
-    keep("an analysis", analysis_speed(o));
-    std::cerr << "speed: a stream\n";
-    keep("a stream", stream_speed(o));
-}
 
 void measure_quality(const Options& o, std::vector<Row>& rows, std::vector<Skipped>& skipped) {
     for (const auto& set : quality_sets()) {
@@ -250,7 +111,7 @@ int run(const Options& o) {
         return 2;
     }
     measure_quality(o, rows, skipped);
-    if ((o.only.empty() && !o.no_speed) || o.only == "speed") measure_speed(o, rows, skipped);
+    if ((o.only.empty() && !o.no_speed) || o.only == "speed") measure_pattern_speed(o.rows, o.threads, Peers(o.peers, o.threads), rows, skipped);
     if (o.output == "json")
         print_json(rows, skipped);
     else
@@ -270,6 +131,8 @@ void add_bench_patterns(CLI::App& app, int& exit_code) {
         ->capture_default_str()
         ->check(CLI::Range(std::size_t{1000}, std::size_t{10'000'000}));
     command->add_option("--threads", options->threads, "threads")->capture_default_str()->check(CLI::Range(1U, 256U));
+    command->add_option("--peers", options->peers, "folder with the Python libraries that `make peers` installs, to measure them in the same run")
+        ->capture_default_str();
     command->add_flag("--no-speed", options->no_speed, "quality only");
     command->add_option("-o,--output", options->output, "table or json")->check(CLI::IsMember({"table", "json"}));
     command->callback([options, &exit_code] {

@@ -53,12 +53,14 @@ public:
           squared_(eps * eps),
           min_points_(min_points),
           threads_(threads),
+          small_(tree.nodes().size()),
           core_(n_, 0),
           node_cores_(tree.nodes().size(), 0),
           node_set_(tree.nodes().size()),
           sets_(n_) {}
 
     DensityClusters run() {
+        find_small_boxes();
         mark_cores();
         unite_leaves();
         unite_cores();
@@ -72,12 +74,13 @@ private:
         std::array<std::uint32_t, 64> stack;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled before it is read
         std::array<double, KdTree::leaf_size> near{};
         std::size_t top = 0;
-        stack[top++] = 0;
         const auto nodes = tree_.nodes();
+        if (out_of_reach(query, 0) > squared_) return;
+        stack[top++] = 0;
         while (top > 0) {
             const std::uint32_t v = stack[--top];
-            if (skip(v) || tree_.to_box(query, v) > squared_) continue;
-            if (tree_.across_box(query, v) <= squared_) {
+            if (skip(v)) continue;
+            if (small_[v] != 0 && tree_.across_box(query, v) <= squared_) {
                 if (!inside(v)) return;
                 continue;
             }
@@ -87,9 +90,43 @@ private:
                 continue;
             }
             std::uint32_t nearer = v + 1, farther = nodes[v].right;
-            if (tree_.to_box(query, farther) < tree_.to_box(query, nearer)) std::swap(nearer, farther);
-            stack[top++] = farther;
-            stack[top++] = nearer;
+            double to_nearer = out_of_reach(query, nearer), to_farther = out_of_reach(query, farther);
+            if (to_farther < to_nearer) {
+                std::swap(nearer, farther);
+                std::swap(to_nearer, to_farther);
+            }
+            if (to_farther <= squared_) stack[top++] = farther;
+            if (to_nearer <= squared_) stack[top++] = nearer;
+        }
+    }
+
+    // Squared distance to a node's box, or some number above eps squared: most boxes are known to be too far after a few dimensions.
+    [[nodiscard]] double out_of_reach(const double* query, std::size_t node) const {
+        const double *low = tree_.low(node), *high = tree_.high(node);
+        const std::size_t dims = tree_.dims();
+        double sum = 0;
+        constexpr std::size_t at_once = 4;
+        std::size_t d = 0;
+        for (; d + at_once <= dims; d += at_once) {
+            for (std::size_t i = d; i < d + at_once; ++i) {
+                const double outside = std::max(std::max(low[i] - query[i], query[i] - high[i]), 0.0);
+                sum += outside * outside;
+            }
+            if (sum > squared_) return sum;
+        }
+        for (; d < dims; ++d) {
+            const double outside = std::max(std::max(low[d] - query[d], query[d] - high[d]), 0.0);
+            sum += outside * outside;
+        }
+        return sum;
+    }
+
+    // Only boxes at most two eps across can lie wholly in a ball.
+    void find_small_boxes() {
+        for (std::size_t v = 0; v < small_.size(); ++v) {
+            double across = 0;
+            for (std::size_t d = 0; d < tree_.dims(); ++d) across += (tree_.high(v)[d] - tree_.low(v)[d]) * (tree_.high(v)[d] - tree_.low(v)[d]);
+            small_[v] = across <= 4 * squared_ * (1 + 1e-12) ? 1 : 0;
         }
     }
 
@@ -241,7 +278,8 @@ private:
     double squared_;
     std::size_t min_points_;
     unsigned threads_;
-    std::vector<char> core_;  // by position, like the sets
+    std::vector<char> small_;  // by node
+    std::vector<char> core_;   // by position, like the sets
     std::vector<std::uint32_t> node_cores_;
     std::vector<std::atomic<std::uint32_t>> node_set_;
     SharedUnionFind sets_;

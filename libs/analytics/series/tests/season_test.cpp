@@ -203,5 +203,17 @@ TEST(Calendar, NoiseHasNoCalendar) {
     EXPECT_LE(found, 2);
 }
 
+TEST(Seasons, AStepIsNoSeasonThatCameRoundTwice) {
+    Rng rng(3);
+    std::vector<double> values(2000);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = (i < 1200 ? 10 : 14) + 0.3 * rng.normal();
+    EXPECT_TRUE(find_seasons(values).empty());
+    // A season beneath the step is still seen.
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] += std::sin(2 * std::numbers::pi * static_cast<double>(i) / 24);
+    const auto found = find_seasons(values);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].period, 24U);
+}
+
 }  // namespace
 }  // namespace kn::analytics::series

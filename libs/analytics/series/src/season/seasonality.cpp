@@ -243,6 +243,33 @@ std::optional<double> hill(const std::vector<double>& y, double period) {
     return *top;
 }
 
+/// The best single step: the first place of its second level, and the squares that it leaves over.
+struct Step {
+    std::size_t at = 0;
+    double rest = 0;
+};
+Step best_step(const std::vector<double>& y) {
+    const auto n = static_cast<double>(y.size());
+    double total = 0, squares = 0;
+    for (const double v : y) total += v, squares += v * v;
+    double best = 0, sum = 0;  // of the squares between both sides
+    Step out;
+    for (std::size_t i = 1; i < y.size(); ++i) {
+        sum += y[i - 1];
+        const double left = static_cast<double>(i), right = n - left, off = sum / left - (total - sum) / right;
+        if (const double between = off * off * left * right / n; between > best) best = between, out.at = i;
+    }
+    out.rest = squares - total * total / n - best;
+    return out;
+}
+
+void remove_step(std::vector<double>& y, std::size_t at) {
+    for (const std::span<double> side : {std::span(y).first(at), std::span(y).subspan(at)}) {
+        const double level = mean(side);
+        for (double& v : side) v -= level;
+    }
+}
+
 }  // namespace
 
 std::vector<Season> find_seasons(std::span<const double> values, const SeasonOptions& options) {
@@ -262,6 +289,7 @@ std::vector<Season> find_seasons(std::span<const double> values, const SeasonOpt
     std::vector<double> unexplained = y;  // by the seasons found; y also lacks what was rejected, and its spectrum has holes there
     // What fails the tests is taken away as well, it may be a bend that hides a season; but not for ever.
     std::size_t first_degree = 0, last_degree = highest_degree;
+    bool stepped = false;
     for (std::size_t rejected = 0; out.size() < options.max_seasons && rejected <= 2;) {
         Candidate best;
         std::vector<double> detrended = y, before, whole_noise = unexplained, noise_before;
@@ -290,6 +318,14 @@ std::vector<Season> find_seasons(std::span<const double> values, const SeasonOpt
         season.p_value = std::min(1.0, chance(noise_before, best) * tried);
         season.strength = std::clamp(1 - sum_of_squares(after) / sum_of_squares(before), 0.0, 1.0);
         const auto top = hill(before, season.exact_period);
+        // A level that changed once has a spectrum of its own, full of periods. Where that is the better story it is told first, once.
+        if (const Step step = best_step(unexplained); !stepped && step.at > 0 && step.rest < sum_of_squares(after)) {
+            stepped = true;
+            remove_step(unexplained, step.at);
+            y = unexplained;
+            first_degree = 0, last_degree = highest_degree;
+            continue;
+        }
         y = std::move(after);
         if (!(season.p_value <= options.significance) || !top) {
             ++rejected;

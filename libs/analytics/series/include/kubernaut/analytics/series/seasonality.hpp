@@ -26,7 +26,8 @@ struct Season {
 /// Unknown seasons, the strongest first; none when nothing is significant, when the series is constant or shorter than two periods.
 /// Detrends, asks for each period how much a sum of harmonics explains (non-linear least squares over a zero-padded spectrum with
 /// the number of harmonics by BIC: Nielsen, Jensen, Jensen, Christensen, Jensen 2017; so a period wins over its multiples), holds the winner
-/// to a hill of the autocorrelation (Vlachos, Yu, Castelli 2005) and to the power of AR(1) noise, then removes it and asks again.
+/// to a hill of the autocorrelation (Vlachos, Yu, Castelli 2005) and to the power of AR(1) noise, then removes it and asks again. A single step
+/// that explains more than the first season is taken out before.
 /// Missing values are drawn straight first. O(n log n).
 std::vector<Season> find_seasons(std::span<const double> values, const SeasonOptions& options = {});
 
