@@ -58,9 +58,11 @@ bench: web ## every benchmark, optimised
 
 .PHONY: peers
 peers: build/peers/measure.py ## Python libraries beside which `kubernaut bench patterns` measures itself
-build/peers/measure.py: tools/peers/requirements.txt tools/peers/measure.py
+build/peers/measure.py: tools/peers/requirements.txt tools/peers/requirements-source.txt tools/peers/measure.py
 	@mkdir -p build && python3 -m venv build/peers
-	@build/peers/bin/pip install --quiet --disable-pip-version-check -r tools/peers/requirements.txt
+	@build/peers/bin/pip install --quiet --disable-pip-version-check --only-binary=:all: -r tools/peers/requirements.txt
+	@build/peers/bin/pip install --quiet --disable-pip-version-check -r tools/peers/requirements-source.txt || \
+	    echo "what is compiled here could not be; the benchmark skips it"
 	@cp tools/peers/measure.py $@
 
 .PHONY: fuzz
