@@ -28,7 +28,7 @@ def k_means():
 
 def scikit_forest():
     from sklearn.ensemble import IsolationForest
-    IsolationForest(100, max_samples=256, n_jobs=threads, random_state=1).fit(data).score_samples(data)
+    IsolationForest(n_estimators=100, max_samples=256, n_jobs=threads, random_state=1).fit(data).score_samples(data)
 
 
 def isotree_forest():
@@ -44,11 +44,6 @@ def dbscan():
 def hdbscan():
     from hdbscan import HDBSCAN
     HDBSCAN(min_cluster_size=10, core_dist_n_jobs=threads).fit(data)
-
-
-def genie():
-    from genieclust import Genie
-    Genie(n_clusters=20, gini_threshold=0.3).fit(data)
 
 
 def choice_of_k():
@@ -78,7 +73,6 @@ PEERS = {
     "forest": [("isotree", isotree_forest), ("scikit-learn", scikit_forest)],
     "dbscan": [("scikit-learn", dbscan)],
     "hdbscan": [("hdbscan", hdbscan)],
-    "genie": [("genieclust", genie)],
     "choice_of_k": [("scikit-learn", choice_of_k)],
     "stl": [("statsmodels", stl)],
     "forecast": [("statsforecast", ets)],

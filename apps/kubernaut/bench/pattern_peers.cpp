@@ -35,8 +35,9 @@ std::vector<PeerTime> Peers::measure(const std::string& kind, analytics::MatrixV
             out.write(reinterpret_cast<const char*>(data.data + r * data.stride), static_cast<std::streamsize>(data.cols * sizeof(double)));
         if (!out) return failed("cannot write " + file.string());
     }
-    const std::string command = quoted((folder_ / "bin/python3").string()) + " " + quoted((folder_ / "measure.py").string()) + " " + kind + " " +
-                                quoted(file.string()) + " " + std::to_string(data.rows) + " " + std::to_string(data.cols) + " " +
+    // A peer that compiles itself on a busy machine must not hold up the rest for ever.
+    const std::string command = "timeout 900 " + quoted((folder_ / "bin/python3").string()) + " " + quoted((folder_ / "measure.py").string()) + " " +
+                                kind + " " + quoted(file.string()) + " " + std::to_string(data.rows) + " " + std::to_string(data.cols) + " " +
                                 std::to_string(threads_) + " 2>/dev/null";
     std::string said;
     {
