@@ -55,7 +55,8 @@ def choice_of_k():
 
 def stl():
     from statsmodels.tsa.seasonal import STL
-    STL(data[:, 0], period=288, robust=True).fit()
+    # The windows, rounds and jumps of ours, so that it does the same work.
+    STL(data[:, 0], period=288, seasonal=11, seasonal_jump=1, low_pass_jump=28, trend_jump=50, robust=True).fit(inner_iter=2, outer_iter=2)
 
 
 def ets():
