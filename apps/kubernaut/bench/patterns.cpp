@@ -36,7 +36,7 @@ void measure_quality(const Options& o, std::vector<Row>& rows, std::vector<Skipp
             skipped.push_back({std::string(set.name), "no --data folder was given"});
             continue;
         }
-        if (!std::filesystem::exists(Path(o.data) / set.folder)) {
+        if (!set.folder.empty() && !std::filesystem::exists(Path(o.data) / set.folder)) {
             skipped.push_back({std::string(set.name), "there is no folder " + std::string(set.folder) + " in " + o.data});
             continue;
         }
