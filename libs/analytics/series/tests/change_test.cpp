@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "kubernaut/analytics/series/change_points.hpp"
 #include "kubernaut/analytics/numerics/distributions.hpp"
+#include "kubernaut/analytics/series/change_points.hpp"
 #include "kubernaut/analytics/series/correlation.hpp"
 #include "kubernaut/analytics/series/online_changes.hpp"
 #include "kubernaut/analytics/series/trend.hpp"
