@@ -366,6 +366,7 @@ void Fleet::set_mode(const ClusterId& id, Mode mode) {
 
 std::vector<ClusterRecord> Fleet::clusters() const {
     std::vector<ClusterRecord> all;
+    all.reserve(members_.size());
     for (const auto& [id, member] : members_) all.push_back(member->record);
     return all;
 }
