@@ -80,6 +80,7 @@ public:
         return cluster_->api().handle(request, {.user = "kubernetes-admin", .groups = {"system:masters"}}, method);
     }
     [[nodiscard]] std::optional<kube::ConnectionConfig> connection() const override { return std::nullopt; }
+    bool run_aggregated(bool /*running*/) override { return false; }
 
 private:
     /// What the front of the server says to a token that it does not know.
@@ -204,6 +205,11 @@ public:
         return out;
     }
     [[nodiscard]] std::optional<kube::ConnectionConfig> connection() const override { return config_; }
+    bool run_aggregated(bool running) override {
+        const auto done = bed_.command((running ? "start " : "kill ") + cluster_.name + " aggregated");
+        EXPECT_TRUE(done) << done.error().describe();
+        return true;
+    }
 
 private:
     Testbed& bed_;
@@ -247,7 +253,7 @@ BackendResult backend(const std::string& name) {
     std::ranges::replace(version, '_', '.');
     const auto binary = Testbed::find_binary(version);
     if (!binary) return {nullptr, "no real control plane: bin/kubernaut-testbed-" + version + " is not built (make testbed)", true};
-    auto up = Testbed::up(*binary, {"--clusters", "1", "--compaction", "2s", "--stream"});
+    auto up = Testbed::up(*binary, {"--clusters", "1", "--compaction", "2s", "--stream", "--aggregated"});
     if (!up) {
         all.failures[name] = up.error().describe();
         return {nullptr, up.error().describe(), false};

@@ -35,6 +35,8 @@ public:
     virtual kube::Response raw(std::string_view method, const std::string& target, const kube::Headers& headers) = 0;
     /// How to reach it over sockets; nullopt: it has none.
     [[nodiscard]] virtual std::optional<kube::ConnectionConfig> connection() const = 0;
+    /// Kills or starts the server of the aggregated API things.testbed.example/v1 (it runs at first); false: this cluster has none.
+    virtual bool run_aggregated(bool running) = 0;
 };
 
 struct BackendName {

@@ -101,6 +101,35 @@ TEST_P(Conformance, AGroupWhoseServerIsDeadBreaksNothingButItself) {
     EXPECT_EQ(del("/apis/apiregistration.k8s.io/v1/apiservices/v1." + group).code, 200);
 }
 
+TEST_P(Conformance, AnAggregatedApiThatIsKilledIsMissedByItsOwnGroupOnlyAndComesBack) {
+    if (server->simulated()) GTEST_SKIP() << "the simulator has no servers behind it; a dead one it imitates (AGroupWhoseServerIsDead...)";
+    const std::string group = "things.testbed.example", things = "/apis/" + group + "/v1/things";
+    const auto sees = [&](kube::DiscoveryForm form) {
+        const auto all = wait(kube::discover_all(client, soon(), form));
+        EXPECT_TRUE(all) << all.error().describe();
+        if (!all) return false;
+        EXPECT_NE(all->find("apps", "Deployment"), nullptr) << "whatever becomes of other servers";
+        return all->find(group, "Thing") != nullptr && !has(all->broken, group + "/v1");
+    };
+    for (const auto form : {kube::DiscoveryForm::best, kube::DiscoveryForm::legacy}) {
+        EXPECT_TRUE(eventually([&] { return sees(form); }));
+        const auto served = wait(client->discover(group, "Thing", soon()));
+        ASSERT_TRUE(served) << served.error().describe();
+        const auto listed = wait(client->list(*served, "", {}, soon()));
+        ASSERT_TRUE(listed) << listed.error().describe();
+        ASSERT_EQ(listed->items.size(), 1U);
+        EXPECT_EQ(kube::kind_of(listed->items[0]), "Thing");
+
+        ASSERT_TRUE(server->run_aggregated(false));
+        EXPECT_TRUE(eventually([&] { return get(things).code == 503; }));
+        EXPECT_EQ(get(things).error().code, ErrorCode::unavailable);
+        EXPECT_TRUE(eventually([&] { return !sees(form); }));
+        EXPECT_EQ(make_config_map("c-" + std::to_string(static_cast<int>(form))).code, 201) << "other groups do not notice";
+        ASSERT_TRUE(server->run_aggregated(true));
+        EXPECT_TRUE(eventually([&] { return get(things).code == 200 && sees(form); }));
+    }
+}
+
 TEST_P(Conformance, BothFormsOfDiscoveryAgree) {
     const auto one = wait(kube::discover_all(client, soon())), other = wait(kube::discover_all(client, soon(), kube::DiscoveryForm::legacy));
     ASSERT_TRUE(one && other);

@@ -30,7 +30,7 @@ Result<Testbed> Testbed::up(const std::string& binary, std::vector<std::string> 
     Testbed bed;
     std::string pattern = (fs::temp_directory_path() / "kn-testbed-XXXXXX").string();
     bed.folder_ = ::mkdtemp(pattern.data());
-    std::vector<std::string> words{binary, "up", "--dir", bed.folder_, "--grace", "0s"};
+    std::vector<std::string> words{binary, "up", "--dir", bed.folder_, "--grace", "0s", "--remove"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (auto& word : words) argv.push_back(word.data());

@@ -9,6 +9,7 @@
 //	kubernaut-testbed kubeconfig FILE CONTEXT SERVER CA CERT KEY
 //	kubernaut-testbed kubectl ...             kubectl of the same version
 //	kubernaut-testbed bench-client ...        what client-go needs for a call, beside ours
+//	kubernaut-testbed aggregated PORT CERT KEY
 //	kubernaut-testbed etcd DIR CLIENT_URL PEER_URL
 //	kubernaut-testbed apiserver|controller-manager|scheduler FLAGS
 //
@@ -59,6 +60,8 @@ func main() {
 		err = addContext(args[0], args[1], args[2], args[3], args[4], args[5])
 	case "bench-client":
 		err = benchClient(args)
+	case "aggregated":
+		err = serveAggregated(args)
 	case "etcd":
 		if len(args) != 3 {
 			fail(errors.New("usage: kubernaut-testbed etcd DIR CLIENT_URL PEER_URL"))

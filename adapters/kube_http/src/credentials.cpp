@@ -270,7 +270,8 @@ async::Task<Result<Identity>> Credentials::current(Deadline deadline) {
 }
 
 async::Task<Result<std::optional<Identity>>> Credentials::renewed(std::uint64_t used_generation, Deadline deadline) {
-    // Another request may have renewed it in the meantime.
+    // Another request may have renewed it in the meantime, or a run may just have ended whose result nobody has taken yet.
+    if ((plugin_ && plugin_->built != plugin_->generation) || (oidc_ && oidc_built_ != oidc_->generation())) KN_CO_CHECK(rebuild());
     if (identity_.generation == used_generation) {
         KN_CO_CHECK(read_files(true));
         const bool fresh = plugin_ && loop_.clock().now() - plugin_->obtained < options_.exec_retry_pause;

@@ -14,14 +14,10 @@ constexpr unsigned int user_timeout_ms = 15'000;
 /// And an idle connection is asked for life: three questions without an answer, 14 s in all.
 constexpr long keepalive_idle_s = 5, keepalive_interval_s = 3;
 constexpr int keepalive_count = 3;
+/// API servers close a connection that was idle for 90 s: one as old is not used again, for a request could meet its end.
+constexpr long max_idle_s = 80;
 
-int on_socket(void* /*unused*/, curl_socket_t fd, curlsocktype purpose) {
-    if (purpose == CURLSOCKTYPE_IPCXN) {
-        (void)::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
-        (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &keepalive_count, sizeof keepalive_count);
-    }
-    return CURL_SOCKOPT_OK;
-}
+int on_socket(void* /*unused*/, curl_socket_t fd, curlsocktype purpose) { return set_socket_options(fd, purpose); }
 
 void set_blob(CURL* easy, CURLoption option, const std::string& pem) {
     // Not copied: the exchange's TlsMaterial outlives the transfer.
@@ -29,8 +25,7 @@ void set_blob(CURL* easy, CURLoption option, const std::string& pem) {
     (void)curl_easy_setopt(easy, option, &blob);
 }
 
-void set_tls(CURL* easy, const ExchangeSpec& spec) {
-    const auto& tls = *spec.tls;
+void set_tls(CURL* easy, const TlsMaterial& tls) {
     set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     set(easy, CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
     set(easy, CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
@@ -45,7 +40,7 @@ void set_tls(CURL* easy, const ExchangeSpec& spec) {
 
 std::string host_of_error(const char* buffer, CURLcode code, const ExchangeSpec& spec) {
     // libcurl quotes a proxy's address, password and all, in some messages.
-    const bool may_leak = spec.proxy.contains('@') || buffer[0] == '\0';
+    const bool may_leak = spec.connection.proxy.contains('@') || buffer[0] == '\0';
     return may_leak ? curl_easy_strerror(code) : buffer;
 }
 
@@ -81,19 +76,27 @@ std::string_view reason_for(CURLcode code) {
 
 }  // namespace
 
+int set_socket_options(curl_socket_t fd, curlsocktype purpose) {
+    if (purpose == CURLSOCKTYPE_IPCXN) {
+        (void)::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
+        (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &keepalive_count, sizeof keepalive_count);
+    }
+    return CURL_SOCKOPT_OK;
+}
+
 void curl_global_once() {
     static std::once_flag once;
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_ALL); });
 }
 
-void set_connection(Handles& handles, const ExchangeSpec& spec) {
+void set_connection(Handles& handles, const ConnectionSpec& spec) {
     CURL* easy = handles.easy;
-    set(easy, CURLOPT_URL, spec.url.c_str());
     set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     set(easy, CURLOPT_PATH_AS_IS, 1L);
     set(easy, CURLOPT_NOSIGNAL, 1L);
     set(easy, CURLOPT_QUICK_EXIT, 1L);  // do not wait for a name server when the transfer is given up
     set(easy, CURLOPT_CONNECTTIMEOUT_MS, spec.connect_timeout_ms);
+    set(easy, CURLOPT_MAXAGE_CONN, max_idle_s);
     set(easy, CURLOPT_ERRORBUFFER, handles.error_text);
     set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     set(easy, CURLOPT_TCP_KEEPIDLE, keepalive_idle_s);
@@ -110,7 +113,7 @@ void set_connection(Handles& handles, const ExchangeSpec& spec) {
         handles.connect_to = curl_slist_append(nullptr, spec.connect_to.c_str());
         set(easy, CURLOPT_CONNECT_TO, handles.connect_to);
     }
-    set_tls(easy, spec);
+    set_tls(easy, *spec.tls);
 }
 
 Error connection_error(const Handles& handles, CURLcode code, const ExchangeSpec& spec) {

@@ -17,8 +17,10 @@ struct Handles {
 template <class T> void set(CURL* easy, CURLoption option, T value) { (void)curl_easy_setopt(easy, option, value); }
 
 void curl_global_once();
-/// Address, proxy, TLS, time limit of the connection and detection of dead peers. `spec` must outlive the handle.
-void set_connection(Handles& handles, const ExchangeSpec& spec);
+/// Detection of dead peers by TCP.
+int set_socket_options(curl_socket_t fd, curlsocktype purpose);
+/// Proxy, TLS, time limit of the connection and detection of dead peers: all but the URL. `spec.tls` must outlive the handle.
+void set_connection(Handles& handles, const ConnectionSpec& spec);
 /// libcurl's failure in our words; `applied` is left to the caller.
 Error connection_error(const Handles& handles, CURLcode code, const ExchangeSpec& spec);
 

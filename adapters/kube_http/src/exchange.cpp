@@ -1,7 +1,6 @@
 #include "exchange.hpp"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <cstring>
 
 namespace kn::kube::http {
@@ -21,18 +20,8 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
-/// At most one wake-up is on its way at a time.
-void Exchange::tell_loop() {
-    if (!loop_ || told_.exchange(true)) return;
-    boost::asio::post(loop_, [self = shared_from_this()] {
-        self->told_ = false;
-        self->changed_.notify();
-    });
-}
-
 void Exchange::on_header(std::string_view line, long status) {
     heard_ = true;
-    const std::lock_guard lock(mutex_);
     if (head_ready_) return;  // trailers: nothing in this API uses them
     if (line.starts_with("HTTP/")) {
         response_.headers.clear();  // an interim answer (1xx) came before
@@ -49,42 +38,48 @@ void Exchange::on_header(std::string_view line, long status) {
     response_.status = static_cast<int>(status);
     response_.content_type = std::string(response_.header("content-type"));
     head_ready_ = true;
-    if (spec_.streaming) tell_loop();
+    if (spec_.sink && response_.status < 300) spec_.sink->begin();
+    if (spec_.streaming) changed_.notify();
 }
 
 Exchange::Intake Exchange::on_data(std::string_view bytes) {
     heard_ = true;
-    const std::lock_guard lock(mutex_);
-    if (!spec_.streaming) {
-        if (response_.body.size() + bytes.size() > spec_.max_body) return Intake::too_much;
-        response_.body += bytes;
+    if (spec_.streaming) {
+        if (queued_.size() >= spec_.max_backlog) {
+            paused_ = true;
+            return Intake::pause;
+        }
+        queued_ += bytes;
+        changed_.notify();
         return Intake::taken;
     }
-    if (queued_.size() >= spec_.max_backlog) {
-        paused_ = true;
-        return Intake::pause;
-    }
-    queued_ += bytes;
-    tell_loop();
+    if (spec_.sink && response_.status < 300) return to_sink(bytes);
+    if (response_.body.size() + bytes.size() > spec_.max_body) return Intake::too_much;
+    response_.body += bytes;
     return Intake::taken;
 }
 
-std::optional<std::size_t> Exchange::read_body(char* into, std::size_t size) {
-    const auto count = std::min(size, spec_.body.size() - body_offset_);
-    if (count > 0) {
-        body_taken_ = true;
-        if (abandoned_) return std::nullopt;
-        std::memcpy(into, spec_.body.data() + body_offset_, count);
-        body_offset_ += count;
+Exchange::Intake Exchange::to_sink(std::string_view bytes) {
+    sunk_ += bytes.size();
+    if (sunk_ > spec_.max_body) return Intake::too_much;
+    if (auto taken = spec_.sink->data(bytes); !taken) {
+        failure_ = std::move(taken).error();
+        return Intake::refused;
     }
+    return Intake::taken;
+}
+
+std::size_t Exchange::read_body(char* into, std::size_t size) {
+    const auto count = std::min(size, spec_.body.size() - body_offset_);
+    std::memcpy(into, spec_.body.data() + body_offset_, count);
+    body_offset_ += count;
     return count;
 }
 
 void Exchange::finish(std::optional<Error> failure) {
-    const std::lock_guard lock(mutex_);
     finished_ = true;
-    failure_ = std::move(failure);
-    tell_loop();
+    if (!failure_) failure_ = std::move(failure);  // a sink's own word comes first
+    changed_.notify();
 }
 
 }  // namespace kn::kube::http

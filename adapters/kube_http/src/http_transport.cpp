@@ -4,7 +4,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "credentials.hpp"
-#include "curl_worker.hpp"
+#include "curl_driver.hpp"
 #include "exchange.hpp"
 #include "kubernaut/base/log.hpp"
 #include "kubernaut/kube/upgrade.hpp"
@@ -13,36 +13,37 @@
 namespace kn::kube {
 namespace {
 
-using http::CurlWorker;
+using http::CurlDriver;
 using http::Exchange;
 using http::ExchangeSpec;
 using http::Identity;
 
+/// libcurl's buffer of a stream: events are small, and a hub has thousands of watches.
+constexpr long stream_buffer = 8L * 1024L;
+
 /// Takes the transfer back when the waiting coroutine ends, however it ends.
 class Hold {
 public:
-    Hold(std::shared_ptr<CurlWorker> worker, std::shared_ptr<Exchange> exchange) : worker_(std::move(worker)), exchange_(std::move(exchange)) {
-        worker_->add(exchange_);
+    Hold(std::shared_ptr<CurlDriver> driver, std::shared_ptr<Exchange> exchange) : driver_(std::move(driver)), exchange_(std::move(exchange)) {
+        driver_->add(exchange_);
     }
     ~Hold() {
-        if (!exchange_ || exchange_->finished()) return;
-        (void)exchange_->abandon();
-        worker_->remove(exchange_);
+        if (exchange_ && !exchange_->finished()) driver_->remove(*exchange_);
     }
-    Hold(Hold&& other) noexcept : worker_(std::move(other.worker_)), exchange_(std::move(other.exchange_)) { other.exchange_ = nullptr; }
+    Hold(Hold&& other) noexcept : driver_(std::move(other.driver_)), exchange_(std::move(other.exchange_)) { other.exchange_ = nullptr; }
     Hold& operator=(Hold&&) = delete;
     [[nodiscard]] Exchange& exchange() const { return *exchange_; }
-    void resume() const { worker_->resume(exchange_); }
+    void resume() const { driver_->resume(*exchange_); }
 
 private:
-    std::shared_ptr<CurlWorker> worker_;
+    std::shared_ptr<CurlDriver> driver_;
     std::shared_ptr<Exchange> exchange_;
 };
 
-Error timeout_error(Exchange& exchange) {
+Error timeout_error(const Exchange& exchange) {
     return {.code = ErrorCode::deadline_exceeded,
             .message = exchange.heard_anything() ? "the answer did not end in time" : "no answer in time",
-            .applied = exchange.abandon()};
+            .applied = exchange.applied()};
 }
 
 class HttpStream final : public Stream {
@@ -62,9 +63,9 @@ public:
             if (was_paused) hold_.resume();
             if (!bytes.empty()) co_return std::optional(std::move(bytes));
             if (finished) {
-                if (auto failure = exchange.failure()) {
+                if (const auto& failure = exchange.failure()) {
                     if (failure->reason == "PeerSilent") *silent_ = true;
-                    co_return std::unexpected(*std::move(failure));
+                    co_return std::unexpected(*failure);
                 }
                 co_return std::optional<std::string>{};
             }
@@ -111,6 +112,7 @@ public:
         : config_(std::make_shared<const ConnectionConfig>(std::move(config))),
           options_(std::move(options)),
           loop_(loop),
+          local_(is_loopback(config_->server)),
           credentials_(config_, options_, loop, *this) {}
 
     async::Task<Result<Response>> send(Request request, Deadline deadline) override {
@@ -134,7 +136,7 @@ public:
     async::Task<Result<std::unique_ptr<Duplex>>> upgrade(Request request, std::vector<std::string> protocols, Deadline deadline) override {
         KN_CO_TRY(Identity identity, co_await identity_for(deadline));
         ExchangeSpec spec = spec_for(request, identity);
-        spec.http2 = false;
+        spec.connection.http2 = false;
         KN_CO_CHECK(check_headers(spec));
         co_return co_await http::upgrade(std::move(spec), std::move(protocols), loop_, deadline);
     }
@@ -166,18 +168,19 @@ private:
         if (address.scheme == "https" && !config_->tls_server_name.empty() && config_->tls_server_name != address.host) {
             // libcurl takes the TLS name from the URL: so the URL has that name and the connection goes to the real host.
             spec.url = "https://" + config_->tls_server_name + ":" + address.port + address.path + request.target();
-            spec.connect_to = config_->tls_server_name + ":" + address.port + ":" + real;
+            spec.connection.connect_to = config_->tls_server_name + ":" + address.port + ":" + real;
             spec.headers.push_back("Host: " + real);
         } else {
             spec.url = config_->server + request.target();
         }
-        spec.proxy = config_->proxy_url;
-        spec.no_proxy = is_loopback(config_->server);
-        spec.http2 = options_.http2;
+        spec.connection.proxy = config_->proxy_url;
+        spec.connection.no_proxy = local_;
+        spec.connection.tls = identity.tls;
+        spec.connection.connect_timeout_ms = options_.connect_timeout.count();
+        spec.compressed = options_.compression.value_or(!local_ && !config_->disable_compression);
         spec.method = request.method;
         spec.body = request.body;
-        spec.tls = identity.tls;
-        spec.connect_timeout_ms = options_.connect_timeout.count();
+        spec.sink = request.sink;
         spec.max_body = options_.max_response_bytes;
         spec.max_backlog = options_.max_stream_backlog;
         spec.headers.push_back("User-Agent: " + options_.user_agent);
@@ -221,7 +224,7 @@ private:
     async::Task<Result<Response>> exchange_once(const Request& request, const Identity& identity, Deadline deadline, bool plain_http1) {
         ExchangeSpec spec = spec_for(request, identity);
         KN_CO_CHECK(check_headers(spec));
-        if (plain_http1) spec.http2 = false;
+        spec.connection.http2 = options_.http2_requests && !plain_http1;
         // After a silent timeout the pooled connection is suspect.
         spec.fresh_connection = plain_http1 || std::exchange(suspect_, false);
         co_return co_await run(std::move(spec), deadline);
@@ -230,9 +233,9 @@ private:
     async::Task<Result<Response>> run(ExchangeSpec spec, Deadline deadline) {
         if (!requests_) {
             const int connections = std::max(options_.max_connections, 4);
-            requests_ = std::make_shared<CurlWorker>("kube-http", CurlWorker::Limits{connections, connections});
+            requests_ = std::make_shared<CurlDriver>(loop_, CurlDriver::Limits{.host_connections = connections, .idle_connections = connections});
         }
-        const Hold hold(requests_, std::make_shared<Exchange>(std::move(spec), loop_.executor()));
+        const Hold hold(requests_, std::make_shared<Exchange>(std::move(spec)));
         auto& exchange = hold.exchange();
         while (!exchange.finished()) {
             const bool told = co_await exchange.changed().wait(loop_.clock(), deadline);
@@ -241,7 +244,7 @@ private:
                 co_return std::unexpected(timeout_error(exchange));
             }
         }
-        if (auto failure = exchange.failure()) co_return std::unexpected(*std::move(failure));
+        if (const auto& failure = exchange.failure()) co_return std::unexpected(*failure);
         co_return exchange.take_response();
     }
 
@@ -249,11 +252,17 @@ private:
         // A dead peer's connections would be used again: all of them are left behind, with the streams that still live on them.
         if (std::exchange(*peer_silent_, false)) streams_.reset();
         if (!streams_)
-            streams_ = std::make_shared<CurlWorker>("kube-watch", CurlWorker::Limits{0, options_.max_connections, options_.dead_peer_after});
+            streams_ = std::make_shared<CurlDriver>(loop_, CurlDriver::Limits{.host_connections = 0,
+                                                                              .idle_connections = options_.max_connections,
+                                                                              .buffer_bytes = stream_buffer,
+                                                                              .dead_peer_after = options_.dead_peer_after});
         ExchangeSpec spec = spec_for(request, identity);
         KN_CO_CHECK(check_headers(spec));
+        spec.connection.http2 = options_.http2;
         spec.streaming = true;
-        Hold hold(streams_, std::make_shared<Exchange>(std::move(spec), loop_.executor()));
+        spec.compressed = false;
+        spec.sink.reset();
+        Hold hold(streams_, std::make_shared<Exchange>(std::move(spec)));
         auto& exchange = hold.exchange();
         while (!exchange.head_ready()) {
             if (exchange.finished()) {
@@ -269,8 +278,9 @@ private:
     std::shared_ptr<const ConnectionConfig> config_;
     HttpOptions options_;
     async::EventLoop& loop_;
+    const bool local_;  ///< neither a proxy nor compression is worth it
     http::Credentials credentials_;
-    std::shared_ptr<CurlWorker> requests_, streams_;  ///< from the first use on
+    std::shared_ptr<CurlDriver> requests_, streams_;  ///< from the first use on
     bool suspect_ = false;
     std::shared_ptr<bool> peer_silent_ = std::make_shared<bool>(false);
 };

@@ -91,7 +91,8 @@ async::Task<Result<json::Value>> OidcToken::ask(std::string url, Method method, 
     spec.method = method;
     spec.body = std::move(body);
     spec.max_body = 1U << 20U;
-    spec.no_proxy = spec.url.starts_with("http://");
+    spec.compressed = true;
+    spec.connection.no_proxy = spec.url.starts_with("http://");
     spec.headers = {"Accept: application/json"};
     if (method != Method::get) {
         spec.headers.emplace_back("Content-Type: application/x-www-form-urlencoded");
@@ -109,7 +110,7 @@ async::Task<Result<json::Value>> OidcToken::ask(std::string url, Method method, 
         tls->ca_pem = std::move(text).str();
         if (tls->ca_pem.empty()) co_return refused("cannot read " + provider_.ca_file);
     }
-    spec.tls = std::move(tls);
+    spec.connection.tls = std::move(tls);
     auto answer = co_await fetcher_.fetch(std::move(spec), deadline);
     if (!answer) co_return std::unexpected(std::move(answer).error().with_context("OIDC provider"));
     const auto parsed = json::parse(answer->body);

@@ -147,7 +147,8 @@ private:
         Handles handles;
         handles.easy = curl_easy_init();
         if (handles.easy == nullptr) return end(Error{ErrorCode::resource_exhausted, "no memory"});
-        set_connection(handles, spec_);
+        set(handles.easy, CURLOPT_URL, spec_.url.c_str());
+        set_connection(handles, spec_.connection);
         set(handles.easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
         set(handles.easy, CURLOPT_CONNECT_ONLY, 1L);
         const CURLcode code = curl_easy_perform(handles.easy);

@@ -105,8 +105,10 @@ TEST_F(HttpTransportTest, UnpacksGzip) {
     TestServer server([](Connection& c, const SeenRequest&) {
         return c.answer(200, std::string_view(reinterpret_cast<const char*>(packed), sizeof packed), "Content-Encoding: gzip\r\n"), true;
     });
-    EXPECT_EQ(send(connect(server.url()), get_request()).value().body, "hello");
+    EXPECT_EQ(send(connect(server.url(), {}, {.compression = true}), get_request()).value().body, "hello");
     EXPECT_EQ(server.seen()[0].headers.at("accept-encoding"), "gzip");
+    (void)send(connect(server.url()), get_request());
+    EXPECT_FALSE(server.seen()[1].headers.contains("accept-encoding")) << "not worth it on one machine";
 }
 
 TEST_F(HttpTransportTest, RefusedConnectionsAndUnknownNamesAreProvablyNotApplied) {

@@ -29,103 +29,14 @@ using kube::Client;
 
 constexpr const char* ns = "bench";
 
-struct Options {
-    std::string kubeconfig, peer = "bin/kubernaut-testbed", output = "table", op;
-    int rounds = 5, count = 1000, pods = 2000, parallel = 1;
-};
-
-std::int64_t cpu_us() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const auto us = [](const timeval& t) { return static_cast<std::int64_t>(t.tv_sec) * 1'000'000 + t.tv_usec; };
-    return us(usage.ru_utime) + us(usage.ru_stime);
-}
-
-// One run of one kind of call, in a process of its own.
+using Options = KubeBenchOptions;
 
 struct Work {
     std::shared_ptr<Client> client;
-    std::string op;
     int count = 0, next = 0;
-    std::int64_t objects = 0;
     std::optional<Error> failure;
     [[nodiscard]] Deadline soon() const { return client->clock().deadline_in(5min); }
 };
-
-async::Task<> caller(std::shared_ptr<Work> work) {
-    while (work->next < work->count && !work->failure) {
-        const int i = ++work->next;
-        if (work->op == "list") {
-            const auto list = co_await work->client->list(res::pods, ns, {.page_size = 0}, work->soon());
-            if (!list)
-                work->failure = list.error();
-            else
-                work->objects += static_cast<std::int64_t>(list->items.size());
-        } else if (work->op == "patch") {
-            const auto text = "kn-" + std::to_string(getpid()) + "-" + std::to_string(i);
-            const auto done = co_await work->client->patch(res::config_maps, ns, "bench", kube::PatchType::merge,
-                                                           json::Object{{"data", json::Object{{"n", text}}}}, {}, work->soon());
-            if (!done) work->failure = done.error();
-        } else {
-            const auto got = co_await work->client->get(res::config_maps, ns, "bench", work->soon());
-            if (!got) work->failure = got.error();
-        }
-    }
-}
-
-async::Task<Result<std::int64_t>> watch_events(std::shared_ptr<Client> client, int count, std::int64_t& cpu,
-                                               std::chrono::steady_clock::time_point& begun) {
-    KN_CO_TRY(const auto stream, co_await client->watch(res::config_maps, ns, {.field_selector = "metadata.name=bench-watched"}, "", 600,
-                                                        client->clock().deadline_in(60s)));
-    std::cout << R"({"watching":true})" << std::endl;
-    kube::WatchDecoder decoder;
-    std::int64_t seen = 0;
-    while (seen <= count) {
-        KN_CO_TRY(const auto bytes, co_await stream->next(client->clock().deadline_in(5min)));
-        if (!bytes) co_return fail(ErrorCode::unavailable, "the watch ended");
-        KN_CO_TRY(const auto events, decoder.feed(*bytes));
-        for (const auto& event : events) {
-            if (event.type == kube::WatchEventType::bookmark) continue;
-            if (++seen == 1) cpu = cpu_us(), begun = std::chrono::steady_clock::now();  // what was there already
-        }
-    }
-    co_return seen;
-}
-
-int run_client(const Options& o) {
-    const auto loop = async::EventLoop::real();
-    const auto config = kube::load_kubeconfig(o.kubeconfig, "");
-    if (!config) return std::cerr << config.error().describe() << "\n", 1;
-    const auto client = std::make_shared<Client>(kube::make_http_transport(*config, {.dead_peer_after = 0ms}, *loop), loop->clock());
-    const auto work = std::make_shared<Work>(Work{.client = client, .op = o.op, .count = o.count});
-    const auto ready = loop->block_on(client->get(res::config_maps, ns, "bench", work->soon()));
-    if (!ready) return std::cerr << ready.error().describe() << "\n", 1;
-    auto cpu = cpu_us();
-    auto begun = std::chrono::steady_clock::now();
-    if (o.op == "watch") {
-        const auto seen = loop->block_on(watch_events(client, o.count, cpu, begun));
-        if (!seen)
-            work->failure = seen.error();
-        else
-            work->objects = *seen;
-    } else {
-        async::TaskScope scope(loop->executor());
-        for (int i = 0; i < o.parallel; ++i) scope.spawn("caller", caller(work));
-        loop->block_on(scope.join());
-    }
-    if (work->failure) return std::cerr << work->failure->describe() << "\n", 1;
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const auto wall = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun).count();
-    std::cout << json::dump(json::Object{{"op", o.op},
-                                         {"count", o.count},
-                                         {"objects", work->objects},
-                                         {"wall_us", wall},
-                                         {"cpu_us", cpu_us() - cpu},
-                                         {"peak_kb", usage.ru_maxrss}})
-              << std::endl;
-    return 0;
-}
 
 // The driver.
 
@@ -237,52 +148,151 @@ Result<> prepare(async::EventLoop& loop, const std::shared_ptr<Client>& client, 
     return in_parallel(loop, make_pods, std::make_shared<Work>(Work{.client = client, .count = o.pods}), 32);
 }
 
-struct Cost {
-    std::vector<double> cpu, wall;  ///< microseconds a call
-    double peak_mb = 0;
-};
-
-Result<> measure(async::EventLoop& loop, const std::shared_ptr<Client>& client, const std::string& op, int count, std::vector<std::string> words,
-                 Cost& cost) {
-    KN_TRY(Child child, Child::start(std::move(words)));
-    KN_TRY(json::Value line, child.line());
-    if (op == "watch") {
-        KN_CHECK(in_parallel(loop, change_watched, std::make_shared<Work>(Work{.client = client, .count = count}), 8));
-        KN_TRY(line, child.line());
-    }
-    cost.cpu.push_back(json::double_at(line, "cpu_us").value_or(0) / count);
-    cost.wall.push_back(json::double_at(line, "wall_us").value_or(0) / count);
-    cost.peak_mb = std::max(cost.peak_mb, json::double_at(line, "peak_kb").value_or(0) / 1024);
-    return {};
-}
-
 double median(std::vector<double> values) {
     if (values.empty()) return 0;
     std::ranges::sort(values);
     return values[values.size() / 2];
 }
 
-int run_driver(const Options& o) {
-    const auto loop = async::EventLoop::real();
-    const auto config = kube::load_kubeconfig(o.kubeconfig, "");
-    if (!config) return std::cerr << config.error().describe() << "\n", 1;
-    const auto client = std::make_shared<Client>(kube::make_http_transport(*config, {}, *loop), loop->clock());
-    if (const auto ready = prepare(*loop, client, o); !ready) return std::cerr << ready.error().describe() << "\n", 1;
-    // One body, decoded again and again: the speed of the decoder alone.
-    const auto raw = loop->block_on(client->transport()->send({.path = res::pods.path(ns)}, loop->clock().deadline_in(60s)));
-    if (!raw) return std::cerr << raw.error().describe() << "\n", 1;
-    const double body_mb = static_cast<double>(raw->body.size()) / 1e6;
-    std::vector<double> decode;
-    for (int i = 0; i < o.rounds; ++i) {
-        const auto begun = cpu_us();
-        const auto parsed = json::parse(raw->body, {.max_bytes = 1U << 30U});
-        if (!parsed) return std::cerr << parsed.error().describe() << "\n", 1;
-        decode.push_back(body_mb / (static_cast<double>(cpu_us() - begun) / 1e6));
+/// What one program needed for one kind of work, in all rounds.
+struct Cost {
+    std::vector<double> cpu, wall, start;    ///< microseconds a call; milliseconds from the process's start to its first answer
+    std::vector<double> rss, grown, peaked;  ///< MB: all of it; more than before; more than before at the worst moment
+    std::vector<double> objects;
+};
+
+struct Case {
+    std::string name, op;
+    int parallel, count;
+    bool with_peer = true;
+};
+
+Result<> measure(async::EventLoop& loop, const std::shared_ptr<Client>& client, const Case& c, std::vector<std::string> words, Cost& cost) {
+    const auto begun = std::chrono::steady_clock::now();
+    KN_TRY(Child child, Child::start(std::move(words)));
+    KN_TRY(json::Value line, child.line());
+    cost.start.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun).count());
+    if (c.op == "watch") {
+        KN_CHECK(in_parallel(loop, change_watched, std::make_shared<Work>(Work{.client = client, .count = c.count}), 8));
+        KN_TRY(line, child.line());
     }
-    struct Case {
-        std::string name, op;
-        int parallel, count;
-    };
+    const auto number = [&line](const char* key) { return json::double_at(line, key).value_or(0); };
+    const double calls = std::max(c.count, 1);
+    cost.cpu.push_back(number("cpu_us") / calls);
+    cost.wall.push_back(number("wall_us") / calls);
+    cost.rss.push_back(number("rss_kb") / 1024);
+    cost.grown.push_back((number("rss_kb") - number("rss_before_kb")) / 1024);
+    cost.peaked.push_back((number("peak_kb") - number("rss_before_kb")) / 1024);
+    cost.objects.push_back(number("objects"));
+    return {};
+}
+
+/// Ours and the two peers', in turns.
+struct Compared {
+    Cost ours, json_peer, protobuf_peer;
+};
+
+Result<Compared> compare(async::EventLoop& loop, const std::shared_ptr<Client>& client, const Options& o, const Case& c) {
+    Compared out;
+    for (int round = 0; round < o.rounds; ++round) {
+        for (auto* cost : {&out.ours, &out.json_peer, &out.protobuf_peer}) {
+            if (cost != &out.ours && !c.with_peer) continue;
+            std::vector<std::string> words = {"/proc/self/exe", "bench", "kube-client"};
+            if (cost != &out.ours) words = {o.peer, "bench-client"};
+            for (const auto& word : {std::string("--kubeconfig"), o.kubeconfig, std::string("--op"), c.op, std::string("--count"),
+                                     std::to_string(c.count), std::string("--parallel"), std::to_string(c.parallel)})
+                words.push_back(word);
+            if (cost == &out.ours && o.http2) words.emplace_back("--http2");
+            if (cost == &out.protobuf_peer) words.emplace_back("--protobuf");
+            if (auto done = measure(loop, client, c, std::move(words), *cost); !done) return std::unexpected(done.error().with_context(c.name));
+        }
+    }
+    return out;
+}
+
+/// A figure that is no cost of a call.
+struct Single {
+    std::string name, unit;
+    double ours = 0, peer = 0, aim = 0;  ///< peer 0: not measured
+    bool more_is_better = false;
+};
+
+/// One body, decoded again and again: the speed of the decoder alone, in MB a second.
+class Discard final : public kube::ItemSink {
+public:
+    explicit Discard(Memory memory) : memory_(memory) {}
+    [[nodiscard]] Memory memory() const override { return memory_; }
+    void add(json::Value& item) override {
+        if (memory_ == Memory::kept) kept_.push_back(std::move(item));
+    }
+    void rewind(std::size_t count) override { kept_.resize(count); }
+
+private:
+    Memory memory_;
+    std::vector<json::Value> kept_;
+};
+
+Result<double> decoding_speed(const std::string& body, kube::ItemSink::Memory memory, int rounds) {
+    std::vector<double> speeds;
+    for (int i = 0; i < rounds; ++i) {
+        const auto begun = process_cpu_us();
+        Discard items(memory);
+        kube::ListDecoder decoder(items);
+        decoder.begin();
+        // In pieces as they come from a connection.
+        constexpr std::size_t piece = 16U * 1024U;
+        for (std::size_t at = 0; at < body.size(); at += piece) KN_CHECK(decoder.data(std::string_view(body).substr(at, piece)));
+        KN_CHECK(decoder.finish());
+        speeds.push_back(static_cast<double>(body.size()) / static_cast<double>(std::max<std::int64_t>(process_cpu_us() - begun, 1)));
+    }
+    return median(std::move(speeds));
+}
+
+Result<std::vector<Single>> singles(async::EventLoop& loop, const std::shared_ptr<Client>& client, const Options& o) {
+    std::vector<Single> out;
+    double body_mb = 0;
+    {
+        KN_TRY(const auto raw, loop.block_on(client->transport()->send({.path = res::pods.path(ns)}, loop.clock().deadline_in(60s))));
+        body_mb = static_cast<double>(raw.body.size()) / 1e6;
+        KN_TRY(const double scratch, decoding_speed(raw.body, kube::ItemSink::Memory::scratch, o.rounds));
+        KN_TRY(const double kept, decoding_speed(raw.body, kube::ItemSink::Memory::kept, o.rounds));
+        out.push_back({"size of that list", "MB", body_mb});
+        out.push_back({"decoding it item by item", "MB/s", scratch, 0, 400, true});
+        out.push_back({"decoding it into objects that stay", "MB/s", kept, 0, 0, true});
+    }
+    KN_TRY(const Compared cache, compare(loop, client, o, {"list into a cache", "cache", 1, 1}));
+    constexpr double mb = 1024.0 * 1024.0 / 1e6;
+    out.push_back({"the list into a cache, CPU", "ms", median(cache.ours.cpu) / 1e3, median(cache.json_peer.cpu) / 1e3});
+    out.push_back({"the same, peak growth : body", "", median(cache.ours.peaked) * mb / body_mb, median(cache.json_peer.peaked) * mb / body_mb, 1.5});
+    out.push_back({"the same, RSS of the process", "MB", median(cache.ours.rss), median(cache.json_peer.rss), 45});
+    KN_TRY(const Compared watches, compare(loop, client, o, {"watches", "watches", 1, o.watches}));
+    out.push_back({std::to_string(o.watches) + " watches, each", "kB", median(watches.ours.grown) * 1024 / o.watches,
+                   median(watches.json_peer.grown) * 1024 / o.watches, 20});
+    KN_TRY(const Compared start, compare(loop, client, o, {"start", "get", 1, 0}));
+    out.push_back({"process start to first GET", "ms", median(start.ours.start), median(start.json_peer.start), 10});
+    KN_TRY(const Compared clusters, compare(loop, client, o, {"clusters", "clusters", 1, o.clusters, false}));
+    out.push_back({std::to_string(o.clusters) + " clusters x 10 watches, RSS", "MB", median(clusters.ours.rss), 0, 100});
+    return out;
+}
+
+json::Object figure_of(const Case& c, const Compared& r) {
+    const double mine = median(r.ours.cpu), theirs = median(r.json_peer.cpu);
+    return json::Object{{"call", c.name},
+                        {"cpu_us", mine},
+                        {"client_go_cpu_us", theirs},
+                        {"client_go_protobuf_cpu_us", median(r.protobuf_peer.cpu)},
+                        {"ratio", mine / theirs},
+                        {"wall_us", median(r.ours.wall)},
+                        {"client_go_wall_us", median(r.json_peer.wall)},
+                        {"rss_mb", median(r.ours.rss)},
+                        {"client_go_rss_mb", median(r.json_peer.rss)}};
+}
+
+Result<> run_driver(const Options& o) {
+    const auto loop = async::EventLoop::real();
+    KN_TRY(const auto config, kube::load_kubeconfig(o.kubeconfig, ""));
+    const auto client = std::make_shared<Client>(kube::make_http_transport(config, {}, *loop), loop->clock());
+    KN_CHECK(prepare(*loop, client, o));
     const std::vector<Case> cases = {{"GET, one caller", "get", 1, o.count},
                                      {"GET, 32 callers", "get", 32, o.count},
                                      {"merge PATCH", "patch", 1, o.count},
@@ -292,46 +302,33 @@ int run_driver(const Options& o) {
     const bool table = o.output == "table";
     if (table)
         std::cout << "client CPU per call in us, medians of " << o.rounds << " rounds in turns\n"
-                  << "call                          kubernaut   client-go   protobuf    ratio   (protobuf)   wall ratio   peak MB\n";
+                  << "call                          kubernaut   client-go   protobuf    ratio   (protobuf)   wall ratio   RSS MB\n";
     for (const auto& c : cases) {
-        Cost ours, json_peer, protobuf_peer;
-        for (int round = 0; round < o.rounds; ++round) {
-            const std::vector<std::string> common = {
-                "--kubeconfig", o.kubeconfig, "--op", c.op, "--count", std::to_string(c.count), "--parallel", std::to_string(c.parallel)};
-            const auto words = [&](std::vector<std::string> head, std::vector<std::string> tail) {
-                head.insert(head.end(), common.begin(), common.end());
-                head.insert(head.end(), tail.begin(), tail.end());
-                return head;
-            };
-            for (auto* cost : {&ours, &json_peer, &protobuf_peer}) {
-                const auto run = cost == &ours ? words({"/proc/self/exe", "bench", "kube-client"}, {})
-                                               : words({o.peer, "bench-client"},
-                                                       cost == &json_peer ? std::vector<std::string>{} : std::vector<std::string>{"--protobuf"});
-                if (const auto done = measure(*loop, client, c.op, c.count, run, *cost); !done)
-                    return std::cerr << c.name << ": " << done.error().describe() << "\n", 1;
-            }
-        }
-        const double mine = median(ours.cpu), theirs = median(json_peer.cpu), packed = median(protobuf_peer.cpu);
+        KN_TRY(const Compared r, compare(*loop, client, o, c));
         if (table) {
+            const double mine = median(r.ours.cpu), theirs = median(r.json_peer.cpu), packed = median(r.protobuf_peer.cpu);
             std::printf("%-28s %10.0f  %10.0f %10.0f   %6.2f       %6.2f       %6.2f   %.0f / %.0f\n", c.name.c_str(), mine, theirs, packed,
-                        mine / theirs, mine / packed, median(ours.wall) / median(json_peer.wall), ours.peak_mb, json_peer.peak_mb);
+                        mine / theirs, mine / packed, median(r.ours.wall) / median(r.json_peer.wall), median(r.ours.rss), median(r.json_peer.rss));
             std::fflush(stdout);
         }
-        figures.push_back(json::Object{{"call", c.name},
-                                       {"cpu_us", mine},
-                                       {"client_go_cpu_us", theirs},
-                                       {"client_go_protobuf_cpu_us", packed},
-                                       {"ratio", mine / theirs},
-                                       {"wall_us", median(ours.wall)},
-                                       {"client_go_wall_us", median(json_peer.wall)},
-                                       {"peak_mb", ours.peak_mb},
-                                       {"client_go_peak_mb", json_peer.peak_mb}});
+        figures.push_back(figure_of(c, r));
     }
-    if (table)
-        std::printf("decoding a list of %.1f MB: %.0f MB/s\n", body_mb, median(decode));
-    else
-        std::cout << json::dump_pretty(json::Object{{"figures", std::move(figures)}, {"list_mb", body_mb}, {"decode_mb_s", median(decode)}}) << "\n";
-    return 0;
+    KN_TRY(const auto others, singles(*loop, client, o));
+    json::Array rows;
+    if (table) std::printf("\n%-40s %10s  %10s   aim\n", "", "kubernaut", "client-go");
+    for (const auto& row : others) {
+        if (table) {
+            const std::string peer = row.peer > 0 ? std::to_string(std::lround(row.peer * 10) / 10).substr(0, 8) : "";
+            std::printf("%-40s %10.2f  %10s   ", (row.name + (row.unit.empty() ? "" : ", " + row.unit)).c_str(), row.ours, peer.c_str());
+            if (row.aim > 0)
+                std::printf("%s %g\n", row.more_is_better ? ">" : "<", row.aim);
+            else
+                std::printf("\n");
+        }
+        rows.push_back(json::Object{{"name", row.name}, {"unit", row.unit}, {"value", row.ours}, {"client_go", row.peer}, {"aim", row.aim}});
+    }
+    if (!table) std::cout << json::dump_pretty(json::Object{{"figures", std::move(figures)}, {"others", std::move(rows)}}) << "\n";
+    return {};
 }
 
 }  // namespace
@@ -345,15 +342,24 @@ void add_bench_kube(CLI::App& bench, int& exit_code) {
     driver->add_option("--rounds", options->rounds, "runs of each, in turns")->capture_default_str();
     driver->add_option("--count", options->count, "calls in a run")->capture_default_str();
     driver->add_option("--pods", options->pods, "pods to list")->capture_default_str();
+    driver->add_option("--watches", options->watches, "watches at a time")->capture_default_str();
+    driver->add_option("--clusters", options->clusters, "connections that stand for a cluster each, with ten watches")->capture_default_str();
+    driver->add_flag("--http2", options->http2, "requests over HTTP/2 too, not only watches");
     driver->add_option("-o,--output", options->output, "table or json")->check(CLI::IsMember({"table", "json"}));
-    driver->callback([options, &exit_code] { exit_code = run_driver(*options); });
+    driver->callback([options, &exit_code] {
+        const auto done = run_driver(*options);
+        if (!done) std::cerr << done.error().describe() << "\n";
+        exit_code = done ? 0 : 1;
+    });
     auto* client = bench.add_subcommand("kube-client", "");
     client->group("");  // for the driver only
     client->add_option("--kubeconfig", options->kubeconfig)->required();
     client->add_option("--op", options->op)->required();
     client->add_option("--count", options->count);
     client->add_option("--parallel", options->parallel);
-    client->callback([options, &exit_code] { exit_code = run_client(*options); });
+    client->add_option("--page", options->page);
+    client->add_flag("--http2", options->http2);
+    client->callback([options, &exit_code] { exit_code = run_kube_client(*options); });
 }
 
 }  // namespace kn::app

@@ -34,7 +34,7 @@ std::string describe(const Request& request) { return std::string(to_string(requ
 std::optional<Duration> retry_delay(const Error& error, int attempt, int http_status, double unit) {
     const int limit = http_status == 500 ? max_attempts_500 : max_attempts;
     const bool passing = error.code == ErrorCode::unavailable || error.code == ErrorCode::resource_exhausted;
-    if (!passing || attempt >= limit) return std::nullopt;
+    if (!passing || attempt >= limit || error.reason == invalid_body) return std::nullopt;
     const auto full = std::min(retry_cap, retry_base * (1 << std::min(attempt - 1, 10)));
     const auto jittered = std::chrono::floor<Duration>(std::chrono::duration<double, std::milli>(static_cast<double>(full.count()) * (0.5 + unit)));
     return std::max(jittered, error.retry_after.value_or(Duration::zero()));
@@ -72,13 +72,31 @@ json::Object delete_options_body(const DeleteOptions& options) {
     return body;
 }
 
-/// The server leaves kind and apiVersion out of the items of a list.
-void complete_item(json::Value& item, const Resource& resource) {
-    if (!item.is_object()) return;
-    auto& object = item.get_object();
-    if (!object.contains("kind")) object["kind"] = resource.kind;
-    if (!object.contains("apiVersion")) object["apiVersion"] = resource.api_version();
-}
+/// The server leaves kind and apiVersion out of the items of a list: they are put in.
+class Complete final : public ItemSink {
+public:
+    Complete(ItemSink& next, const Resource& resource) : next_(next), kind_(resource.kind), api_version_(resource.api_version()) {}
+    [[nodiscard]] Memory memory() const override { return next_.memory(); }
+    void add(json::Value& item) override {
+        if (item.is_object()) {
+            auto& object = item.get_object();
+            if (!object.contains("kind")) object["kind"] = kind_;
+            if (!object.contains("apiVersion")) object["apiVersion"] = api_version_;
+        }
+        next_.add(item);
+    }
+    void rewind(std::size_t count) override { next_.rewind(count); }
+
+private:
+    ItemSink& next_;
+    const std::string kind_, api_version_;
+};
+
+struct Collect final : ItemSink {
+    void add(json::Value& item) override { items.push_back(std::move(item)); }
+    void rewind(std::size_t count) override { items.resize(count); }
+    std::vector<json::Value> items;
+};
 
 json::Object review(std::string_view kind, json::Object spec) {
     return json::Object{{"kind", kind}, {"apiVersion", "authorization.k8s.io/v1"}, {"spec", std::move(spec)}};
@@ -103,11 +121,31 @@ Result<bool> allowed(const json::Value& answer) {
 
 Client::Client(std::shared_ptr<Transport> transport, async::Clock& clock) : transport_(std::move(transport)), clock_(&clock) {}
 
+Task<Result<>> Client::wait_for_turn(const Request& request, Deadline deadline) {
+    const auto now = clock_->steady();
+    const auto at = rate_.reserve(request, now);
+    if (at <= now) co_return Result<>{};
+    if (deadline.passed(at)) {
+        Error error{ErrorCode::resource_exhausted, "the server is overloaded: no turn before the deadline"};
+        error.reason = "Overload";
+        co_return std::unexpected(std::move(error));
+    }
+    co_await async::sleep_until(*clock_, at);
+    co_return Result<>{};
+}
+
+Task<Result<Response>> Client::send(Request request, Deadline deadline) {
+    KN_CO_CHECK(co_await wait_for_turn(request, deadline));
+    auto answer = co_await transport_->send(request, deadline);
+    if (answer) rate_.heard(request, *answer, clock_->steady());
+    co_return answer;
+}
+
 Task<Result<Response>> Client::read_response(Request request, Deadline deadline) {
     // Jitter need not be secret, only different for different callers.
     SeededRandom random(std::hash<std::string>{}(request.path) ^ static_cast<std::uint64_t>(clock_->steady().time_since_epoch().count()));
     for (int attempt = 1;; ++attempt) {
-        auto answer = co_await transport_->send(request, deadline);
+        auto answer = co_await send(request, deadline);
         if (answer) tell_warnings(*answer);
         if (answer && is_success(*answer)) co_return answer;
         const int http_status = answer ? answer->status : 0;
@@ -127,7 +165,7 @@ Task<Result<json::Value>> Client::read(Request request, Deadline deadline) {
 Task<Result<json::Value>> Client::write(Request request, Deadline deadline) {
     const Method method = request.method;
     const std::string what = describe(request);
-    auto answer = co_await transport_->send(std::move(request), deadline);
+    auto answer = co_await send(std::move(request), deadline);
     if (!answer) co_return std::unexpected(std::move(answer).error().with_context(what));
     tell_warnings(*answer);
     if (!is_success(*answer)) co_return std::unexpected(error_from(*answer, method));
@@ -150,12 +188,13 @@ Task<Result<json::Value>> Client::get(const Resource& resource, std::string ns, 
     return read(std::move(request), deadline);
 }
 
-Task<Result<ObjectList>> Client::list_pages(Resource resource, std::string ns, ListOptions options, Deadline deadline) {
-    ObjectList out;
-    std::string token;
+Task<Result<std::string>> Client::list_pages(const Resource& resource, std::string ns, ListOptions options, ItemSink& items, Deadline deadline) {
+    std::string version, token;
+    const auto decoder = std::make_shared<ListDecoder>(items);
     do {
         Request request;
         request.path = resource.path(ns);
+        request.sink = decoder;
         add_selectors(request, options);
         if (options.page_size > 0) request.query.emplace_back("limit", std::to_string(options.page_size));
         // A continue token carries its own version; both together are refused.
@@ -163,33 +202,38 @@ Task<Result<ObjectList>> Client::list_pages(Resource resource, std::string ns, L
             request.query.emplace_back("continue", token);
         else if (!options.resource_version.empty())
             request.query.emplace_back("resourceVersion", options.resource_version);
-        KN_CO_TRY(json::Value page, co_await read(std::move(request), deadline));
-        auto* items = page.is_object() ? page.get_object().if_contains("items") : nullptr;
-        if (items != nullptr && items->is_array()) {
-            out.items.reserve(out.items.size() + items->get_array().size());
-            for (auto& item : items->get_array()) {
-                complete_item(item, resource);
-                out.items.push_back(std::move(item));
-            }
+        KN_CO_TRY(const Response response, co_await read_response(std::move(request), deadline));
+        if (decoder->untouched()) {
+            decoder->begin();
+            KN_CO_CHECK(decoder->data(response.body));
         }
-        out.resource_version = std::string(resource_version_of(page));
+        KN_CO_TRY(const json::Value page, decoder->finish());
+        version = std::string(resource_version_of(page));
         token = std::string(json::string_at(page, "metadata", "continue"));
     } while (!token.empty());
-    co_return out;
+    co_return version;
 }
 
-Task<Result<ObjectList>> Client::list_with_restart(Resource resource, std::string ns, ListOptions options, Deadline deadline) {
-    auto result = co_await list_pages(resource, ns, options, deadline);
+Task<Result<std::string>> Client::list_into(Resource resource, std::string ns, ListOptions options, ItemSink& items, Deadline deadline) {
+    Complete complete(items, resource);
+    auto version = co_await list_pages(resource, ns, options, complete, deadline);
     // The token of a long list expires when etcd is compacted; a fresh start gives a consistent list, the server's offer to go on would not.
-    if (!result && result.error().reason == "Expired") {
+    if (!version && version.error().reason == "Expired") {
+        complete.rewind(0);
         options.resource_version.clear();
-        result = co_await list_pages(resource, ns, options, deadline);
+        version = co_await list_pages(resource, ns, options, complete, deadline);
     }
-    co_return result;
+    co_return version;
+}
+
+Task<Result<ObjectList>> Client::list_all(Resource resource, std::string ns, ListOptions options, Deadline deadline) {
+    Collect collect;
+    KN_CO_TRY(std::string version, co_await list_into(std::move(resource), std::move(ns), std::move(options), collect, deadline));
+    co_return ObjectList{std::move(collect.items), std::move(version)};
 }
 
 Task<Result<ObjectList>> Client::list(const Resource& resource, std::string ns, ListOptions options, Deadline deadline) {
-    return list_with_restart(resource, std::move(ns), std::move(options), deadline);
+    return list_all(resource, std::move(ns), std::move(options), deadline);
 }
 
 Task<Result<json::Value>> Client::create(const Resource& resource, std::string ns, json::Value object, WriteOptions options, Deadline deadline) {
@@ -315,7 +359,9 @@ Task<Result<Resource>> Client::discover(std::string group, std::string kind, Dea
 }
 
 Task<Result<std::unique_ptr<Stream>>> Client::open_stream(Request request, Deadline connect_deadline) {
+    KN_CO_CHECK(co_await wait_for_turn(request, connect_deadline));
     auto opened = co_await transport_->open(request, connect_deadline);
+    if (opened) rate_.heard(request, (*opened)->head(), clock_->steady());
     if (!opened) co_return std::unexpected(std::move(opened).error().with_context("watching " + request.path));
     auto& stream = *opened;
     if (stream->head().status == 200) co_return opened;

@@ -116,6 +116,7 @@ Result<> read_cluster(const Place& place, ConnectionConfig& config) {
         KN_TRY(config.ca_file, path_at(cluster / "certificate-authority"));
     }
     KN_TRY(config.insecure_skip_tls_verify, flag_at(cluster / "insecure-skip-tls-verify"));
+    KN_TRY(config.disable_compression, flag_at(cluster / "disable-compression"));
     if (config.insecure_skip_tls_verify && (!config.ca_pem.empty() || !config.ca_file.empty())) {
         return (cluster / "insecure-skip-tls-verify").error("contradicts the certificate authority that is given");
     }

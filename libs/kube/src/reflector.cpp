@@ -15,6 +15,9 @@ bool is_passing(const Error& error) {
     return error.code == ErrorCode::unavailable || error.code == ErrorCode::deadline_exceeded || error.code == ErrorCode::resource_exhausted;
 }
 
+/// Of a stream that said nothing for the idle limit.
+constexpr std::string_view silent = "Silent";
+
 /// A stream that lived shorter than this counts as a failure, so that a server that ends every watch at once is not asked in a tight loop.
 constexpr Duration short_life = 1s;
 
@@ -65,9 +68,10 @@ Task<Result<>> Reflector::list_and_watch() {
 
 Task<Result<>> Reflector::list_once(std::string& resource_version) {
     auto& clock = client_->clock();
-    KN_CO_TRY(ObjectList list, co_await client_->list(cache_->resource(), options_.ns, options_.list, clock.deadline_in(options_.request_timeout)));
-    cache_->replace_all(std::move(list.items), clock.now());
-    resource_version = std::move(list.resource_version);
+    ObjectCache::Replacement replacement(*cache_);
+    KN_CO_TRY(resource_version,
+              co_await client_->list_into(cache_->resource(), options_.ns, options_.list, replacement, clock.deadline_in(options_.request_timeout)));
+    replacement.finish(clock.now());
     co_return Result<>{};
 }
 
@@ -80,7 +84,12 @@ Task<Result<>> Reflector::watch_on(std::string& version) {
         const auto heard_before = cache_->last_heard();
         auto ended = co_await watch_from(version);
         if (!ended && !is_passing(ended.error())) co_return ended;
-        if (!ended && ended.error().reason == "Silent") co_return ended;
+        // A quiet watch is healthy: servers need not send bookmarks. If the stream was forgotten, the next one tells what it did not. Only a version that the
+        // server has not come to yet (it was restored from a backup) would be silent for ever.
+        if (!ended && ended.error().reason == silent) {
+            KN_CO_CHECK(co_await ask_for_version(version));
+            continue;
+        }
         const bool spoke = cache_->last_heard() > heard_before || clock.steady() - started >= short_life;
         if (ended && spoke) {
             failures_ = 0;
@@ -93,12 +102,29 @@ Task<Result<>> Reflector::watch_on(std::string& version) {
     }
 }
 
+/// An error when the server does not know the version: it is ahead of it, or too old. One item of a list, which the server may take from its cache.
+Task<Result<>> Reflector::ask_for_version(std::string version) {
+    auto& clock = client_->clock();
+    Request request;
+    request.path = cache_->resource().path(options_.ns);
+    request.query = {{"limit", "1"}, {"resourceVersion", version}};
+    if (!options_.list.label_selector.empty()) request.query.emplace_back("labelSelector", options_.list.label_selector);
+    if (!options_.list.field_selector.empty()) request.query.emplace_back("fieldSelector", options_.list.field_selector);
+    const auto answer = co_await client_->transport()->send(std::move(request), clock.deadline_in(options_.request_timeout));
+    // No answer, or another refusal: the watch that comes next tells more.
+    if (!answer || answer->status == 200) co_return Result<>{};
+    Error error = error_from(*answer, Method::get);
+    if (error.reason == "ResourceVersionTooLarge" || is_expired(error)) co_return std::unexpected(std::move(error));
+    co_return Result<>{};
+}
+
 Task<Result<>> Reflector::watch_from(std::string& resource_version) {
     auto& clock = client_->clock();
     // Spread by a tenth, so that many watches that began together do not all end together.
     const int timeout = static_cast<int>(options_.watch_timeout_seconds * (0.9 + random_.unit() / 10));
     KN_CO_TRY(const std::unique_ptr<Stream> stream, co_await client_->watch(cache_->resource(), options_.ns, options_.list, resource_version, timeout,
                                                                             clock.deadline_in(options_.request_timeout)));
+    cache_->heard(clock.now());  // what happened since that version follows at once
     co_return co_await consume(*stream, resource_version, std::nullopt);
 }
 
@@ -124,7 +150,7 @@ Task<Result<>> Reflector::consume(Stream& stream, std::string& resource_version,
             if (error.code == ErrorCode::deadline_exceeded) {
                 error = {.code = ErrorCode::unavailable,
                          .message = "no event and no bookmark in " + format_duration(options_.idle_limit),
-                         .reason = "Silent"};
+                         .reason = std::string(silent)};
             }
             co_return std::unexpected(std::move(error));
         }

@@ -2,6 +2,7 @@
 
 #include "kubernaut/async/scope.hpp"
 #include "kubernaut/kube/cache.hpp"
+#include "kubernaut/kube/status.hpp"
 #include "scripted_transport.hpp"
 
 namespace kn::kube {
@@ -112,13 +113,61 @@ TEST_F(ReflectorTest, ExpiryTwiceInARowIsNotATightLoop) {
     EXPECT_LT(lists, 8);
 }
 
-TEST_F(ReflectorTest, SilenceLongerThanBookmarksAllowMeansADeadStream) {
-    start();  // a stream that never says anything
+TEST_F(ReflectorTest, AQuietWatchIsAskedForAgainFromItsVersionWithoutANewList) {
+    int questions = 0;
+    transport->answer = [&](const Request& request) {
+        ++(query_of(request, "limit") == "1" ? questions : lists);
+        return json_response(200, pod_list("10", {pod_object("a", "p1", "1", "9")}));
+    };
+    start();  // streams that never say a word, not even a bookmark
     loop->run_for(74s);
+    EXPECT_EQ(transport->watches.size(), 1U);
+    loop->run_for(10min);
     EXPECT_EQ(lists, 1);
-    loop->run_for(5s);
+    EXPECT_EQ(questions, 8);
+    EXPECT_EQ(transport->watches.size(), 9U);
+    EXPECT_EQ(watch_version(8), "10");
+    EXPECT_EQ(reflector.restarts(), 0U);
+    EXPECT_LE(loop->clock().now() - cache->last_heard(), 75s) << "an accepted watch is a sign of life";
+}
+
+TEST_F(ReflectorTest, AQuietWatchOfAVersionThatTheServerHasNotComeToMeansANewList) {
+    transport->answer = [&](const Request& request) {
+        if (query_of(request, "limit") == "1") {
+            json::Value details = json::Object{{"causes", json::Array{json::Object{{"reason", "ResourceVersionTooLarge"}}}}};
+            return json_response(504, make_status(504, "Timeout", "Too large resource version", std::move(details)));
+        }
+        return ++lists, json_response(200, pod_list("10", {pod_object("a", "p1", "1", "9")}));
+    };
+    start();
+    loop->run_for(80s);
     EXPECT_EQ(lists, 2);
-    EXPECT_NE(reflector.last_error().find("no event and no bookmark"), std::string::npos);
+    EXPECT_EQ(reflector.restarts(), 1U);
+}
+
+TEST(ObjectCache, APackedCacheGivesWhatAPlainOneGives) {
+    ObjectCache plain(resources::pods), packed(resources::pods, ObjectCache::Memory::packed);
+    std::vector<std::string> heard[2];
+    ObjectCache* caches[] = {&plain, &packed};
+    for (int i = 0; i < 2; ++i) {
+        caches[i]->subscribe([&heard, i](WatchEventType type, const ObjectPtr& object, const ObjectPtr& before) {
+            heard[i].push_back(std::to_string(static_cast<int>(type)) + json::dump(*object) + (before ? json::dump(*before) : ""));
+        });
+        std::vector<json::Value> first, second;
+        for (const auto* name : {"gone", "same", "changed", "reborn"}) first.push_back(pod_object("a", name, name, "1", "rs"));
+        caches[i]->replace_all(std::move(first), Instant{1ms});
+        for (const auto* name : {"same", "changed", "reborn"})
+            second.push_back(pod_object("a", name, name == std::string("reborn") ? "other" : name, name == std::string("same") ? "1" : "2", "rs"));
+        caches[i]->replace_all(std::move(second), Instant{2ms});
+        caches[i]->apply({WatchEventType::modified, pod_object("a", "same", "same", "5")}, Instant{3ms});
+        caches[i]->apply({WatchEventType::deleted, pod_object("a", "changed", "changed", "6", "rs")}, Instant{4ms});
+    }
+    EXPECT_EQ(heard[0], heard[1]);
+    EXPECT_EQ(packed.size(), 2U);
+    EXPECT_EQ(packed.owned_by("rs").size(), 1U);
+    EXPECT_EQ(*packed.find("a", "same"), *plain.find("a", "same"));
+    const auto held = packed.find("a", "reborn");
+    EXPECT_EQ(held, packed.find("a", "reborn")) << "what somebody holds is not made twice";
 }
 
 TEST_F(ReflectorTest, ACutInsideAnEventKeepsTheVersionAndAsksAgain) {

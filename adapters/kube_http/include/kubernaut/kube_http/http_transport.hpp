@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "kubernaut/async/loop.hpp"
@@ -12,8 +13,12 @@ namespace kn::kube {
 struct HttpOptions {
     std::string user_agent = "kubernaut";
     Duration connect_timeout = 10s;  ///< name, TCP and TLS together
-    int max_connections = 8;         ///< for requests; at least 4. Streams have their own
-    bool http2 = true;               ///< offered by ALPN; HTTP/1.1 otherwise
+    int max_connections = 6;         ///< for requests; at least 4, of 40 kB each. Streams have their own
+    bool http2 = true;               ///< for streams: offered by ALPN; HTTP/1.1 otherwise
+    /// For the others. One connection carries more requests at a time over HTTP/2, but each costs a fifth more.
+    bool http2_requests = false;
+    /// gzip for large answers. Not by default for servers on this machine: packing costs both sides more than the bytes.
+    std::optional<bool> compression = std::nullopt;
     std::size_t max_response_bytes = 256U << 20U;
     std::size_t max_stream_backlog = 4U << 20U;  ///< unread bytes after which a stream is paused
     Duration dead_peer_after = 15s;              ///< silence after which an open stream's server is given up; asked at half of it. 0: never

@@ -10,6 +10,8 @@
 #include "kubernaut/async/clock.hpp"
 #include "kubernaut/async/task.hpp"
 #include "kubernaut/json/json.hpp"
+#include "kubernaut/kube/adaptive_rate.hpp"
+#include "kubernaut/kube/list_decoder.hpp"
 #include "kubernaut/kube/patch.hpp"
 #include "kubernaut/kube/resource.hpp"
 #include "kubernaut/kube/transport.hpp"
@@ -63,7 +65,7 @@ struct ServiceAccountToken {
     Instant expires{};
 };
 
-/// Kubernetes verbs over one Transport. Stateless; every call has a deadline; errors come from Status (status.hpp). Reads are tried again on
+/// Kubernetes verbs over one Transport. Every call has a deadline; errors come from Status (status.hpp). Reads are tried again on
 /// `unavailable` within the deadline (back-off with jitter); writes are never repeated here: an error with Applied::maybe is the caller's to resolve.
 class Client {
 public:
@@ -73,6 +75,9 @@ public:
     Task<Result<json::Value>> get(const Resource& resource, std::string ns, std::string name, Deadline deadline);
     /// All pages; restarts once when a continue token expires.
     Task<Result<ObjectList>> list(const Resource& resource, std::string ns, ListOptions options, Deadline deadline);
+    /// The same, item by item as the bytes come: neither the body nor all objects are in memory at a time. Gives the list's version. `items` must outlive the
+    /// call; what it was given is void when the call fails.
+    Task<Result<std::string>> list_into(Resource resource, std::string ns, ListOptions options, ItemSink& items, Deadline deadline);
     Task<Result<json::Value>> create(const Resource& resource, std::string ns, json::Value object, WriteOptions options, Deadline deadline);
     Task<Result<json::Value>> replace(const Resource& resource, std::string ns, std::string name, json::Value object, PatchOptions options,
                                       Deadline deadline);
@@ -110,12 +115,16 @@ public:
 
     [[nodiscard]] const std::shared_ptr<Transport>& transport() const { return transport_; }
     [[nodiscard]] async::Clock& clock() const { return *clock_; }
+    [[nodiscard]] const AdaptiveRate& rate() const { return rate_; }
 
 private:
+    /// One request in its turn (adaptive_rate.hpp).
+    Task<Result<Response>> send(Request request, Deadline deadline);
+    Task<Result<>> wait_for_turn(const Request& request, Deadline deadline);
     Task<Result<Response>> read_response(Request request, Deadline deadline);
     Task<Result<json::Value>> read(Request request, Deadline deadline);
-    Task<Result<ObjectList>> list_pages(Resource resource, std::string ns, ListOptions options, Deadline deadline);
-    Task<Result<ObjectList>> list_with_restart(Resource resource, std::string ns, ListOptions options, Deadline deadline);
+    Task<Result<ObjectList>> list_all(Resource resource, std::string ns, ListOptions options, Deadline deadline);
+    Task<Result<std::string>> list_pages(const Resource& resource, std::string ns, ListOptions options, ItemSink& items, Deadline deadline);
     Task<Result<bool>> ask_access(Request request, Deadline deadline);
     Task<Result<std::unique_ptr<Stream>>> open_stream(Request request, Deadline connect_deadline);
     Task<Result<json::Value>> write(Request request, Deadline deadline);
@@ -124,6 +133,7 @@ private:
     std::shared_ptr<Transport> transport_;
     async::Clock* clock_;
     std::function<void(std::string_view)> warned_;
+    AdaptiveRate rate_;
 };
 
 }  // namespace kn::kube

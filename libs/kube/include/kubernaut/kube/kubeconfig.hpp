@@ -39,6 +39,7 @@ struct ConnectionConfig {
     std::string impersonate_user, impersonate_uid{};
     std::vector<std::string> impersonate_groups{};
     std::map<std::string, std::vector<std::string>> impersonate_extra{};
+    bool disable_compression = false;       ///< for servers that are near: packing costs both sides more than the bytes
     bool insecure_skip_tls_verify = false;  ///< refused for environment prod by the fleet
 };
 

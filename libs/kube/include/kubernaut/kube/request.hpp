@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "kubernaut/base/result.hpp"
 
 namespace kn::kube {
 
@@ -12,6 +15,16 @@ enum class Method : std::uint8_t { get, post, put, patch, del };
 std::string_view to_string(Method method);
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
+
+/// Takes the body of a successful answer piece by piece, as it comes.
+class BodySink {
+public:
+    virtual ~BodySink() = default;
+    /// A body begins; what came before, of an answer that broke off, is void.
+    virtual void begin() = 0;
+    /// A failure ends the request with it.
+    virtual Result<> data(std::string_view bytes) = 0;
+};
 
 /// One HTTP request to an API server; the transport adds host, credentials and Accept-Encoding.
 struct Request {
@@ -22,6 +35,8 @@ struct Request {
     std::string content_type{};  ///< empty without body
     std::string body{};
     Headers headers{};
+    /// Where a successful answer's body goes. A transport that knows no sinks puts it into Response::body like any other.
+    std::shared_ptr<BodySink> sink{};
 
     /// Path and query, percent-encoded.
     [[nodiscard]] std::string target() const;
