@@ -200,6 +200,16 @@ TEST_P(Faults, AWatchThatGoesSilentIsNoticedAtItsIdleDeadline) {
     EXPECT_LT(loop().clock().steady() - started, 60s);
 }
 
+TEST_P(Faults, AQuietWatchIsAskedForAgainWithoutANewListAndStillHears) {
+    Followed followed(*this, loop(), through, {.ns = ns, .idle_limit = 1s, .backoff_base = 50ms, .backoff_cap = 200ms});
+    ASSERT_TRUE(eventually([&] { return followed.cache->synced(); })) << followed.reflector.last_error();
+    ASSERT_TRUE(eventually([&] { return proxy->count("watch=1") >= 4; })) << followed.reflector.last_error();
+    EXPECT_EQ(followed.reflector.restarts(), 0U) << followed.reflector.last_error();
+    EXPECT_EQ(proxy->count("limit=500"), 1) << "one list at the beginning";
+    make_config_map("late");
+    EXPECT_TRUE(eventually([&] { return followed.cache->find(ns, "late") != nullptr; })) << followed.reflector.last_error();
+}
+
 TEST_P(Faults, UnderAStormTheCacheIsRightAgainAtEveryQuietMoment) {
     const char* named = std::getenv("KN_SEED");
     const auto seed = named != nullptr ? std::strtoull(named, nullptr, 10) : std::random_device{}();

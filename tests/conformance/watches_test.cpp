@@ -74,8 +74,6 @@ TEST_P(Conformance, AStreamingListNeedsItsMatch) {
 }
 
 TEST_P(Conformance, AWatchEndsAtItsTimeoutCleanlyWithABookmarkBefore) {
-    if (server->minor() == 33)
-        GTEST_SKIP() << "OPEN: the 1.33.13 control plane of the testbed sends no bookmark on an idle watch, not even in 75 s; not understood yet";
     const auto made = make_config_map("c");
     Watched seen;
     // A busy server may miss the moment of a short watch: the next one is longer.
@@ -85,6 +83,8 @@ TEST_P(Conformance, AWatchEndsAtItsTimeoutCleanlyWithABookmarkBefore) {
                   {}, {}, 100s);
         EXPECT_TRUE(seen.ended);
         if (std::ranges::find(seen.events, WatchEventType::bookmark, &kube::WatchEvent::type) != seen.events.end()) break;
+        // Servers need not send any. The client lives without: AQuietWatchIsAskedForAgainWithoutANewListAndStillHears.
+        if (server->minor() == 33) GTEST_SKIP() << "the watch ended cleanly; this control plane of 1.33 sends no bookmarks on quiet watches";
     }
     const auto bookmark = std::ranges::find(seen.events, WatchEventType::bookmark, &kube::WatchEvent::type);
     ASSERT_NE(bookmark, seen.events.end()) << "shortly before the end: " << seen.text;

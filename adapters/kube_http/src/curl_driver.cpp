@@ -8,8 +8,8 @@
 namespace kn::kube::http {
 namespace {
 
-/// Handles that are kept for the next transfers; each holds about 6 kB.
-constexpr std::size_t max_idle_handles = 16;
+/// Handles that are kept for the next transfers; each holds its buffer and 6 kB more.
+constexpr std::size_t max_idle_handles = 4;
 /// The loop was busy elsewhere: silence that long is not the peer's.
 constexpr Duration late_look = 1s;
 

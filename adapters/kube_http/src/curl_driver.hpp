@@ -18,7 +18,7 @@ public:
     struct Limits {
         int host_connections = 8;
         int idle_connections = 8;
-        long buffer_bytes = 32L * 1024L;  ///< of one transfer
+        long buffer_bytes = 16L * 1024L;  ///< of one transfer
         Duration dead_peer_after{0};      ///< streams whose peer is silent for so long end with reason PeerSilent; 0: never
     };
     CurlDriver(async::EventLoop& loop, Limits limits);

@@ -18,8 +18,12 @@ using http::Exchange;
 using http::ExchangeSpec;
 using http::Identity;
 
+/// Requests that go over connections of their own; when more are under way they share one, where the server offers HTTP/2.
+constexpr int few_at_a_time = 2;
+/// The connections of a burst are closed when it has been over for so long: a hub has hundreds of clusters, and each connection takes 150 kB.
+constexpr Duration burst_linger = 5s;
 /// libcurl's buffer of a stream: events are small, and a hub has thousands of watches.
-constexpr long stream_buffer = 8L * 1024L;
+constexpr long stream_buffer = 4L * 1024L;
 
 /// Takes the transfer back when the waiting coroutine ends, however it ends.
 class Hold {
@@ -40,11 +44,55 @@ private:
     std::shared_ptr<Exchange> exchange_;
 };
 
+/// Counts down at the end of a scope.
+class Counted {
+public:
+    explicit Counted(int& count) : count_(count) {}
+    ~Counted() { --count_; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+
+private:
+    int& count_;
+};
+
 Error timeout_error(const Exchange& exchange) {
     return {.code = ErrorCode::deadline_exceeded,
             .message = exchange.heard_anything() ? "the answer did not end in time" : "no answer in time",
             .applied = exchange.applied()};
 }
+
+/// The connections for many requests at a time. They end some time after the last of these.
+class Burst : public std::enable_shared_from_this<Burst> {
+public:
+    Burst(async::EventLoop& loop, CurlDriver::Limits limits) : loop_(loop), limits_(limits) {}
+    std::shared_ptr<CurlDriver> driver() {
+        last_used_ = loop_.clock().steady();
+        if (!driver_) {
+            driver_ = std::make_shared<CurlDriver>(loop_, limits_);
+            look_later();
+        }
+        return driver_;
+    }
+
+private:
+    void look_later() {
+        loop_.clock().call_at(last_used_ + burst_linger, [weak = weak_from_this()] {
+            if (const auto self = weak.lock()) self->look();
+        });
+    }
+    void look() {
+        const auto now = loop_.clock().steady();
+        if (driver_.use_count() > 1) last_used_ = now;  // somebody waits for an answer
+        if (now - last_used_ < burst_linger) return look_later();
+        driver_.reset();
+    }
+
+    async::EventLoop& loop_;
+    const CurlDriver::Limits limits_;
+    std::shared_ptr<CurlDriver> driver_;
+    SteadyTime last_used_{};
+};
 
 class HttpStream final : public Stream {
 public:
@@ -224,18 +272,22 @@ private:
     async::Task<Result<Response>> exchange_once(const Request& request, const Identity& identity, Deadline deadline, bool plain_http1) {
         ExchangeSpec spec = spec_for(request, identity);
         KN_CO_CHECK(check_headers(spec));
-        spec.connection.http2 = options_.http2_requests && !plain_http1;
+        // One request alone costs a fifth less over HTTP/1.1; many at a time cost less on one connection than on many.
+        spec.connection.http2 = options_.http2 && !plain_http1 && (options_.http2_requests || in_flight_ >= few_at_a_time);
         // After a silent timeout the pooled connection is suspect.
         spec.fresh_connection = plain_http1 || std::exchange(suspect_, false);
         co_return co_await run(std::move(spec), deadline);
     }
 
     async::Task<Result<Response>> run(ExchangeSpec spec, Deadline deadline) {
-        if (!requests_) {
-            const int connections = std::max(options_.max_connections, 4);
-            requests_ = std::make_shared<CurlDriver>(loop_, CurlDriver::Limits{.host_connections = connections, .idle_connections = connections});
-        }
-        const Hold hold(requests_, std::make_shared<Exchange>(std::move(spec)));
+        const int connections = std::max(options_.max_connections, 4);
+        const CurlDriver::Limits limits{.host_connections = connections, .idle_connections = connections};
+        const bool many = spec.connection.http2 && !options_.http2_requests;
+        if (many && !burst_) burst_ = std::make_shared<Burst>(loop_, limits);
+        if (!many && !requests_) requests_ = std::make_shared<CurlDriver>(loop_, limits);
+        ++in_flight_;
+        const Counted counted(in_flight_);
+        const Hold hold(many ? burst_->driver() : requests_, std::make_shared<Exchange>(std::move(spec)));
         auto& exchange = hold.exchange();
         while (!exchange.finished()) {
             const bool told = co_await exchange.changed().wait(loop_.clock(), deadline);
@@ -282,6 +334,8 @@ private:
     http::Credentials credentials_;
     std::shared_ptr<CurlDriver> requests_, streams_;  ///< from the first use on
     bool suspect_ = false;
+    std::shared_ptr<Burst> burst_;
+    int in_flight_ = 0;
     std::shared_ptr<bool> peer_silent_ = std::make_shared<bool>(false);
 };
 

@@ -166,7 +166,7 @@ Result<Measured> many_clusters(async::EventLoop& loop, const kube::ConnectionCon
         const auto synced = [&] { return std::ranges::all_of(member.caches, [](const auto& cache) { return cache->synced(); }); };
         if (!loop.run_until(synced, 60s)) return fail(ErrorCode::unavailable, "a cluster's caches did not fill");
     }
-    loop.run_for(2s);  // until all watches stand
+    loop.run_for(8s);  // until all watches stand and what was needed for the lists is closed
     out.objects = static_cast<std::int64_t>(members.size()) * static_cast<std::int64_t>(std::size(watched));
     return out;
 }

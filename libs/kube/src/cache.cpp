@@ -83,16 +83,21 @@ void note_change(std::vector<Change>& changes, const ObjectPtr& object, const Ob
 
 }  // namespace
 
-ItemSink::Memory ObjectCache::Replacement::memory() const {
-    return cache_.memory_ == ObjectCache::Memory::packed ? ItemSink::Memory::scratch : ItemSink::Memory::kept;
-}
-
-void ObjectCache::Replacement::add(json::Value& item) {
+void ObjectCache::Replacement::add(json::Value item) {
     Item out{.key = Key(namespace_of(item), name_of(item)), .entry = {}, .owners = owners_of(item)};
-    if (cache_.memory_ == ObjectCache::Memory::packed)
+    if (cache_.memory_ == Memory::packed)
         out.entry.packed = pack(item);
     else
         out.entry.object = std::make_shared<const json::Value>(std::move(item));
+    items_.push_back(std::move(out));
+}
+
+void ObjectCache::Replacement::add(PackedItem item) {
+    Item out{.key = Key(std::move(item.ns), std::move(item.name)), .entry = {}, .owners = std::move(item.owners)};
+    if (cache_.memory_ == Memory::packed)
+        out.entry.packed = std::move(item.bytes);
+    else
+        out.entry.object = std::make_shared<const json::Value>(unpack(item.bytes));
     items_.push_back(std::move(out));
 }
 
@@ -129,7 +134,7 @@ void ObjectCache::Replacement::finish(Instant now) {
 
 void ObjectCache::replace_all(std::vector<json::Value> objects, Instant now) {
     Replacement replacement(*this);
-    for (auto& object : objects) replacement.add(object);
+    for (auto& object : objects) replacement.add(std::move(object));
     replacement.finish(now);
 }
 

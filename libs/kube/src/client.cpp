@@ -5,6 +5,7 @@
 
 #include "kubernaut/base/ids.hpp"
 #include "kubernaut/kube/object.hpp"
+#include "kubernaut/kube/packed.hpp"
 #include "kubernaut/kube/status.hpp"
 
 namespace kn::kube {
@@ -72,28 +73,9 @@ json::Object delete_options_body(const DeleteOptions& options) {
     return body;
 }
 
-/// The server leaves kind and apiVersion out of the items of a list: they are put in.
-class Complete final : public ItemSink {
-public:
-    Complete(ItemSink& next, const Resource& resource) : next_(next), kind_(resource.kind), api_version_(resource.api_version()) {}
-    [[nodiscard]] Memory memory() const override { return next_.memory(); }
-    void add(json::Value& item) override {
-        if (item.is_object()) {
-            auto& object = item.get_object();
-            if (!object.contains("kind")) object["kind"] = kind_;
-            if (!object.contains("apiVersion")) object["apiVersion"] = api_version_;
-        }
-        next_.add(item);
-    }
-    void rewind(std::size_t count) override { next_.rewind(count); }
-
-private:
-    ItemSink& next_;
-    const std::string kind_, api_version_;
-};
-
 struct Collect final : ItemSink {
-    void add(json::Value& item) override { items.push_back(std::move(item)); }
+    void add(json::Value item) override { items.push_back(std::move(item)); }
+    void add(PackedItem item) override { items.push_back(unpack(item.bytes)); }
     void rewind(std::size_t count) override { items.resize(count); }
     std::vector<json::Value> items;
 };
@@ -190,7 +172,7 @@ Task<Result<json::Value>> Client::get(const Resource& resource, std::string ns, 
 
 Task<Result<std::string>> Client::list_pages(const Resource& resource, std::string ns, ListOptions options, ItemSink& items, Deadline deadline) {
     std::string version, token;
-    const auto decoder = std::make_shared<ListDecoder>(items);
+    const auto decoder = std::make_shared<ListDecoder>(items, resource.kind, resource.api_version());
     do {
         Request request;
         request.path = resource.path(ns);
@@ -215,13 +197,12 @@ Task<Result<std::string>> Client::list_pages(const Resource& resource, std::stri
 }
 
 Task<Result<std::string>> Client::list_into(Resource resource, std::string ns, ListOptions options, ItemSink& items, Deadline deadline) {
-    Complete complete(items, resource);
-    auto version = co_await list_pages(resource, ns, options, complete, deadline);
+    auto version = co_await list_pages(resource, ns, options, items, deadline);
     // The token of a long list expires when etcd is compacted; a fresh start gives a consistent list, the server's offer to go on would not.
     if (!version && version.error().reason == "Expired") {
-        complete.rewind(0);
+        items.rewind(0);
         options.resource_version.clear();
-        version = co_await list_pages(resource, ns, options, complete, deadline);
+        version = co_await list_pages(resource, ns, options, items, deadline);
     }
     co_return version;
 }

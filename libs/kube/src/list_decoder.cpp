@@ -1,16 +1,14 @@
 #include "kubernaut/kube/list_decoder.hpp"
 
-#include <array>
 #include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/monotonic_resource.hpp>
 #include <boost/json/value_stack.hpp>
 #include <optional>
+
+#include "packed_text.hpp"
 
 namespace kn::kube {
 namespace {
 
-/// Most objects fit, so that decoding them allocates nothing.
-constexpr std::size_t scratch_bytes = 64U * 1024U;
 constexpr std::size_t max_depth = 128;
 constexpr std::string_view items_key = "items";
 
@@ -24,12 +22,7 @@ public:
     using Text = boost::json::string_view;
     using Code = boost::json::error_code;
 
-    explicit Handler(ItemSink& items)
-        : items_(items),
-          scratch_(buffer_.data(), buffer_.size()),
-          memory_(items.memory() == ItemSink::Memory::scratch ? boost::json::storage_ptr(&scratch_) : boost::json::storage_ptr()) {
-        list_.reset();
-    }
+    Handler(ItemSink& items, const ListNames& names) : items_(items), names_(names) { list_.reset(); }
 
     bool on_document_begin(Code& /*ec*/) { return true; }
     bool on_document_end(Code& /*ec*/) { return true; }
@@ -114,7 +107,7 @@ private:
     boost::json::value_stack& stack() { return in_items_ ? item_ : list_; }
     void start() {
         if (!in_items_) return;
-        item_.reset(memory_);
+        item_.reset();
         open_ = true;
     }
     bool opened() {
@@ -125,20 +118,19 @@ private:
     /// A value is complete; at this depth it is an item.
     bool pushed() {
         if (!in_items_ || depth_ != 2) return true;
-        {
-            json::Value item = item_.release();
-            items_.add(item);
+        json::Value item = item_.release();
+        if (auto* object = item.if_object()) {
+            if (!names_.kind.empty() && !object->contains("kind")) (*object)["kind"] = names_.kind;
+            if (!names_.api_version.empty() && !object->contains("apiVersion")) (*object)["apiVersion"] = names_.api_version;
         }
-        scratch_.release();
+        items_.add(std::move(item));
         open_ = false;
         ++count_;
         return true;
     }
 
     ItemSink& items_;
-    std::array<unsigned char, scratch_bytes> buffer_;
-    boost::json::monotonic_resource scratch_;
-    boost::json::storage_ptr memory_;
+    const ListNames& names_;
     boost::json::value_stack list_, item_;
     std::string key_, key_part_;
     std::size_t depth_ = 0, count_ = 0;
@@ -160,47 +152,89 @@ Error not_json(const std::string& why, std::size_t offset) {
 
 }  // namespace
 
-struct ListDecoder::Parser {
-    explicit Parser(ItemSink& sink) : items(sink) {}
-    ItemSink& items;
-    std::optional<boost::json::basic_parser<Handler>> parser;
-    std::size_t before = 0;  ///< items of what is over already
-    std::size_t bytes = 0;
+struct ListDecoder::Form {
+    virtual ~Form() = default;
+    virtual void begin() = 0;
+    virtual Result<> data(std::string_view bytes) = 0;
+    virtual Result<json::Value> finish() = 0;
+    bool begun = false;
 };
 
-ListDecoder::ListDecoder(ItemSink& items) : parser_(std::make_unique<Parser>(items)) {}
+struct ListDecoder::Objects final : Form {
+    Objects(ItemSink& sink, ListNames of) : items(sink), names(std::move(of)) {}
+    void begin() override {
+        if (parser) items.rewind(before);
+        parser.emplace(parser_options(), items, names);
+        bytes_read = 0;
+    }
+    Result<> data(std::string_view bytes) override {
+        boost::json::error_code ec;
+        const auto used = parser->write_some(true, bytes.data(), bytes.size(), ec);
+        if (ec) return std::unexpected(not_json(ec.message(), bytes_read + used));
+        bytes_read += used;
+        if (used < bytes.size() && bytes.find_first_not_of(" \t\r\n", used) != std::string_view::npos)
+            return std::unexpected(not_json("text after the end", bytes_read));
+        return {};
+    }
+    Result<json::Value> finish() override {
+        if (!parser) return std::unexpected(not_json("it is empty", 0));
+        boost::json::error_code ec;
+        if (!parser->done()) parser->write_some(false, nullptr, 0, ec);
+        if (ec || !parser->done()) return std::unexpected(not_json("the text ends too early", bytes_read));
+        before += parser->handler().count();
+        json::Value list = parser->handler().release();
+        parser.reset();
+        return list;
+    }
+
+    ItemSink& items;
+    const ListNames names;
+    std::optional<boost::json::basic_parser<Handler>> parser;
+    std::size_t before = 0;  ///< items of what is over already
+    std::size_t bytes_read = 0;
+};
+
+struct ListDecoder::Packed final : Form {
+    Packed(ItemSink& sink, ListNames of) : items(sink), names(std::move(of)) {}
+    void begin() override { text.clear(); }
+    Result<> data(std::string_view bytes) override {
+        text += bytes;
+        return {};
+    }
+    /// Items are given only when the page is whole: there is nothing to take back.
+    Result<json::Value> finish() override {
+        auto list = pack_list(text, names, items);
+        text.clear();
+        if (!list) return std::unexpected(not_json(list.error().message, 0));
+        return list;
+    }
+
+    ItemSink& items;
+    const ListNames names;
+    std::string text;
+};
+
+ListDecoder::ListDecoder(ItemSink& items, std::string kind, std::string api_version) {
+    ListNames names{std::move(kind), std::move(api_version)};
+    if (items.wants_packed())
+        form_ = std::make_unique<Packed>(items, std::move(names));
+    else
+        form_ = std::make_unique<Objects>(items, std::move(names));
+}
 ListDecoder::~ListDecoder() = default;
 
-bool ListDecoder::untouched() const { return !parser_->parser; }
+bool ListDecoder::untouched() const { return !form_->begun; }
 
 void ListDecoder::begin() {
-    auto& p = *parser_;
-    if (p.parser) p.items.rewind(p.before);
-    p.parser.emplace(parser_options(), p.items);
-    p.bytes = 0;
+    form_->begun = true;
+    form_->begin();
 }
 
-Result<> ListDecoder::data(std::string_view bytes) {
-    auto& p = *parser_;
-    boost::json::error_code ec;
-    const auto used = p.parser->write_some(true, bytes.data(), bytes.size(), ec);
-    if (ec) return std::unexpected(not_json(ec.message(), p.bytes + used));
-    p.bytes += used;
-    if (used < bytes.size() && bytes.find_first_not_of(" \t\r\n", used) != std::string_view::npos)
-        return std::unexpected(not_json("text after the end", p.bytes));
-    return {};
-}
+Result<> ListDecoder::data(std::string_view bytes) { return form_->data(bytes); }
 
 Result<json::Value> ListDecoder::finish() {
-    auto& p = *parser_;
-    if (!p.parser) return std::unexpected(not_json("it is empty", 0));
-    boost::json::error_code ec;
-    if (!p.parser->done()) p.parser->write_some(false, nullptr, 0, ec);
-    if (ec || !p.parser->done()) return std::unexpected(not_json("the text ends too early", p.bytes));
-    p.before += p.parser->handler().count();
-    json::Value list = p.parser->handler().release();
-    p.parser.reset();
-    return list;
+    form_->begun = false;
+    return form_->finish();
 }
 
 }  // namespace kn::kube

@@ -4,66 +4,21 @@
 #include <bit>
 #include <cstring>
 
+#include "packed_form.hpp"
 #include "packed_words.hpp"
 
 namespace kn::kube {
 namespace {
 
-/// One head byte: its kind, and in the lower bits a small number (a length, a count, a word); the largest of these says that a varint follows.
-enum class Tag : std::uint8_t { null = 0, no = 1, yes = 2, number = 3, large = 4, real = 5, word = 0x20, array = 0x40, object = 0x60, text = 0x80 };
-constexpr std::uint8_t small_bits = 0x1f, text_bits = 0x7f;
-
-void put_varint(std::string& out, std::uint64_t number) {
-    for (; number >= 0x80; number >>= 7U) out += static_cast<char>(number | 0x80U);
-    out += static_cast<char>(number);
-}
-
-void put_head(std::string& out, Tag tag, std::uint8_t largest, std::uint64_t number) {
-    const auto base = static_cast<std::uint8_t>(tag);
-    if (number < largest) {
-        out += static_cast<char>(base + number);
-    } else {
-        out += static_cast<char>(base + largest);
-        put_varint(out, number);
-    }
-}
-
-void put_string(std::string& out, std::string_view text) {
-    if (const auto word = word_number(text)) return put_head(out, Tag::word, small_bits, *word);
-    put_head(out, Tag::text, text_bits, text.size());
-    out += text;
-}
-
-/// The paths of managed fields are field names behind "f:".
-constexpr std::string_view field_prefix = "f:";
-
-/// A key is a varint: a word, "f:" and a word, or a length before bytes.
-void put_key(std::string& out, std::string_view key) {
-    const bool managed = key.starts_with(field_prefix);
-    if (const auto word = word_number(managed ? key.substr(field_prefix.size()) : key)) {
-        put_varint(out, std::uint64_t{*word} << 2U | (managed ? 2U : 0U) | 1U);
-    } else {
-        put_varint(out, std::uint64_t{key.size()} << 1U);
-        out += key;
-    }
-}
+using namespace packed_form;
 
 void put(std::string& out, const json::Value& value) {
     switch (value.kind()) {
         case boost::json::kind::null: out += static_cast<char>(Tag::null); return;
         case boost::json::kind::bool_: out += static_cast<char>(value.get_bool() ? Tag::yes : Tag::no); return;
-        case boost::json::kind::int64: {
-            out += static_cast<char>(Tag::number);
-            const auto number = value.get_int64();
-            return put_varint(out, static_cast<std::uint64_t>(number) << 1U ^ static_cast<std::uint64_t>(number >> 63));  // zigzag
-        }
-        case boost::json::kind::uint64: out += static_cast<char>(Tag::large); return put_varint(out, value.get_uint64());
-        case boost::json::kind::double_: {
-            out += static_cast<char>(Tag::real);
-            const auto bytes = std::bit_cast<std::array<char, sizeof(double)>>(value.get_double());
-            out.append(bytes.data(), bytes.size());
-            return;
-        }
+        case boost::json::kind::int64: return put_int(out, value.get_int64());
+        case boost::json::kind::uint64: return put_uint(out, value.get_uint64());
+        case boost::json::kind::double_: return put_double(out, value.get_double());
         case boost::json::kind::string: return put_string(out, json::view(value.get_string()));
         case boost::json::kind::array:
             put_head(out, Tag::array, small_bits, value.get_array().size());

@@ -112,7 +112,11 @@ Task<Result<>> Reflector::ask_for_version(std::string version) {
     if (!options_.list.field_selector.empty()) request.query.emplace_back("fieldSelector", options_.list.field_selector);
     const auto answer = co_await client_->transport()->send(std::move(request), clock.deadline_in(options_.request_timeout));
     // No answer, or another refusal: the watch that comes next tells more.
-    if (!answer || answer->status == 200) co_return Result<>{};
+    if (!answer) co_return Result<>{};
+    if (answer->status == 200) {
+        cache_->heard(clock.now());  // it lives, and what happened since that version follows at once
+        co_return Result<>{};
+    }
     Error error = error_from(*answer, Method::get);
     if (error.reason == "ResourceVersionTooLarge" || is_expired(error)) co_return std::unexpected(std::move(error));
     co_return Result<>{};
@@ -124,7 +128,6 @@ Task<Result<>> Reflector::watch_from(std::string& resource_version) {
     const int timeout = static_cast<int>(options_.watch_timeout_seconds * (0.9 + random_.unit() / 10));
     KN_CO_TRY(const std::unique_ptr<Stream> stream, co_await client_->watch(cache_->resource(), options_.ns, options_.list, resource_version, timeout,
                                                                             clock.deadline_in(options_.request_timeout)));
-    cache_->heard(clock.now());  // what happened since that version follows at once
     co_return co_await consume(*stream, resource_version, std::nullopt);
 }
 

@@ -11,14 +11,19 @@ namespace kn::kube {
 namespace {
 
 struct Items final : ItemSink {
-    explicit Items(Memory where) : where_(where) {}
-    [[nodiscard]] Memory memory() const override { return where_; }
-    void add(json::Value& item) override { items.push_back(where_ == Memory::kept ? std::move(item) : json::Value(item, json::Value().storage())); }
+    explicit Items(bool packed = false) : packed_(packed) {}
+    [[nodiscard]] bool wants_packed() const override { return packed_; }
+    void add(json::Value item) override { items.push_back(std::move(item)); }
+    void add(PackedItem item) override {
+        items.push_back(unpack(item.bytes));
+        packed.push_back(std::move(item));
+    }
     void rewind(std::size_t count) override { items.resize(count); }
     std::vector<json::Value> items;
+    std::vector<PackedItem> packed;
 
 private:
-    Memory where_;
+    bool packed_;
 };
 
 /// Any JSON value, seldom deep.
@@ -68,8 +73,8 @@ TEST(ListDecoder, GivesTheItemsHoweverTheBytesAreCutAndWhereverTheyLie) {
         list["items"] = items;
         if (round % 2 == 1) list["metadata"] = metadata;
         const auto text = json::dump(list) + (round % 3 == 0 ? "\n" : "");
-        for (const auto where : {ItemSink::Memory::kept, ItemSink::Memory::scratch}) {
-            Items got(where);
+        for (const bool packed : {false, true}) {
+            Items got(packed);
             ListDecoder decoder(got);
             decoder.begin();
             for (std::size_t at = 0; at < text.size();) {
@@ -86,7 +91,7 @@ TEST(ListDecoder, GivesTheItemsHoweverTheBytesAreCutAndWhereverTheyLie) {
 }
 
 TEST(ListDecoder, AnAnswerThatBrokeOffAndComesAgainCountsOnce) {
-    Items got(ItemSink::Memory::kept);
+    Items got;
     ListDecoder decoder(got);
     EXPECT_TRUE(decoder.untouched());
     decoder.begin();
@@ -103,17 +108,19 @@ TEST(ListDecoder, AnAnswerThatBrokeOffAndComesAgainCountsOnce) {
 
 TEST(ListDecoder, WhatIsNoListIsAnError) {
     for (const std::string text : {"", "<html>", R"({"items":[{"a":1})", R"({"items":[1,]})", R"({"items":[]} x)", R"({"items":null)"}) {
-        Items got(ItemSink::Memory::scratch);
-        ListDecoder decoder(got);
-        decoder.begin();
-        const auto fed = decoder.data(text);
-        if (fed) {
-            EXPECT_FALSE(decoder.finish()) << text;
-        } else {
-            EXPECT_EQ(fed.error().reason, invalid_body) << text;
+        for (const bool packed : {false, true}) {
+            Items got(packed);
+            ListDecoder decoder(got);
+            decoder.begin();
+            const auto fed = decoder.data(text);
+            if (fed) {
+                EXPECT_FALSE(decoder.finish()) << text;
+            } else {
+                EXPECT_EQ(fed.error().reason, invalid_body) << text;
+            }
         }
     }
-    Items got(ItemSink::Memory::kept);
+    Items got;
     ListDecoder decoder(got);
     decoder.begin();
     ASSERT_TRUE(decoder.data(R"({"items":null,"metadata":{"resourceVersion":"3"}})")) << "an empty list may be null";
@@ -121,6 +128,28 @@ TEST(ListDecoder, WhatIsNoListIsAnError) {
     ASSERT_TRUE(rest);
     EXPECT_EQ(json::string_at(*rest, "metadata", "resourceVersion"), "3");
     EXPECT_TRUE(got.items.empty());
+}
+
+TEST(ListDecoder, ItemsGetTheirKindBackAndPackedOnesWhatTheyAreFoundBy) {
+    const std::string text =
+        R"({"kind":"PodList","items":[{"metadata":{"name":"a","namespace":"n","ownerReferences":[{"uid":"u1"},{"uid":"u2"}]}},{"kind":"Odd","metadata":{"name":"b"}},7,)"
+        R"({"metadata":{"name":"c"},"huge":123456789012345678901234567890}]})";
+    Items objects, packed(true);
+    for (auto* got : {&objects, &packed}) {
+        ListDecoder decoder(*got, "Pod", "v1");
+        decoder.begin();
+        ASSERT_TRUE(decoder.data(text));
+        ASSERT_TRUE(decoder.finish());
+        ASSERT_EQ(got->items.size(), 4U);
+        EXPECT_EQ(json::string_at(got->items[0], "kind"), "Pod");
+        EXPECT_EQ(json::string_at(got->items[0], "apiVersion"), "v1");
+        EXPECT_EQ(json::string_at(got->items[1], "kind"), "Odd");
+        EXPECT_TRUE(got->items[2].is_int64());
+    }
+    EXPECT_EQ(objects.items, packed.items);
+    EXPECT_EQ(packed.packed[0].ns, "n");
+    EXPECT_EQ(packed.packed[0].name, "a");
+    EXPECT_EQ(packed.packed[0].owners, (std::vector<std::string>{"u1", "u2"}));
 }
 
 TEST(Packed, ComesBackAsItWas) {

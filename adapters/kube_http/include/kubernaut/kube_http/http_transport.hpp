@@ -14,9 +14,8 @@ struct HttpOptions {
     std::string user_agent = "kubernaut";
     Duration connect_timeout = 10s;  ///< name, TCP and TLS together
     int max_connections = 6;         ///< for requests; at least 4, of 40 kB each. Streams have their own
-    bool http2 = true;               ///< for streams: offered by ALPN; HTTP/1.1 otherwise
-    /// For the others. One connection carries more requests at a time over HTTP/2, but each costs a fifth more.
-    bool http2_requests = false;
+    bool http2 = true;               ///< offered by ALPN for streams, and for requests when many are under way; HTTP/1.1 otherwise
+    bool http2_requests = false;     ///< for all requests
     /// gzip for large answers. Not by default for servers on this machine: packing costs both sides more than the bytes.
     std::optional<bool> compression = std::nullopt;
     std::size_t max_response_bytes = 256U << 20U;

@@ -62,8 +62,9 @@ public:
     class Replacement final : public ItemSink {
     public:
         explicit Replacement(ObjectCache& cache) : cache_(cache) {}
-        [[nodiscard]] ItemSink::Memory memory() const override;
-        void add(json::Value& item) override;
+        [[nodiscard]] bool wants_packed() const override { return cache_.memory_ == Memory::packed; }
+        void add(json::Value item) override;
+        void add(PackedItem item) override;
         void rewind(std::size_t count) override { items_.resize(count); }
         void finish(Instant now);
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kubernaut/json/json.hpp"
 #include "kubernaut/kube/request.hpp"
@@ -13,23 +14,31 @@ namespace kn::kube {
 /// Reason of the error when a body is not what it should be: asking again gives the same.
 inline constexpr std::string_view invalid_body = "InvalidBody";
 
-/// Takes the objects of a list one after the other, so that neither the body nor all of its objects need be in memory at a time.
+/// An object as a cache keeps it (packed.hpp), with what it is found by.
+struct PackedItem {
+    std::string ns, name;
+    std::vector<std::string> owners;  ///< uids
+    std::string bytes;
+};
+
+/// Takes the objects of a list one after the other.
 class ItemSink {
 public:
     virtual ~ItemSink() = default;
-    /// What may be done with an item: `kept` ones are the taker's to move and keep. `scratch` ones lie in memory that the next item overwrites: they are
-    /// only read, and a part that is kept is copied with json::Value(part, {}), for a plain copy would stay in that memory.
-    enum class Memory { kept, scratch };
-    [[nodiscard]] virtual Memory memory() const { return Memory::kept; }
-    virtual void add(json::Value& item) = 0;
+    /// Which of the two add() is called. Packed items are made from the text directly, several times as fast.
+    [[nodiscard]] virtual bool wants_packed() const { return false; }
+    virtual void add(json::Value item) = 0;
+    virtual void add(PackedItem item) = 0;
     /// An answer broke off and comes again: only the first `count` items were true.
     virtual void rewind(std::size_t count) = 0;
 };
 
-/// The bytes of a list, cut anywhere → its items, as they come. Complexity: one pass, and memory for one item.
+/// The bytes of a list, cut anywhere → its items. As objects they come while the bytes come, in one pass, with memory for one item; packed ones come at the
+/// end of a page, whose text is kept until then.
 class ListDecoder final : public BodySink {
 public:
-    explicit ListDecoder(ItemSink& items);
+    /// The server leaves kind and apiVersion out of the items: they are put in, unless empty.
+    explicit ListDecoder(ItemSink& items, std::string kind = {}, std::string api_version = {});
     ~ListDecoder() override;
     void begin() override;
     Result<> data(std::string_view bytes) override;
@@ -39,8 +48,10 @@ public:
     [[nodiscard]] bool untouched() const;
 
 private:
-    struct Parser;
-    std::unique_ptr<Parser> parser_;
+    struct Form;
+    struct Objects;
+    struct Packed;
+    std::unique_ptr<Form> form_;
 };
 
 }  // namespace kn::kube
