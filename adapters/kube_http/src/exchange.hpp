@@ -44,6 +44,7 @@ struct ExchangeSpec {
     std::size_t max_body = 0;  ///< answers beyond this are an error
     std::string probe_url;     ///< of streams: what to ask a peer that is silent
     bool streaming = false;
+    bool tell_start = false;  ///< the waiting side is told when the connection stands, not only at the end
     std::size_t max_backlog = 0;
 };
 
@@ -56,6 +57,8 @@ public:
 
     // The waiting side.
     async::Signal& changed() { return changed_; }
+    /// The connection stands and the request leaves.
+    [[nodiscard]] bool started() const { return started_; }
     [[nodiscard]] bool head_ready() const { return head_ready_; }
     [[nodiscard]] bool finished() const { return finished_; }
     /// Status, headers and, unless it went elsewhere, the body. Once: after head_ready() of a stream or finished() of a request.
@@ -76,7 +79,10 @@ public:
 
     // libcurl's side. Nothing here runs a waiting coroutine before libcurl has returned.
     [[nodiscard]] const ExchangeSpec& spec() const { return spec_; }
-    void mark_started() { started_ = true; }
+    void mark_started() {
+        started_ = true;
+        if (spec_.tell_start) changed_.notify();
+    }
     void on_header(std::string_view line, long status);
     enum class Intake { taken, pause, too_much, refused };
     Intake on_data(std::string_view bytes);

@@ -6,6 +6,7 @@
 #include "credentials.hpp"
 #include "curl_driver.hpp"
 #include "exchange.hpp"
+#include "first_alone.hpp"
 #include "kubernaut/base/log.hpp"
 #include "kubernaut/kube/upgrade.hpp"
 #include "upgrade_socket.hpp"
@@ -16,6 +17,7 @@ namespace {
 using http::CurlDriver;
 using http::Exchange;
 using http::ExchangeSpec;
+using http::FirstAlone;
 using http::Identity;
 
 /// Requests that go over connections of their own; when more are under way they share one, where the server offers HTTP/2.
@@ -70,10 +72,12 @@ public:
         last_used_ = loop_.clock().steady();
         if (!driver_) {
             driver_ = std::make_shared<CurlDriver>(loop_, limits_);
+            first_ = std::make_shared<FirstAlone>();
             look_later();
         }
         return driver_;
     }
+    [[nodiscard]] std::shared_ptr<FirstAlone> first() const { return first_; }
 
 private:
     void look_later() {
@@ -91,6 +95,7 @@ private:
     async::EventLoop& loop_;
     const CurlDriver::Limits limits_;
     std::shared_ptr<CurlDriver> driver_;
+    std::shared_ptr<FirstAlone> first_;  ///< of that driver
     SteadyTime last_used_{};
 };
 
@@ -281,16 +286,26 @@ private:
 
     async::Task<Result<Response>> run(ExchangeSpec spec, Deadline deadline) {
         const int connections = std::max(options_.max_connections, 4);
-        const CurlDriver::Limits limits{.host_connections = connections, .idle_connections = connections};
         const bool many = spec.connection.http2 && !options_.http2_requests;
-        if (many && !burst_) burst_ = std::make_shared<Burst>(loop_, limits);
-        if (!many && !requests_) requests_ = std::make_shared<CurlDriver>(loop_, limits);
+        if (many && !burst_)
+            burst_ = std::make_shared<Burst>(loop_, CurlDriver::Limits{.host_connections = connections, .idle_connections = connections});
+        if (!many && !requests_)
+            requests_ = std::make_shared<CurlDriver>(loop_, CurlDriver::Limits{.host_connections = connections, .idle_connections = connections});
+        const auto driver = many ? burst_->driver() : requests_;
         ++in_flight_;
         const Counted counted(in_flight_);
-        const Hold hold(many ? burst_->driver() : requests_, std::make_shared<Exchange>(std::move(spec)));
+        FirstAlone::Turn turn;
+        if (many) {
+            auto given = co_await burst_->first()->enter(loop_.clock(), deadline);
+            if (!given) co_return std::unexpected(given.error());
+            turn = *std::move(given);
+            spec.tell_start = turn.first();
+        }
+        const Hold hold(driver, std::make_shared<Exchange>(std::move(spec)));
         auto& exchange = hold.exchange();
         while (!exchange.finished()) {
             const bool told = co_await exchange.changed().wait(loop_.clock(), deadline);
+            if (exchange.started()) turn.end(true);
             if (!told && deadline.passed(loop_.clock().steady()) && !exchange.finished()) {
                 if (!exchange.heard_anything()) suspect_ = true;
                 co_return std::unexpected(timeout_error(exchange));
@@ -303,26 +318,33 @@ private:
     async::Task<Result<std::unique_ptr<Stream>>> open_once(const Request& request, const Identity& identity, Deadline deadline) {
         // A dead peer's connections would be used again: all of them are left behind, with the streams that still live on them.
         if (std::exchange(*peer_silent_, false)) streams_.reset();
-        if (!streams_)
+        if (!streams_) {
+            first_stream_ = std::make_shared<FirstAlone>();
             streams_ = std::make_shared<CurlDriver>(loop_, CurlDriver::Limits{.host_connections = 0,
                                                                               .idle_connections = options_.max_connections,
                                                                               .buffer_bytes = stream_buffer,
                                                                               .dead_peer_after = options_.dead_peer_after});
+        }
         ExchangeSpec spec = spec_for(request, identity);
         KN_CO_CHECK(check_headers(spec));
         spec.connection.http2 = options_.http2;
         spec.streaming = true;
         spec.compressed = false;
         spec.sink.reset();
-        Hold hold(streams_, std::make_shared<Exchange>(std::move(spec)));
+        const auto driver = streams_;
+        KN_CO_TRY(FirstAlone::Turn turn, co_await first_stream_->enter(loop_.clock(), deadline));
+        spec.tell_start = turn.first();
+        Hold hold(driver, std::make_shared<Exchange>(std::move(spec)));
         auto& exchange = hold.exchange();
         while (!exchange.head_ready()) {
             if (exchange.finished()) {
                 co_return std::unexpected(exchange.failure().value_or(Error{ErrorCode::unavailable, "the connection ended before an answer"}));
             }
             const bool told = co_await exchange.changed().wait(loop_.clock(), deadline);
+            if (exchange.started()) turn.end(true);
             if (!told && deadline.passed(loop_.clock().steady()) && !exchange.head_ready()) co_return std::unexpected(timeout_error(exchange));
         }
+        turn.end(true);
         Response head = exchange.take_response();
         co_return std::make_unique<HttpStream>(std::move(hold), std::move(head), loop_.clock(), peer_silent_);
     }
@@ -335,6 +357,7 @@ private:
     std::shared_ptr<CurlDriver> requests_, streams_;  ///< from the first use on
     bool suspect_ = false;
     std::shared_ptr<Burst> burst_;
+    std::shared_ptr<FirstAlone> first_stream_;  ///< of streams_
     int in_flight_ = 0;
     std::shared_ptr<bool> peer_silent_ = std::make_shared<bool>(false);
 };
