@@ -48,7 +48,9 @@ Hub::Hub(async::EventLoop& loop, RandomSource& random, ports::Stores stores, por
       engine_(stores.executions, *actions_, fleet_, keeper_, notifier, wakeups_, feed_, loop.clock(), random, loop.executor(), options_.engine),
       assessor_(loop, stores,
                 {.fleet = fleet_, .wakeups = wakeups_, .feed = feed_, .metrics = metrics, .series = metrics_source, .actions = actions_.get()},
-                options_.assess) {
+                options_.assess),
+      discoverer_(discovery_dependencies(random, metrics_source, metrics), options_.patterns) {
+    driver_.set_advisor(&discoverer_);
     const auto registered = [this] {
         std::set<std::string> ids;
         for (const auto& cluster : fleet_.clusters()) ids.insert(cluster.id.str());
@@ -68,6 +70,7 @@ Hub::Hub(async::EventLoop& loop, RandomSource& random, ports::Stores stores, por
                                                                      .auth = options_.auth,
                                                                      .workflows = [this] { return workflows_.all(); },
                                                                      .asset = web::asset,
+                                                                     .analyzers = [this] { return analyzers(); },
                                                                      .draining = [this] { return draining_; },
                                                                      .version = options_.version});
 }
@@ -83,6 +86,7 @@ async::Task<Result<>> Hub::start() {
     if (options_.watch_signals) watch_signals_.start();
     engine_.start();
     assessor_.start();
+    discoverer_.start();
     co_return Result<>{};
 }
 
@@ -96,6 +100,43 @@ void Hub::reload(const HubOptions& options) {
     watch_signals_.set_options(options.decision);
     intake_->set_options(options.intake);
     api_->set_auth(options.auth);
+    discoverer_.set_options(options.patterns);
+}
+
+json::Array Hub::analyzers() const {
+    json::Array out;
+    for (const auto& each : discoverer_.last().analyzers) {
+        json::Object one{
+            {"name", each.name},       {"mode", each.flag == patterns::Flag::off ? "off" : each.flag == patterns::Flag::shadow ? "shadow" : "on"},
+            {"basic", each.basic},     {"found", each.found},
+            {"checks", each.checks},   {"brier", each.brier},
+            {"seconds", each.seconds}, {"calibration_error", each.calibration_error}};
+        if (!each.error.empty()) one["error"] = each.error;
+        out.push_back(std::move(one));
+    }
+    return out;
+}
+
+async::Task<Result<>> Hub::foretell(std::vector<Signal> signals) {
+    KN_CO_CHECK(co_await intake_->submit(std::move(signals)));
+    co_return Result<>{};
+}
+
+discovery::Discoverer::Dependencies Hub::discovery_dependencies(RandomSource& random, ports::MetricsSource* series, metrics::Registry& metrics) {
+    std::function<SteadyTime()> watch = [&clock = loop_.clock()] { return clock.steady(); };
+    // Beside the loop the loop's clock may not be asked.
+    if (options_.threads) watch = [] { return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now()); };
+    return {.loop = loop_,
+            .random = random,
+            .stores = stores_,
+            .gateway = fleet_,
+            .series = series,
+            .metrics = metrics,
+            .submit = [this](std::vector<Signal> signals) { return foretell(std::move(signals)); },
+            .object = intake::object_of_labels,
+            .watch = std::move(watch),
+            .threads = options_.threads,
+            .owner = {}};
 }
 
 async::Task<> Hub::stop() {
@@ -105,6 +146,8 @@ async::Task<> Hub::stop() {
     correlator_.stop();
     driver_.stop();
     assessor_.stop();
+    discoverer_.stop();
+    co_await discoverer_.join();
     co_await watch_signals_.join();
     co_await correlator_.join();
     co_await driver_.join();

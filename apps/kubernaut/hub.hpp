@@ -15,6 +15,7 @@
 #include "kubernaut/decision/planner.hpp"
 #include "kubernaut/decision/signal_map.hpp"
 #include "kubernaut/decision/watch_signals.hpp"
+#include "kubernaut/discovery/discoverer.hpp"
 #include "kubernaut/engine/engine_driver.hpp"
 #include "kubernaut/fleet/fleet.hpp"
 #include "kubernaut/guard/keeper.hpp"
@@ -33,6 +34,8 @@ struct HubOptions {
     engine::EngineOptions engine;
     assess::AssessOptions assess;
     actions::ActionSettings actions;
+    discovery::DiscoveryOptions patterns;
+    bool threads = false;  ///< heavy computing has threads of its own; never in virtual time
     http_api::AuthTable auth;
     std::vector<std::string> catalog{"builtin"};  ///< and folders
     Duration workflow_timeout = 30min;            ///< of workflows that name none
@@ -66,10 +69,16 @@ public:
     ports::LiveFeed& feed() { return feed_; }
     decision::IncidentDriver& driver() { return driver_; }
     const ports::ActionRegistry& actions() const { return *actions_; }
+    discovery::Discoverer& discoverer() { return discoverer_; }
+    const discovery::Discoverer& discoverer() const { return discoverer_; }
 
 private:
     Hub(async::EventLoop& loop, RandomSource& random, ports::Stores stores, ports::Notifier& notifier, ports::MetricsSource* metrics_source,
         metrics::Registry& metrics, HubOptions options, catalog::Catalog workflows, decision::SignalMap signals, decision::FaultCatalog faults);
+    [[nodiscard]] json::Array analyzers() const;
+    async::Task<Result<>> foretell(std::vector<Signal> signals);
+    [[nodiscard]] discovery::Discoverer::Dependencies discovery_dependencies(RandomSource& random, ports::MetricsSource* series,
+                                                                             metrics::Registry& metrics);
     [[nodiscard]] std::shared_ptr<const WorkflowDefinition> find_workflow(std::string_view id) const;
 
     async::EventLoop& loop_;
@@ -92,6 +101,7 @@ private:
     engine::EngineDriver engine_;
     assess::Assessor assessor_;
     std::unique_ptr<intake::IntakeService> intake_;
+    discovery::Discoverer discoverer_;
     std::unique_ptr<http_api::Api> api_;
     bool draining_ = false;
 };

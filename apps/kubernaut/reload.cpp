@@ -15,7 +15,7 @@ constexpr Duration look_every = 5s;
 bool is_live(std::string_view path) {
     constexpr std::array fixed{"decision.catalog", "decision.secret_sources", "intake.inbox.rows", "intake.inbox.bytes", "log.format",
                                "notify.digest"};
-    constexpr std::array live{"log.", "auth.", "intake.", "decision.", "guard.", "profiles", "notify."};
+    constexpr std::array live{"log.", "auth.", "intake.", "decision.", "guard.", "patterns.", "profiles", "notify."};
     return std::ranges::find(fixed, path) == fixed.end() && std::ranges::any_of(live, [&](std::string_view part) { return path.starts_with(part); });
 }
 

@@ -124,6 +124,7 @@ Result<std::unique_ptr<Server>> build(const config::Config& settings, const Envi
                                                                                 settings.prometheus.timeout);
     }
     KN_TRY(HubOptions options, hub_options(settings, environment));
+    options.threads = true;
     KN_TRY(server->hub, Hub::create(loop, server->random, server->stores->ports(), *server->notifier, server->metrics_source.get(), server->metrics,
                                     std::move(options)));
     for (const auto& entry : settings.clusters) {

@@ -21,6 +21,46 @@ int weekday_of(const std::string& word) {
     return -1;
 }
 
+patterns::AnalyzerSetting analyzer_of(const config::AnalyzerFlag& flag) {
+    return {.flag = flag.mode == "on"       ? patterns::Flag::on
+                    : flag.mode == "shadow" ? patterns::Flag::shadow
+                                            : patterns::Flag::off,
+            .percent = flag.percent};
+}
+
+void apply_patterns(const config::Config& settings, HubOptions& o) {
+    const auto& p = settings.patterns;
+    auto& engine = o.patterns.engine;
+    for (const char* name : {"trend", "recurrence", "burst", "fleet", "duration"}) engine.analyzers[name] = analyzer_of(p.timeseries);
+    engine.analyzers["forecast"] = analyzer_of(p.forecast);
+    engine.analyzers["family"] = analyzer_of(p.clustering);
+    engine.analyzers["anomaly"] = analyzer_of(p.anomaly);
+    engine.analyzers["chain"] = analyzer_of(p.sequence);
+    engine.time_limit = p.analyzer_timeout;
+    engine.breaker_failures = static_cast<std::size_t>(std::max(1, p.breaker_failures));
+    engine.breaker_pause = p.breaker_pause;
+    engine.false_discovery_rate = p.target_fpr;
+    o.patterns.enabled = p.enabled;
+    o.patterns.every = std::max<Duration>(p.every, 10s);
+    o.patterns.window = p.history;
+    o.patterns.horizon = p.horizon;
+    o.patterns.deadline = p.deadline;
+    o.patterns.query_timeout = settings.prometheus.timeout;
+    o.patterns.warnings = p.warnings;
+    o.patterns.least_confidence = p.least_confidence;
+    o.patterns.warnings_per_run = p.warnings_per_run;
+    o.patterns.warnings_per_hour = p.warnings_per_hour;
+    o.patterns.recurrence_lead = p.recurrence_lead;
+    o.patterns.again = p.again;
+    o.patterns.storm_per_minute = settings.guard.storm_incidents_per_minute;
+    if (p.default_series) o.patterns.series = discovery::builtin_series();
+    for (const auto& each : p.series) {
+        std::erase_if(o.patterns.series, [&](const auto& known) { return known.name == each.name; });
+        o.patterns.series.push_back(
+            {.name = each.name, .query = each.query, .limit_query = each.limit_query, .limit = each.limit, .step = each.step, .warn = each.warn});
+    }
+}
+
 }  // namespace
 
 EnvironmentVariables environment_of_process() {
@@ -151,6 +191,7 @@ Result<HubOptions> hub_options(const config::Config& settings, const Environment
     o.fleet.lane.qps = settings.fleet.lane_qps;
     o.fleet.lane.burst = settings.fleet.lane_burst;
 
+    apply_patterns(settings, o);
     for (const auto& [to, from] : settings.decision.secret_sources) {
         const auto to_slash = to.find('/'), from_slash = from.find('/');
         if (to_slash == std::string::npos || from_slash == std::string::npos) {

@@ -232,6 +232,41 @@ void read_value(NotifyRoute& out, const Value& v, const std::string& at, Problem
         .field("namespaces", out.namespaces)
         .field("min_severity", out.min_severity);
 }
+void read_value(PatternSeries& out, const Value& v, const std::string& at, Problems& p) {
+    Fields(v, at, p)
+        .field("name", out.name, true)
+        .field("query", out.query, true)
+        .field("limit", out.limit)
+        .field("limit_query", out.limit_query)
+        .field("step", out.step)
+        .field("warn", out.warn);
+    const bool plain = !out.name.empty() && out.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+    if (!plain && !out.name.empty()) problem(p, at + "/name", "lower-case letters, digits and _ expected: it becomes part of the series' name");
+    if (!out.limit_query.empty() && !(out.limit > 0 && out.limit <= 1))
+        problem(p, at + "/limit", "with limit_query: a share of it, above 0 and at most 1");
+    if (!out.warn.empty() && !(out.limit > 0)) problem(p, at + "/limit", "a warning needs a limit that must not be reached");
+    if (out.step < 1s) problem(p, at + "/step", "at least 1s");
+}
+/// "on", "off", "shadow", or with a share of the subjects: "on 25%".
+void read_value(AnalyzerFlag& out, const Value& v, const std::string& at, Problems& p) {
+    const auto refuse = [&] { problem(p, at, "off, shadow or on expected, or a share of the subjects as in \"on 25%\""); };
+    if (const auto* flag = v.if_bool()) {  // YAML 1.1 reads bare on and off as booleans
+        out = {*flag ? "on" : "off", 100};
+        return;
+    }
+    const auto* text = v.if_string();
+    if (text == nullptr) return refuse();
+    const std::string words(json::view(*text));
+    const auto space = words.find(' ');
+    AnalyzerFlag read{words.substr(0, space), 100};
+    if (space != std::string::npos) {
+        const std::string share = words.substr(space + 1);
+        if (share.size() < 2 || share.size() > 4 || share.back() != '%' || share.find_first_not_of("0123456789") != share.size() - 1) return refuse();
+        read.percent = std::stoi(share);
+    }
+    if ((read.mode != "on" && read.mode != "off" && read.mode != "shadow") || read.percent > 100) return refuse();
+    out = read;
+}
 template <class T>
     requires(!std::is_same_v<T, std::string>)
 void read_value(std::vector<T>& out, const Value& v, const std::string& at, Problems& p) {
@@ -247,6 +282,7 @@ Value write_value(int v) { return v; }
 Value write_value(double v) { return v; }
 Value write_value(Duration v) { return write_value(format_duration(v)); }
 Value write_value(Mode v) { return write_value(std::string(to_string(v))); }
+Value write_value(const AnalyzerFlag& v) { return write_value(v.percent == 100 ? v.mode : v.mode + " " + std::to_string(v.percent) + "%"); }
 Value write_value(const Budget& v) { return json::Array{v.in_flight, v.per_hour}; }
 Value write_value(const std::vector<std::string>& v) {
     json::Array out;
@@ -329,6 +365,36 @@ void bind_times(std::vector<Binding>& all) {
     add("actions.waits.probe_quiet", "the same after a relaxed probe", KN_GET(actions.probe_quiet));
     add("actions.waits.job_overdue", "a CronJob's Job that runs this long may be deleted", KN_GET(actions.job_overdue));
     all.push_back(bind("actions.max_replicas", "number", "no action scales beyond", KN_GET(actions.max_replicas)));
+}
+
+/// Pattern discovery. Every analyzer is off, in shadow (computed and checked, but not shown) or on.
+void bind_patterns(std::vector<Binding>& all) {
+    constexpr const char* flag = "off|shadow|on, \"on 25%\"";
+    const auto add = [&](const char* path, const char* type, const char* help, auto get) { all.push_back(bind(path, type, help, get)); };
+    add("patterns.enabled", "boolean", "look for patterns in the history and in measurements", KN_GET(patterns.enabled));
+    add("patterns.timeseries", flag, "trends, seasons, changes, recurring failures, bursts, drifting durations", KN_GET(patterns.timeseries));
+    add("patterns.forecast", flag, "limits that will be reached", KN_GET(patterns.forecast));
+    add("patterns.clustering", flag, "families of executions, and what worked for them; off also takes them out of the ranking",
+        KN_GET(patterns.clustering));
+    add("patterns.anomaly", flag, "odd values of the measurements", KN_GET(patterns.anomaly));
+    add("patterns.sequence", flag, "faults that follow each other", KN_GET(patterns.sequence));
+    add("patterns.every", "duration", "between two runs", KN_GET(patterns.every));
+    add("patterns.history", "duration", "how far back a run looks", KN_GET(patterns.history));
+    add("patterns.horizon", "duration", "limits that are reached within it are forecast", KN_GET(patterns.horizon));
+    add("patterns.deadline", "duration", "computing time of one run; beyond it counts and rates stand in, marked basic", KN_GET(patterns.deadline));
+    add("patterns.analyzer_timeout", "duration", "of one analyzer; beyond it counts as a failure", KN_GET(patterns.analyzer_timeout));
+    add("patterns.breaker.failures", "number", "failures of an analyzer within five minutes that cut it off", KN_GET(patterns.breaker_failures));
+    add("patterns.breaker.pause", "duration", "for so long", KN_GET(patterns.breaker_pause));
+    add("patterns.target_fpr", "ratio", "false discoveries of an analyzer over all that it looks at", KN_GET(patterns.target_fpr));
+    add("patterns.warnings.enabled", "boolean", "send what is foretold as signals through the intake", KN_GET(patterns.warnings));
+    add("patterns.warnings.confidence", "probability", "least confidence of a pattern that warns", KN_GET(patterns.least_confidence));
+    add("patterns.warnings.per_run", "number", "at most, over all clusters", KN_GET(patterns.warnings_per_run));
+    add("patterns.warnings.per_hour", "number", "at most, over all clusters", KN_GET(patterns.warnings_per_hour));
+    add("patterns.warnings.recurrence_lead", "duration", "a recurring failure is announced so long ahead", KN_GET(patterns.recurrence_lead));
+    add("patterns.warnings.again", "duration", "a pattern that warned in vain is silent for so long", KN_GET(patterns.again));
+    add("patterns.default_series", "boolean", "follow volumes, memory, quotas and node disks", KN_GET(patterns.default_series));
+    add("patterns.series", "list of {name, query, limit, limit_query, step, warn}",
+        "more measurements: limit is a value, or a share of limit_query; warn names the signal", KN_GET(patterns.series));
 }
 
 std::vector<Binding> make_bindings() {
@@ -422,6 +488,7 @@ std::vector<Binding> make_bindings() {
     add(bind("assess.recurrence", "duration", "look whether the fault came back", KN_GET(assess.recurrence)));
     add(bind("assess.half_life", "duration", "weight of old judgements", KN_GET(assess.half_life)));
     add(bind("assess.batch", "number", "judgements at a time", KN_GET(assess.batch)));
+    bind_patterns(all);
     add(bind("prometheus.url", "url", "for clusters without a Prometheus of their own", KN_GET(prometheus.url)));
     add(bind("prometheus.timeout", "duration", "longest query", KN_GET(prometheus.timeout)));
     add(bind("prometheus.step", "duration", "resolution of range queries", KN_GET(prometheus.step)));

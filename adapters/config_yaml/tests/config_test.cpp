@@ -75,6 +75,26 @@ TEST(Config, ScopeIsOptOutOrOptIn) {
     EXPECT_THAT(all(load("guard: {scope: some}", {})), HasSubstr("opt_out or opt_in expected"));
 }
 
+TEST(Config, AnalyzersAreWordsWithAShareAndBareOnAndOffAreTaken) {
+    const Loaded loaded = load("patterns: {timeseries: on, forecast: \"on 25%\", clustering: shadow, anomaly: off, sequence: \"shadow 5%\"}", {});
+    EXPECT_EQ(all(loaded), "");
+    const auto& p = loaded.config.patterns;
+    EXPECT_EQ(p.timeseries.mode, "on");
+    EXPECT_EQ(p.forecast.percent, 25);
+    EXPECT_EQ(p.clustering.mode, "shadow");
+    EXPECT_EQ(p.anomaly.mode, "off");
+    EXPECT_EQ(p.sequence.mode + std::to_string(p.sequence.percent), "shadow5");
+    for (const char* wrong : {"patterns: {forecast: sometimes}", "patterns: {forecast: \"on 101%\"}", "patterns: {forecast: \"on %\"}"})
+        EXPECT_THAT(all(load(wrong, {})), HasSubstr("patterns.forecast: off, shadow or on expected")) << wrong;
+}
+
+TEST(Config, ASeriesOfPatternsNeedsAQueryAndALimitThatFits) {
+    EXPECT_EQ(all(load("patterns: {series: [{name: disk, query: used, limit_query: size, limit: 0.9, warn: DiskRunwayShort}]}", {})), "");
+    EXPECT_THAT(all(load("patterns: {series: [{name: disk}]}", {})), HasSubstr("\"query\" is missing"));
+    EXPECT_THAT(all(load("patterns: {series: [{name: disk, query: used, limit_query: size, limit: 90}]}", {})), HasSubstr("a share of it"));
+    EXPECT_THAT(all(load("patterns: {series: [{name: disk, query: used, warn: X}]}", {})), HasSubstr("a warning needs a limit"));
+}
+
 TEST(Config, SizesNeedAUnit) {
     EXPECT_EQ(parse_size("10MiB").value(), 10 << 20);
     EXPECT_FALSE(parse_size("10"));

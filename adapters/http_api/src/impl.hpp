@@ -74,6 +74,11 @@ struct Api::Impl {
     Task<Result<json::Value>> replay_dead_letter(Call& call);
     Task<Result<json::Value>> purge_dead_letter(Call& call);
     Task<Result<json::Value>> list_posteriors(Call& call);
+    // patterns.cpp
+    Task<Result<json::Value>> list_patterns(Call& call);
+    Task<Result<json::Value>> get_pattern(Call& call);
+    Task<Result<json::Value>> list_warnings(Call& call);
+    Task<Result<json::Value>> list_analyzers(Call& call);
     Task<Result<json::Value>> health(Call& call);
     Task<Result<json::Value>> whoami(Call& call);
     // writes.cpp

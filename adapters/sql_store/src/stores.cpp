@@ -6,6 +6,7 @@
 #include "incident_store.hpp"
 #include "learning_store.hpp"
 #include "outbox_store.hpp"
+#include "pattern_store.hpp"
 #include "registry_store.hpp"
 #include "signal_store.hpp"
 
@@ -35,7 +36,8 @@ struct SqlStores::Parts {
     SqlLearningStore learning{context};
     SqlRegistryStore registry{context};
     SqlOutboxStore outbox{context};
-    ports::Stores stores{signals, incidents, executions, learning, registry};
+    SqlPatternStore patterns{context};
+    ports::Stores stores{signals, incidents, executions, learning, registry, patterns};
 };
 
 SqlStores::SqlStores(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -87,6 +89,9 @@ Result<std::int64_t> delete_old(SqlConnection& connection, const SqlStores::Rete
         {"assessments", "cluster_id, id", "done_at < $1", keep.history},
         {"notifications", "cluster_id, key, channel", "created_at < $1", keep.notifications},
         {"dead_letters", "cluster_id, id", "at < $1", keep.notifications},
+        {"patterns", "cluster_id, id", "last_seen < $1", keep.history},
+        {"pattern_states", "cluster_id, key", "updated_at < $1", keep.history},
+        {"early_warnings", "cluster_id, id", "raised_at < $1 AND outcome <> 'open'", keep.history},
         {"cooldowns", "cluster_id, key", "until < $1", Duration{1}},
         {"object_snapshots", "cluster_id, object_key, seq",
          "seen_at < $1 AND seq < (SELECT max(s.seq) FROM object_snapshots s WHERE s.cluster_id = object_snapshots.cluster_id AND s.object_key = "

@@ -122,7 +122,7 @@ protected:
         if (!cluster_) cluster_ = std::make_unique<OneCluster>(*loop_);
         mortal_ = std::make_unique<MortalStore>(learning());
         const ports::Stores& real = stores_->ports();
-        const ports::Stores stores{real.signals, real.incidents, real.executions, *mortal_, real.registry};
+        const ports::Stores stores{real.signals, real.incidents, real.executions, *mortal_, real.registry, real.patterns};
         assessor_ = std::make_unique<Assessor>(
             *loop_, stores,
             assess::AssessPorts{.fleet = *cluster_, .wakeups = wakeups_, .feed = feed_, .metrics = metrics_, .series = nullptr, .actions = &actions_},

@@ -57,9 +57,9 @@ Query query_of(const GetOptions& get, const std::string& kind) {
     const auto add = [&](const char* name, const std::string& value) {
         if (!value.empty()) query.emplace_back(name, value);
     };
-    if (kind != "clusters" && kind != "workflows" && kind != "actions" && kind != "pauses") add("cluster", get.cluster);
+    if (kind != "clusters" && kind != "workflows" && kind != "actions" && kind != "pauses" && kind != "analyzers") add("cluster", get.cluster);
     if (kind == "incidents" || kind == "executions" || kind == "history") add("namespace", get.ns);
-    add("state", get.state);
+    add(kind == "patterns" ? "status" : kind == "warnings" ? "outcome" : "state", get.state);
     if (kind != "executions") add("class", get.fault_class);
     add("workflow", get.workflow);
     add("actor", get.actor);
@@ -121,10 +121,26 @@ int do_get(const Common& common, const GetOptions& get) {
     return ended ? 0 : report(ended.error());
 }
 
+int show_list(const Common& common, const Kind& kind, const Query& query, std::size_t limit, bool headings) {
+    ApiSession session(common.server);
+    auto items = session.list(kind.path, query, limit);
+    if (!items) return report(items.error());
+    if (common.output != "table" && common.output != "wide") {
+        print(json::Object{{"items", *items}}, common.output);
+        return 0;
+    }
+    if (items->empty())
+        std::cout << "No " << kind.name << " yet.\n";
+    else
+        std::cout << table(kind, *items, common.output == "wide", headings, common.now(), Style::for_stdout()) << std::flush;
+    return 0;
+}
+
 int do_describe(const Common& common, const std::string& name, const std::string& id) {
     const Kind* kind = find_kind(name);
     if (kind == nullptr || !kind->single)
-        return report(Error{.message = "incidents, executions, clusters, workflows and dead-letters can be described, not \"" + name + "\""});
+        return report(
+            Error{.message = "incidents, executions, clusters, workflows, patterns and dead-letters can be described, not \"" + name + "\""});
     ApiSession session(common.server);
     auto item = session.get(kind->path + "/" + kube::percent_encode(id));
     if (!item) return report(item.error());
@@ -160,7 +176,8 @@ void add_commands(CLI::App& app, int& exit_code) {
 
     auto get_options = std::make_shared<GetOptions>();
     auto* get = app.add_subcommand(
-        "get", "List incidents, executions, clusters, workflows, actions, assessments, approvals, signals, history, audit, dead-letters or pauses");
+        "get",
+        "List incidents, executions, clusters, workflows, actions, assessments, approvals, signals, history, audit, dead-letters, patterns, warnings, analyzers or pauses");
     get->add_option("kind", get_options->kind, "what to list")->required();
     get->add_option("id", get_options->id, "only this one");
     get->add_option("-c,--cluster", get_options->cluster, "only of this cluster");
@@ -332,6 +349,75 @@ void add_commands(CLI::App& app, int& exit_code) {
             std::cout << "started " << json::string_at(*started, "id") << (run_options->dry_run ? " (dry run)" : "")
                       << "; follow it with: kubernaut describe execution " << json::string_at(*started, "id") << "\n";
     });
+
+    auto* patterns = app.add_subcommand(
+        "patterns", "What repeats in the history and in measurements: patterns list | describe ID | explain ID | warnings | analyzers");
+    patterns->require_subcommand(1);
+    struct PatternOptions {
+        GetOptions get;
+        std::string kind, status, subject, outcome, id;
+        bool shadow = false;
+    };
+    auto pattern_options = std::make_shared<PatternOptions>();
+    for (const char* name : {"list", "warnings", "analyzers"}) {
+        const std::string what = name;
+        const bool patterns_themselves = what == "list", warnings = what == "warnings";
+        auto* list = patterns->add_subcommand(name, patterns_themselves ? "Patterns, the most confident first"
+                                                    : warnings          ? "Early warnings and what became of them, newest first"
+                                                                        : "How the analyzers did in the last run");
+        if (what != "analyzers") {
+            list->add_option("-c,--cluster", pattern_options->get.cluster, "only of this cluster; _fleet for those over all clusters");
+            list->add_option("--limit", pattern_options->get.limit, "at most so many")->capture_default_str();
+        }
+        if (patterns_themselves) {
+            list->add_option("--kind", pattern_options->kind,
+                             "forecast, recurrence, family, chain, burst, trend, season, change_point, anomaly, duration or rate");
+            list->add_option("--status", pattern_options->status, "new, confirmed, fading or retired, separated by commas");
+            list->add_option("--subject", pattern_options->subject, "what it is about");
+            list->add_flag("--shadow", pattern_options->shadow, "those of analyzers in shadow instead");
+        }
+        if (warnings)
+            list->add_option("--outcome", pattern_options->outcome, "open, came_true, averted, false_alarm or unknown, separated by commas");
+        list->add_flag("--no-headers", pattern_options->get.no_headers, "no heading line");
+        add_output(*list, *common);
+        add_server_options(*list, *common);
+        list->callback([=, &exit_code] {
+            Query query;
+            const auto add = [&](const char* key, const std::string& value) {
+                if (!value.empty()) query.emplace_back(key, value);
+            };
+            if (what != "analyzers") add("cluster", pattern_options->get.cluster);
+            add("kind", pattern_options->kind);
+            add("status", pattern_options->status);
+            add("subject", pattern_options->subject);
+            add("outcome", pattern_options->outcome);
+            if (pattern_options->shadow) query.emplace_back("shadow", "true");
+            exit_code = show_list(*common, *find_kind(patterns_themselves ? "patterns" : what), query, pattern_options->get.limit,
+                                  !pattern_options->get.no_headers);
+        });
+    }
+    for (const bool explained : {false, true}) {
+        auto* one = patterns->add_subcommand(explained ? "explain" : "describe",
+                                             explained ? "Tell what a pattern claims, what it rests on, how far to trust it, and what came of it"
+                                                       : "Show everything about one pattern");
+        one->add_option("id", pattern_options->id, "pattern id (patterns list)")->required();
+        add_output(*one, *common);
+        add_server_options(*one, *common);
+        one->callback([=, &exit_code] {
+            if (!explained) {
+                exit_code = do_describe(*common, "patterns", pattern_options->id);
+                return;
+            }
+            ApiSession session(common->server);
+            auto pattern = session.get("/api/v1/patterns/" + kube::percent_encode(pattern_options->id));
+            if (!pattern)
+                exit_code = report(pattern.error());
+            else if (common->output == "json" || common->output == "yaml")
+                print(*pattern, common->output);
+            else
+                std::cout << explain_pattern(*pattern, Style::for_stdout(), common->now());
+        });
+    }
 
     auto* audit = app.add_subcommand("audit", "The audit chain of a running hub");
     audit->require_subcommand(1);

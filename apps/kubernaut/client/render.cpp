@@ -36,6 +36,22 @@ std::string target_of(const json::Value& v) { return short_target(string_at(v, "
 
 std::string since(const json::Value& v, const char* key, Instant now) { return age_of(string_at(v, key), now); }
 
+/// "11/12": of the predictions of a pattern that were checked, those that came true.
+std::string checks(const json::Value& v) {
+    const auto good = json::int_at(v, "confirmed").value_or(0), bad = json::int_at(v, "refuted").value_or(0);
+    return std::to_string(good) + "/" + std::to_string(good + bad);
+}
+/// "in 3h", "now", "-".
+std::string next_of(const json::Value& v, Instant now) {
+    const auto from = parse_rfc3339(string_at(v, "next_expected", "from")), to = parse_rfc3339(string_at(v, "next_expected", "to"));
+    if (!from || !to || *to < now) return "-";
+    return *from <= now ? "now" : "in " + human_age(*from - now);
+}
+std::string lead_of(const json::Value& v) {
+    const auto seconds = json::double_at(v, "lead_seconds");
+    return seconds ? human_age(Duration{static_cast<std::int64_t>(*seconds * 1000)}) : "-";
+}
+
 #define KN_COLUMN(expr)                                    \
     [](const json::Value& v, Instant now) -> std::string { \
         (void)now;                                         \
@@ -187,6 +203,50 @@ std::vector<Kind> make_kinds() {
           {"HASH", KN_COLUMN(text(v, "hash")), true}},
          false,
          ""},
+        {"patterns",
+         "/api/v1/patterns",
+         {"pattern", "pat"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"KIND", KN_COLUMN(text(v, "kind"))},
+          {"SCOPE", KN_COLUMN(text(v, "scope"))},
+          {"STATUS", KN_COLUMN(text(v, "status"))},
+          {"CONFIDENCE", KN_COLUMN(number(v, "confidence"))},
+          {"SUPPORT", KN_COLUMN(std::to_string(json::int_at(v, "support").value_or(0))), true},
+          {"CHECKS", KN_COLUMN(checks(v)), true},
+          {"NEXT", KN_COLUMN(next_of(v, now))},
+          {"SEEN", KN_COLUMN(since(v, "last_seen", now))},
+          {"BY", KN_COLUMN(text(v, "provenance", "analyzer") + (string_at(v, "provenance", "mode") == "basic" ? " (basic)" : "")), true},
+          {"CLAIM", KN_COLUMN(text(v, "claim"))}},
+         true,
+         ""},
+        {"warnings",
+         "/api/v1/warnings",
+         {"warning", "wrn"},
+         {{"ID", KN_COLUMN(text(v, "id"))},
+          {"CLUSTER", KN_COLUMN(text(v, "cluster"))},
+          {"NAME", KN_COLUMN(text(v, "name"))},
+          {"TARGET", KN_COLUMN(short_target(string_at(v, "target")))},
+          {"RAISED", KN_COLUMN(since(v, "raised_at", now))},
+          {"EXPECTED", KN_COLUMN(text(v, "expected_at"))},
+          {"OUTCOME", KN_COLUMN(text(v, "outcome"))},
+          {"LEAD", KN_COLUMN(lead_of(v))},
+          {"INCIDENT", KN_COLUMN(text(v, "incident")), true},
+          {"NOTE", KN_COLUMN(text(v, "note")), true}},
+         false,
+         ""},
+        {"analyzers",
+         "/api/v1/analyzers",
+         {"analyzer"},
+         {{"NAME", KN_COLUMN(text(v, "name"))},
+          {"MODE", KN_COLUMN(text(v, "mode") + (json::bool_at(v, "basic").value_or(false) ? " (basic)" : ""))},
+          {"FOUND", KN_COLUMN(std::to_string(json::int_at(v, "found").value_or(0)))},
+          {"CHECKS", KN_COLUMN(std::to_string(json::int_at(v, "checks").value_or(0)))},
+          {"BRIER", KN_COLUMN(number(v, "brier"))},
+          {"ECE", KN_COLUMN(number(v, "calibration_error"))},
+          {"SECONDS", KN_COLUMN(number(v, "seconds")), true},
+          {"ERROR", KN_COLUMN(text(v, "error"))}},
+         false,
+         ""},
         {"pauses",
          "/api/v1/pauses",
          {"pause"},
@@ -221,12 +281,12 @@ std::string Style::wrap(std::string_view code, std::string_view content) const {
 Style Style::for_stdout() { return Style(isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr); }
 
 std::string Style::state(std::string_view word) const {
-    static constexpr std::string_view good_words[] = {"healthy", "succeeded", "resolved",    "remediated",
-                                                      "granted", "active",    "self_healed", "compensated"};
-    static constexpr std::string_view bad_words[] = {"lost",     "failed",        "escalated",    "compensation_failed",
-                                                     "rejected", "wrong_cluster", "isolated_hub", "quarantined"};
+    static constexpr std::string_view good_words[] = {"healthy",     "succeeded",   "resolved",  "remediated", "granted", "active",
+                                                      "self_healed", "compensated", "confirmed", "came_true",  "averted"};
+    static constexpr std::string_view bad_words[] = {"lost",          "failed",       "escalated",   "compensation_failed", "rejected",
+                                                     "wrong_cluster", "isolated_hub", "quarantined", "false_alarm"};
     static constexpr std::string_view warn_words[] = {"suspect", "held",      "awaiting_approval", "pending", "expired",
-                                                      "refused", "cancelled", "ambiguous",         "unknown"};
+                                                      "refused", "cancelled", "ambiguous",         "unknown", "fading"};
     if (std::find(std::begin(good_words), std::end(good_words), word) != std::end(good_words)) return good(word);
     if (std::find(std::begin(bad_words), std::end(bad_words), word) != std::end(bad_words)) return bad(word);
     if (std::find(std::begin(warn_words), std::end(warn_words), word) != std::end(warn_words)) return warn(word);
@@ -327,6 +387,47 @@ std::string describe(const json::Value& object) {
         if (words[i] == '\n' && i + 1 < words.size()) comment += '#';
     }
     return out + comment;
+}
+
+std::string explain_pattern(const json::Value& pattern, const Style& style, Instant now) {
+    std::string out = style.bold(text(pattern, "claim")) + "\n\n";
+    const auto line = [&](const char* name, const std::string& value) {
+        if (!value.empty())
+            out += "  " + std::string(name) + std::string(std::max<std::size_t>(1, 14 - std::string_view(name).size()), ' ') + value + "\n";
+    };
+    line("what", text(pattern, "kind") + ", " + text(pattern, "scope"));
+    line("about", text(pattern, "subject"));
+    line("status", style.state(text(pattern, "status")) + ", first seen " + age_of(string_at(pattern, "first_seen"), now) + " ago, last seen " +
+                       age_of(string_at(pattern, "last_seen"), now) + " ago");
+    const bool basic = string_at(pattern, "provenance", "mode") == "basic";
+    line("found by", text(pattern, "provenance", "analyzer") + (basic ? " (basic: counts and rates, while an analyzer is off or cut off)" : "") +
+                         ", from " + std::to_string(json::int_at(pattern, "support").value_or(0)) + " observations");
+    const bool calibrated = json::bool_at(pattern, "calibrated").value_or(false);
+    line("confidence", number(pattern, "confidence") + (calibrated ? ": of claims as strong as this one, so many came true"
+                                                                   : ": not calibrated yet (fewer than 200 claims were checked), meant carefully"));
+    line("strength", number(pattern, "raw") + " as the analyzer measures it");
+    if (const auto good = json::int_at(pattern, "confirmed").value_or(0), bad = json::int_at(pattern, "refuted").value_or(0); good + bad > 0)
+        line("checked", std::to_string(good) + " of " + std::to_string(good + bad) + " predictions came true");
+    if (const auto from = text(pattern, "next_expected", "from"); !from.empty())
+        line("next", from + " to " + text(pattern, "next_expected", "to") + " (" + next_of(pattern, now) + ")");
+    if (const auto& detail = json::object_at(pattern, "detail"); !detail.empty()) {
+        out += "\n" + style.bold("The numbers") + "\n";
+        for (const auto& [name, value] : detail)
+            if (!value.is_array()) line(std::string(name.data(), name.size()).c_str(), value_text(value));
+        for (const auto& each : json::array_at(pattern, "detail", "workflows"))
+            line("", text(each, "workflow") + ": worked in " + std::to_string(json::int_at(each, "succeeded").value_or(0)) + " of " +
+                         std::to_string(json::int_at(each, "runs").value_or(0)));
+    }
+    if (const auto& evidence = json::array_at(pattern, "evidence"); !evidence.empty())
+        out += "\n" + style.bold("Rests on") + "\n  " + join(evidence) + "\n";
+    if (const auto& warnings = json::array_at(pattern, "warnings"); !warnings.empty()) {
+        out += "\n" + style.bold("Early warnings") + "\n";
+        for (const auto& each : warnings)
+            out += "  " + text(each, "raised_at") + "  " + text(each, "name") + "  " + style.state(text(each, "outcome")) +
+                   (text(each, "note").empty() ? "" : ": " + text(each, "note")) + (lead_of(each) == "-" ? "" : ", " + lead_of(each) + " ahead") +
+                   (text(each, "incident").empty() ? "" : "  " + text(each, "incident")) + "\n";
+    }
+    return out;
 }
 
 std::string why(const json::Value& incident, const Style& style, Instant now) {

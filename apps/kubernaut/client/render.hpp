@@ -52,6 +52,8 @@ const Kind* find_kind(std::string_view name);
 std::string table(const Kind& kind, const json::Array& items, bool wide, bool headings, Instant now, const Style& style);
 /// One object for a person: nested maps indented, long texts as they are.
 std::string describe(const json::Value& object);
+/// What a pattern claims, what it rests on, how far to trust it, and what came of its warnings.
+std::string explain_pattern(const json::Value& pattern, const Style& style, Instant now);
 /// The story of an incident.
 std::string why(const json::Value& incident, const Style& style, Instant now);
 

@@ -33,7 +33,8 @@ Totals count(const std::vector<FaultReport>& reports) {
     return totals;
 }
 
-json::Value document(const std::vector<FaultReport>& reports, const Totals& totals, std::uint64_t seed, double wall) {
+json::Value document(const std::vector<FaultReport>& reports, const Totals& totals, const std::optional<ForesightReport>& foresight,
+                     std::uint64_t seed, double wall) {
     json::Array faults;
     for (const auto& r : reports) {
         json::Object fault{{"id", r.id},
@@ -54,9 +55,11 @@ json::Value document(const std::vector<FaultReport>& reports, const Totals& tota
         fault["missing"] = std::move(missing);
         faults.push_back(std::move(fault));
     }
-    return json::Object{
+    json::Object out{
         {"seed", seed},        {"faults", std::move(faults)}, {"cured", totals.cured}, {"left_alone", totals.left_alone}, {"harmful", totals.harmful},
         {"wall_seconds", wall}};
+    if (foresight) out["patterns"] = to_json(*foresight);
+    return out;
 }
 
 void print_table(const std::vector<FaultReport>& reports, const Totals& totals, double wall) {
@@ -88,13 +91,37 @@ void print_table(const std::vector<FaultReport>& reports, const Totals& totals, 
               << totals.wrong << " wrong; " << wall << " s\n";
 }
 
+/// What the pattern discovery showed, beside what the simulator knows.
+void print_foresight(const ForesightReport& report) {
+    const client::Style style = client::Style::for_stdout();
+    const auto mark = [&](bool right) { return right ? style.good("right  ") : style.bad("WRONG  "); };
+    const auto& f = report.forecast;
+    std::cout << "\n" << style.bold("Foreseen") << " (the past before the demo is made up from the seed)\n";
+    if (f.warned)
+        std::cout << "  " << mark(f.right()) << "forecast    " << f.claim << "\n                     warned "
+                  << client::human_age(f.alert_without - *f.warned) << " before its alert would have come; "
+                  << (f.cured ? f.workflow + " made it larger" : "nothing was done") << ", the alert " << (f.alert_fired ? "fired" : "never fired")
+                  << "\n";
+    else
+        std::cout << "  " << mark(false) << "forecast    nobody foretold that " << f.target << " fills up\n";
+    const auto& r = report.recurrence;
+    std::cout << "  " << mark(r.right()) << "recurrence  " << (r.claim.empty() ? "the nightly failure was not found" : r.claim);
+    if (r.next)
+        std::cout << "\n                     next " << format_rfc3339(r.next->from) << " to " << format_rfc3339(r.next->to) << "; in store for "
+                  << format_rfc3339(r.truth);
+    const auto& y = report.family;
+    std::cout << "\n  " << mark(y.right()) << "family      " << (y.claim.empty() ? "no family was found" : y.claim) << "\n                     for "
+              << y.asked << ": " << (y.recommended.empty() ? "no advice" : y.recommended) << ", it worked in " << static_cast<int>(y.good + 0.5)
+              << " of " << static_cast<int>(y.all + 0.5) << " like it\n";
+}
+
 int run_once(const Options& options) {
     log::configure(options.verbose ? log::Level::info : log::Level::error, log::Format::text);
     const auto began = std::chrono::steady_clock::now();
     // A Monday morning; virtual time makes the rest of the run a function of the seed.
     const auto loop = async::EventLoop::simulated(parse_rfc3339("2026-01-05T09:00:00Z").value());
     auto world = DemoWorld::create(
-        *loop, {.seed = options.seed, .story = options.output == "table" && options.verbose, .only = options.only, .all = options.all});
+        *loop, {.seed = options.seed, .story = options.output == "table" && options.verbose, .only = options.only, .all = options.all, .foresight = options.only.empty()});
     if (!world) {
         std::cerr << "error: " << world.error().describe() << "\n";
         return 1;
@@ -105,6 +132,7 @@ int run_once(const Options& options) {
         return 1;
     }
     auto reports = loop->block_on((*world)->run());
+    const auto foresight = loop->block_on((*world)->foresight());
     loop->block_on((*world)->stop());
     if (!reports) {
         std::cerr << "error: " << reports.error().describe() << "\n";
@@ -113,9 +141,10 @@ int run_once(const Options& options) {
     const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     const Totals totals = count(*reports);
     if (options.output == "json")
-        std::cout << json::dump_pretty(document(*reports, totals, options.seed, wall)) << "\n";
+        std::cout << json::dump_pretty(document(*reports, totals, foresight.value_or(std::nullopt), options.seed, wall)) << "\n";
     else
         print_table(*reports, totals, wall);
+    if (options.output != "json" && foresight && *foresight) print_foresight(**foresight);
     return totals.wrong == 0 && !reports->empty() ? 0 : 1;
 }
 
@@ -126,6 +155,7 @@ async::Task<> show(DemoWorld& world) {
         co_return;
     }
     print_table(*reports, count(*reports), 0);
+    if (const auto foresight = co_await world.foresight(); foresight && *foresight) print_foresight(**foresight);
     std::cout << "The timetable is done; the page stays up until Ctrl-C.\n" << std::flush;
 }
 
@@ -138,7 +168,7 @@ async::Task<> end(DemoWorld& world, net::HttpServer& server, async::EventLoop& l
 int run_live(const Options& options) {
     log::configure(options.verbose ? log::Level::info : log::Level::warning, log::Format::text);
     const auto loop = async::EventLoop::real();
-    auto world = DemoWorld::create(*loop, {.seed = options.seed, .hurry = 6, .only = options.only, .all = options.all, .approver_delay = 10s});
+    auto world = DemoWorld::create(*loop, {.seed = options.seed, .hurry = 6, .only = options.only, .all = options.all, .approver_delay = 10s, .foresight = options.only.empty(), .threads = true});
     if (!world) {
         std::cerr << "error: " << world.error().describe() << "\n";
         return 1;

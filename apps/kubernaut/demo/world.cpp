@@ -128,6 +128,11 @@ Result<std::unique_ptr<DemoWorld>> DemoWorld::create(async::EventLoop& loop, Dem
                               &ages.hpa_maxed, &ages.terminating})
             *age = hurried(*age);
     }
+    hub.threads = o.threads;
+    if (o.foresight && o.outside.empty()) {
+        Foresight::prepare(hub, o.hurry);
+        world->foresight_ = std::make_unique<Foresight>(loop, world->stores_->ports(), o.seed, o.hurry);
+    }
     KN_TRY(world->hub_,
            Hub::create(loop, world->random_, world->stores_->ports(), *world->notifier_, &world->metrics_source_, world->metrics_, std::move(hub)));
     for (const auto& place : world->places_) {
@@ -147,6 +152,7 @@ async::Task<Result<>> DemoWorld::start() {
             if (kind == "incident") tell(document);
         });
     }
+    if (foresight_) KN_CO_CHECK(co_await foresight_->write_past(ClusterId(places_.front()->name)));
     KN_CO_CHECK(co_await hub_->start());
     if (options_.approver_delay > Duration{0}) scope_.spawn("approver", approve());
     co_return Result<>{};
@@ -171,8 +177,22 @@ void DemoWorld::tell(const json::Value& incident) {
     }
 }
 
+async::Task<> DemoWorld::play_foresight() {
+    // Staging acts by itself; the timetable has other things to do there, and so has it.
+    const Duration limit{static_cast<std::int64_t>(90 * 60'000 / options_.hurry)};
+    auto played = co_await foresight_->play(places_.back()->stage, limit);
+    if (!played && first_error_.empty()) first_error_ = "foresight: " + played.error().describe();
+}
+
+async::Task<Result<std::optional<ForesightReport>>> DemoWorld::foresight() {
+    if (!foresight_) co_return std::nullopt;
+    KN_CO_TRY(auto report, co_await foresight_->report(*hub_));
+    co_return std::optional(std::move(report));
+}
+
 async::Task<Result<std::vector<FaultReport>>> DemoWorld::run() {
     async::TaskScope places(loop_.executor());
+    if (foresight_) places.spawn("foresight", play_foresight());
     for (auto& place : places_) places.spawn("place " + place->name, run_place_in_scope(*place));
     co_await places.join();
     if (!first_error_.empty()) co_return fail(ErrorCode::internal, first_error_);

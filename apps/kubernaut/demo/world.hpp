@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "demo/foresight.hpp"
 #include "hub.hpp"
 #include "kubernaut/sim/scenario/cluster.hpp"
 #include "kubernaut/sim/scenario/scenario.hpp"
@@ -30,7 +31,9 @@ struct DemoOptions {
     bool all = false;                     ///< those too that the demo leaves out to be short
     Duration approver_delay = 2s;         ///< the scripted approver answers after this; zero = nobody does
     std::vector<OutsideCluster> outside;  ///< play here; empty = three simulated clusters
-    bool one_after_another = false;       ///< every scenario has its cluster for itself
+    bool foresight = false;          ///< a made-up past and a volume that fills up by the evening, for the pattern discovery; simulated clusters only
+    bool threads = false;            ///< heavy computing beside the loop: in real time only
+    bool one_after_another = false;  ///< every scenario has its cluster for itself
 };
 
 /// One fault, from its injection to the judgement. Truth is the simulator's; `classified`, `workflow` and `outcome` are what the product said of it.
@@ -56,6 +59,8 @@ public:
     /// The whole timetable.
     async::Task<Result<std::vector<FaultReport>>> run();
     async::Task<> stop();
+    /// What the pattern discovery showed; nothing without `foresight`.
+    async::Task<Result<std::optional<ForesightReport>>> foresight();
     Hub& hub() { return *hub_; }
 
 private:
@@ -70,6 +75,7 @@ private:
     async::Task<Result<>> describe(Place& place, Act& act);
     async::Task<> run_place_in_scope(Place& place);
     void tell(const json::Value& incident);
+    async::Task<> play_foresight();
 
     async::EventLoop& loop_;
     DemoOptions options_;
@@ -79,6 +85,7 @@ private:
     std::unique_ptr<ports::Notifier> notifier_;
     SimMetricsSource metrics_source_;
     std::unique_ptr<Hub> hub_;
+    std::unique_ptr<Foresight> foresight_;
     std::vector<std::unique_ptr<Place>> places_;
     std::map<std::string, std::size_t> told_;
     std::string first_error_;

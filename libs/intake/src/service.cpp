@@ -99,4 +99,28 @@ async::Task<IntakeAnswer> IntakeService::handle(IntakeRequest request) {
     co_return IntakeAnswer{.status = 200, .body = json::dump(body)};
 }
 
+async::Task<Result<ports::AcceptedBatch>> IntakeService::submit(std::vector<Signal> signals) {
+    if (draining_) co_return fail(ErrorCode::unavailable, "this instance is stopping");
+    const Instant now = clock_.now();
+    const auto registered = registered_();
+    std::map<std::pair<std::string, std::string>, int> results;
+    for (Signal& signal : signals) {
+        if (!registered.contains(signal.cluster.str())) co_return fail(ErrorCode::not_found, "no such cluster: " + signal.cluster.str());
+        if (signal.labels.size() > max_labels) co_return fail(ErrorCode::invalid_argument, "too many labels", "labels");
+        signal.id = SignalId{make_id("sig_", now, random_)};
+        signal.received_at = signal.last_seen = now;
+        if (!signal.object) signal.object = object_of_labels(signal.cluster, signal.labels);
+        signal.key = make_signal_key(signal.cluster, to_string(signal.source), signal.alert_fp, signal.starts_at, to_string(signal.status));
+        ++results[{signal.cluster.str(), std::string(to_string(signal.state))}];
+    }
+    KN_CO_TRY(const auto accepted, co_await store_.accept({.source = "patterns", .bytes = {}, .received_at = now}, std::move(signals),
+                                                          clock_.deadline_in(options_.commit_timeout)));
+    wakeups_.signals.notify();
+    for (const auto& [key, n] : results)
+        metrics_
+            .counter("kubernaut_intake_alerts_total", "alerts by result", {{"source", "patterns"}, {"cluster", key.first}, {"result", key.second}})
+            .add(n);
+    co_return accepted;
+}
+
 }  // namespace kn::intake

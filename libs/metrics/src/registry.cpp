@@ -47,6 +47,11 @@ std::string label_text(const std::vector<std::pair<std::string, std::string>>& l
 
 }  // namespace
 
+namespace {
+/// A minute to four days: how long ahead something was known.
+std::vector<double> lead_bounds() { return {60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 96 * 3600}; }
+}  // namespace
+
 std::vector<double> latency_bounds() {
     return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60};
 }
@@ -92,7 +97,9 @@ Registry::Series& Registry::series(Kind kind, std::string_view name, std::string
         switch (kind) {
             case Kind::counter: entry.counter = std::make_unique<Counter>(); break;
             case Kind::gauge: entry.gauge = std::make_unique<Gauge>(); break;
-            case Kind::histogram: entry.histogram = std::make_unique<Histogram>(latency_bounds()); break;
+            case Kind::histogram:
+                entry.histogram = std::make_unique<Histogram>(name.ends_with("_lead_seconds") ? lead_bounds() : latency_bounds());
+                break;
         }
     }
     return entry;

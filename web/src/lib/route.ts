@@ -2,7 +2,8 @@ export type Route =
   | { view: 'incidents'; id?: string }
   | { view: 'executions'; id?: string }
   | { view: 'clusters' }
-  | { view: 'learned' };
+  | { view: 'learned' }
+  | { view: 'patterns' };
 
 export function parseRoute(hash: string): Route {
   const parts = hash.replace(/^#\/?/, '').split('/').filter(Boolean);
@@ -14,6 +15,8 @@ export function parseRoute(hash: string): Route {
       return { view: 'clusters' };
     case 'learned':
       return { view: 'learned' };
+    case 'patterns':
+      return { view: 'patterns' };
     default:
       return id && parts[0] === 'incidents' ? { view: 'incidents', id } : { view: 'incidents' };
   }

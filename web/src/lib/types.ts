@@ -190,6 +190,47 @@ export interface Posterior {
   n: number;
   updated_at: string;
 }
+export interface Pattern {
+  id: string;
+  kind: string;
+  scope: string;
+  subject: string;
+  claim: string;
+  status: string;
+  confidence: number;
+  calibrated: boolean;
+  support: number;
+  first_seen: string;
+  last_seen: string;
+  next_expected?: { from: string; to: string };
+  provenance: { analyzer: string; mode: string };
+  confirmed?: number;
+  refuted?: number;
+  detail?: Record<string, Json>;
+}
+export interface EarlyWarning {
+  id: string;
+  cluster: string;
+  name: string;
+  target?: string;
+  incident?: string;
+  raised_at: string;
+  expected_at: string;
+  window: { from: string; to: string };
+  outcome: string;
+  note?: string;
+  pattern: { id: string; kind: string; claim: string; confidence: number };
+}
+export interface Analyzer {
+  name: string;
+  mode: string;
+  basic: boolean;
+  found: number;
+  checks: number;
+  brier: number;
+  calibration_error: number;
+  error?: string;
+}
 export interface Pause {
   cluster: string;
   ns?: string;

@@ -140,6 +140,7 @@ void IncidentDriver::start() {
     impl_->started = true;
     impl_->scope.spawn("incident driver", impl_->run());
 }
+void IncidentDriver::set_advisor(const ports::FamilyAdvisor* advisor) { impl_->advisor = advisor; }
 void IncidentDriver::set_options(DecisionOptions options) { impl_->options = std::move(options); }
 void IncidentDriver::stop() { impl_->scope.cancel(); }
 Task<> IncidentDriver::join() { return impl_->scope.join(); }

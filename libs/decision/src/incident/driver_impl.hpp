@@ -25,7 +25,8 @@ struct Look {
     FactSet facts;
     Diagnosis diagnosis;
     std::vector<std::string> alerts;
-    bool has_alert = false;  ///< one of its signals came from outside, not from our own watches
+    bool forecast_only = false;  ///< only early warnings speak of it, and one still does
+    bool has_alert = false;      ///< one of its signals came from outside, not from our own watches
 };
 
 struct IncidentDriver::Impl {
@@ -42,6 +43,7 @@ struct IncidentDriver::Impl {
     ports::Wakeups& wakeups;
     ports::LiveFeed& feed;
     DecisionOptions options;
+    const ports::FamilyAdvisor* advisor = nullptr;
     std::set<std::string> busy;  ///< incidents that are being moved now
     bool started = false;
     async::TaskScope scope;
@@ -97,6 +99,8 @@ struct IncidentDriver::Impl {
     Task<Result<>> on_awaiting_approval(Incident incident);
     Task<Result<>> on_remediating(Incident incident);
     Task<Result<>> on_verifying(Incident incident);
+    /// A forecast that nothing may be done about yet: it waits, visible, until another source speaks of it or its time is over.
+    Task<Result<>> watch_forecast(Incident incident, Look look, PlanResult result);
     Task<Result<>> try_start(Incident incident, Look look, Consent consent);
     Task<Result<>> start_execution(Incident incident, Look look, ports::GateReport report);
     Task<Result<>> ask_people(Incident incident, int needed, Risk risk, std::string text);
@@ -106,6 +110,9 @@ struct IncidentDriver::Impl {
     /// Resolves when the evidence is gone for long enough; true when it did.
     Task<Result<bool>> resolve_if_gone(Incident& incident, const Look& look);
 };
+
+/// Whole contents (a ConfigMap's good data) live in the plan; the stored evidence only says that they are known.
+Diagnosis without_contents(Diagnosis diagnosis);
 
 std::string changed_by_person(const EvidenceSnapshot& snapshot, Instant since);
 

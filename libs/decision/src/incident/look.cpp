@@ -27,10 +27,13 @@ Task<Result<Look>> IncidentDriver::Impl::look(Incident incident, Deadline deadli
     if (!incident.id.empty()) {
         KN_CO_TRY(const auto signals, co_await stores.signals.of_incident(incident.cluster, incident.id, 500, store_limit()));
         std::set<std::string> names;
+        bool others = false;
         for (const auto& signal : signals) {
             names.insert(signal.name);
+            others = others || signal.source != SignalSource::pattern;
             out.has_alert = out.has_alert || (signal.source != SignalSource::event && signal.source != SignalSource::watch);
         }
+        out.forecast_only = !signals.empty() && !others;
         out.alerts.assign(names.begin(), names.end());
     }
     if (!incident.alert_name.empty() && !has(out.alerts, incident.alert_name)) out.alerts.push_back(incident.alert_name);
@@ -50,6 +53,13 @@ Task<Result<PlanResult>> IncidentDriver::Impl::plan(Incident incident, Look look
     input.environment = incident.environment;
     input.tried = incident.tried;
     input.policy = options.policy;
+    input.forecast_only = look.forecast_only;
+    if (advisor != nullptr && !input.diagnosis.fault_class.empty())
+        input.families = advisor->advise({.cluster = incident.cluster,
+                                          .environment = incident.environment,
+                                          .fault_class = input.diagnosis.fault_class,
+                                          .target_kind = incident.target.key.kind,
+                                          .facts = FactSet(without_contents(input.diagnosis).facts).tree()});
     KN_CO_TRY(input.posteriors, co_await stores.learning.posteriors(input.diagnosis.fault_class, store_limit()));
     auto result = planner.plan(input);
     result.plan.id = PlanId{derive_id("pln_", incident.opened_at, {incident.id.str(), result.plan.hash})};

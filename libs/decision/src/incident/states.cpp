@@ -10,6 +10,7 @@ namespace kn::decision {
 namespace {
 
 constexpr std::string_view notify_only = "diagnose-and-notify";
+constexpr Duration forecast_look = 1min;  // at what is only foretold
 
 bool tells_only(const Plan& plan) { return plan.workflow == notify_only; }
 
@@ -26,14 +27,6 @@ bool growing(const Diagnosis& diagnosis, const FactSet& facts) {
     return std::ranges::any_of(diagnosis.candidates, [](const Candidate& c) { return !c.excluded && !c.unknown_facts.empty() && c.p >= 0.5; });
 }
 
-/// Whole contents (a ConfigMap's good data) live in the plan; the stored evidence only says that they are known.
-Diagnosis without_contents(Diagnosis diagnosis) {
-    for (auto& fact : diagnosis.facts) {
-        if (fact.value.is_object()) fact.value = "(kept)";
-    }
-    return diagnosis;
-}
-
 /// The run before this one sets the next one apart: an incident that came back may have the same plan again, and must neither find its old execution
 /// nor live on an approval that was given for it. Until the start is committed it stays the same, so a crash derives the same ids.
 std::string run_before(const Incident& incident) { return incident.execution ? incident.execution->str() : std::string(); }
@@ -43,6 +36,13 @@ ApprovalId approval_of(const Incident& incident) {
 }
 
 }  // namespace
+
+Diagnosis without_contents(Diagnosis diagnosis) {
+    for (auto& fact : diagnosis.facts) {
+        if (fact.value.is_object()) fact.value = "(kept)";
+    }
+    return diagnosis;
+}
 
 void IncidentDriver::Impl::take_plan(Incident& incident, const Look& look, PlanResult result) {
     const auto at = now();
@@ -140,6 +140,9 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
                                  "its signals are resolved and nothing is wrong");
     }
 
+    if (seen->forecast_only && result.reason == "forecast")
+        co_return co_await watch_forecast(std::move(incident), *std::move(seen), std::move(result));
+
     // Whatever explains it from outside comes first: a cause, never an effect, is treated.
     KN_CO_TRY(auto cause, co_await cause_of(incident, *seen));
     const bool dependent = result.plan.workflow == "link-and-wait" || result.plan.fault_class == "crashloop.dependency_down";
@@ -233,6 +236,22 @@ Task<Result<>> IncidentDriver::Impl::on_diagnosing(Incident incident) {
                                  "the owner of the trouble is only guessed from a name: a person has to look");
     }
     co_return co_await try_start(std::move(incident), *std::move(seen), approval ? Consent::needed : Consent::if_gates_ask);
+}
+
+Task<Result<>> IncidentDriver::Impl::watch_forecast(Incident incident, Look seen, PlanResult result) {
+    const auto at = now();
+    const bool first = incident.state_reason != "forecast" && !incident.hold_until;
+    take_plan(incident, seen, std::move(result));
+    incident.hold_until = at + forecast_look;
+    incident.next_look_at = *incident.hold_until;
+    incident.evidence_gone_since.reset();
+    move_to(incident, IncidentState::held, at, "forecast", "only foretold so far: watched until its time comes");
+    if (!first) co_return co_await save(incident, {});
+    auto note = note_of(incident, "early_warning", "foretold: " + incident.alert_name + " on " + incident.target.key.str(),
+                        "A pattern in the history says that this is coming; nothing is wrong yet.");
+    KN_CO_CHECK(co_await save(incident, "incident.foretold", std::nullopt, note));
+    co_await notify(std::move(note));
+    co_return Result<>{};
 }
 
 Task<Result<>> IncidentDriver::Impl::ask_people(Incident incident, int needed, Risk risk, std::string text) {
@@ -403,6 +422,20 @@ Task<Result<>> IncidentDriver::Impl::on_planned(Incident incident) {
 
 Task<Result<>> IncidentDriver::Impl::on_held(Incident incident) {
     const auto at = now();
+    if (incident.state_reason == "forecast") {
+        // Nothing is wrong yet, so nothing can be gone: it ends with its signal, or becomes an incident like any other when somebody else sees it.
+        auto seen = co_await look(incident, look_limit());
+        if (!seen) co_return co_await look_later(std::move(incident), forecast_look);
+        if (incident.signals_firing <= 0 && seen->forecast_only)
+            co_return co_await close(std::move(incident), IncidentState::resolved, Outcome::no_action_required, "forecast_over", "its time is over");
+        KN_CO_TRY(const auto result, co_await plan(incident, *seen));
+        if (seen->forecast_only && result.reason == "forecast" && result.plan.fault_class == incident.fault_class)
+            co_return co_await look_later(std::move(incident), forecast_look);
+        incident.hold_until.reset();
+        incident.next_look_at = at;
+        move_to(incident, IncidentState::diagnosing, at, {}, seen->forecast_only ? "what is seen has changed" : "it is not only foretold any more");
+        co_return co_await save(incident, "incident.diagnosing");
+    }
     if (auto seen = co_await look(incident, look_limit())) {
         KN_CO_TRY(const bool gone, co_await resolve_if_gone(incident, *seen));
         if (gone) co_return Result<>{};

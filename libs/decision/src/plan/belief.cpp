@@ -65,6 +65,11 @@ double beta_quantile(double a, double b, double q) {
     return (low + high) / 2;
 }
 
+Belief with_family(const Belief& belief, double good, double bad) {
+    const double a = good + family_strength * belief.mean, b = bad + family_strength * (1 - belief.mean);
+    return {.mean = a / (a + b), .q10 = beta_quantile(a, b, 0.1), .n_eff = belief.n_eff + good + bad};
+}
+
 Belief belief_of(const std::vector<Posterior>& posteriors, std::string_view workflow, std::string_view fault_class, const ClusterId& cluster,
                  Environment environment) {
     struct Sums {

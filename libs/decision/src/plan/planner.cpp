@@ -18,6 +18,7 @@ struct Choice {
     std::shared_ptr<const WorkflowDefinition> workflow;
     FilledParams filled;
     Belief belief;
+    const ports::FamilyAdvice* family = nullptr;  // the cases most like this one, when they tell anything
     double rank = 0;
     std::string why_not;  ///< "" = it could be done
 };
@@ -28,6 +29,13 @@ std::string percent(double p) {
     char text[16];
     std::snprintf(text, sizeof text, "%.0f %%", p * 100);
     return text;
+}
+
+/// "in the cases most like this one (pool = spot-a) it helped in 11 of 12": what the ranking took from the family.
+std::string family_text(const ports::FamilyAdvice& family) {
+    char text[64];
+    std::snprintf(text, sizeof text, "it helped in %.3g of %.3g", family.good, family.good + family.bad);
+    return "in the cases most like this one (" + family.shared + ") " + text;
 }
 
 FactSet with_policy(const PlanInput& input) {
@@ -44,6 +52,9 @@ FactSet with_policy(const PlanInput& input) {
     }
     return facts;
 }
+
+/// Nothing that acts was chosen.
+bool plan_waits(const std::shared_ptr<const WorkflowDefinition>& workflow) { return workflow == nullptr || workflow->id == notify_only; }
 
 std::string identity(std::string_view workflow, const json::Object& params) {
     // Workflows that act on an object of their own may be tried again on another one; a second raise is a second step of the same cure.
@@ -118,7 +129,14 @@ PlanResult Planner::plan(const PlanInput& input) const {
                 else if (has(input.tried, identity(row.workflow, choice.filled.params)) && row.workflow != notify_only) {
                     choice.why_not = "tried already in this episode";
                 }
+                if (input.forecast_only && choice.why_not.empty() && !choice.workflow->proactive && row.workflow != notify_only)
+                    choice.why_not = "only a forecast speaks of it, and this workflow is not proactive";
                 choice.belief = belief_of(input.posteriors, row.workflow, fault->name, input.cluster, input.environment);
+                const auto near = std::ranges::find(input.families, row.workflow, &ports::FamilyAdvice::workflow);
+                if (near != input.families.end()) {
+                    choice.family = &*near;
+                    choice.belief = with_family(choice.belief, near->good, near->bad);
+                }
                 choice.rank =
                     rounded(choice.belief.q10 - 0.04 * static_cast<double>(choice.workflow->risk) - 0.02 * std::log2(1 + choice.workflow->cost));
             }
@@ -156,6 +174,7 @@ PlanResult Planner::plan(const PlanInput& input) const {
         approval = chosen.row->approval;
         for (const auto& reason : chosen.filled.reasons) plan.reasons.push_back(reason);
         if (learned) plan.reasons.push_back("of what was tried on this fault it helped in " + percent(chosen.belief.mean));
+        if (chosen.family != nullptr) plan.reasons.push_back(family_text(*chosen.family));
     } else if (!result.leave_alone && fault != nullptr) {
         do_nothing(input.tried.empty() ? "no_plan" : "nothing_left",
                    input.tried.empty() ? "no plan for this fault can be carried out here" : "every plan for this fault was tried");
@@ -168,9 +187,16 @@ PlanResult Planner::plan(const PlanInput& input) const {
         alternative.rank_score = choice.rank;
         alternative.why_not = !choice.why_not.empty() ? choice.why_not
                               : result.leave_alone    ? plan.reasons.back()
-                              : learned               ? "ranks lower"
-                                                      : "comes later in the table";
+                              : learned               ? std::string{"ranks lower"}
+                                                      : std::string{"comes later in the table"};
+        if (learned && choice.why_not.empty() && !result.leave_alone && choice.family != nullptr)
+            alternative.why_not += ": " + family_text(*choice.family);
         plan.alternatives.push_back(std::move(alternative));
+    }
+    // A forecast that nothing may be done about is for watching: people are told by the warning itself.
+    if (input.forecast_only && plan_waits(workflow)) {
+        do_nothing("forecast", "it is only foretold: it is watched until its time comes");
+        workflow = nullptr;
     }
     if (workflow == nullptr) {
         workflow = workflows_(notify_only);

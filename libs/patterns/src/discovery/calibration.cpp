@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
+#include <cstdio>
 
 namespace kn::patterns {
+
+namespace {
+constexpr std::size_t most_checks = 5000;  // the latest; what an analyzer was worth years ago says little
+}
 
 double wilson_lower(std::size_t hits, std::size_t trials, double z) {
     if (trials == 0) return 0;
@@ -14,9 +20,8 @@ double wilson_lower(std::size_t hits, std::size_t trials, double z) {
 }
 
 void Calibration::add(double raw, bool came_true) {
-    constexpr std::size_t most = 5000;
     if (!std::isfinite(raw)) return;
-    if (checks_.size() == most) checks_.erase(checks_.begin());
+    if (checks_.size() == most_checks) checks_.erase(checks_.begin());
     checks_.push_back({std::clamp(raw, 0.0, 1.0), came_true});
     // A new check moves the fit little: it is made again with every twentieth.
     if (checks_.size() == enough || (calibrated() && ++since_fit_ % 20 == 0)) refit();
@@ -54,14 +59,25 @@ double Calibration::confidence(double raw) const {
         const auto next = std::upper_bound(steps_.begin(), steps_.end(), raw, [](double r, const auto& step) { return r < step.first; });
         return next == steps_.begin() ? steps_.front().second : std::prev(next)->second;
     }
+    const auto [hits, count] = near(raw);
+    return wilson_lower(hits, count);
+}
+
+double Calibration::confidence_of_stated(double raw) const {
+    if (!steps_.empty()) return confidence(raw);
+    const auto [hits, count] = near(raw);
+    return (static_cast<double>(hits) + stated_weight * raw) / (static_cast<double>(count) + stated_weight);
+}
+
+std::pair<std::size_t, std::size_t> Calibration::near(double raw) const {
     // Checks of about this strength: the nearest, at most a third of them, at least ten.
-    if (checks_.empty()) return 0;
-    std::vector<std::pair<double, bool>> near;
-    for (const Check& one : checks_) near.emplace_back(std::abs(one.raw - raw), one.came_true);
-    std::sort(near.begin(), near.end());
-    near.resize(std::min(near.size(), std::max<std::size_t>(10, near.size() / 3)));
-    const auto hits = static_cast<std::size_t>(std::count_if(near.begin(), near.end(), [](const auto& one) { return one.second; }));
-    return wilson_lower(hits, near.size());
+    if (checks_.empty()) return {0, 0};
+    std::vector<std::pair<double, bool>> close;
+    for (const Check& one : checks_) close.emplace_back(std::abs(one.raw - raw), one.came_true);
+    std::sort(close.begin(), close.end());
+    close.resize(std::min(close.size(), std::max<std::size_t>(10, close.size() / 3)));
+    const auto hits = static_cast<std::size_t>(std::count_if(close.begin(), close.end(), [](const auto& one) { return one.second; }));
+    return {hits, close.size()};
 }
 
 double Calibration::brier() const {
@@ -89,6 +105,34 @@ double Calibration::expected_calibration_error() const {
     double error = 0;
     for (const Bin& bin : bins) error += std::abs(bin.said - bin.happened);
     return checks_.empty() ? 0 : error / static_cast<double>(checks_.size());
+}
+
+std::string Calibration::save() const {
+    // Six digits a check: its strength, and + when it came true. What is added after loading meets the same fit, for the fit is made anew.
+    std::string out;
+    out.reserve(checks_.size() * 8);
+    for (const Check& one : checks_) {
+        std::array<char, 16> text{};
+        std::snprintf(text.data(), text.size(), "%c%06ld", one.came_true ? '+' : '-', std::lround(one.raw * 999'999));
+        out += text.data();
+    }
+    return out;
+}
+
+Result<Calibration> Calibration::load(std::string_view text) {
+    constexpr std::size_t width = 7;
+    if (text.size() % width != 0 || text.size() / width > most_checks) return fail(ErrorCode::invalid_argument, "these are no checks");
+    Calibration out;
+    for (std::size_t at = 0; at < text.size(); at += width) {
+        const std::string_view digits = text.substr(at + 1, width - 1);
+        long number = 0;
+        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+        if ((text[at] != '+' && text[at] != '-') || error != std::errc{} || end != digits.data() + digits.size() || number < 0)
+            return fail(ErrorCode::invalid_argument, "these are no checks");
+        out.checks_.push_back({static_cast<double>(number) / 999'999, text[at] == '+'});
+    }
+    if (out.calibrated()) out.refit();
+    return out;
 }
 
 }  // namespace kn::patterns

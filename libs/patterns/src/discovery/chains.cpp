@@ -39,6 +39,7 @@ Found find_chains(const Question& q) {
     std::vector<double> p;
     for (const auto& [cluster, classes] : clusters)
         for (const auto& [first, causes] : classes) {
+            KN_CHECK(in_time(q));
             const auto starts = starts_of(causes);
             if (starts.size() < least_support) continue;
             for (const auto& [then, effects] : classes) {

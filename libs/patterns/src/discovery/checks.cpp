@@ -89,13 +89,7 @@ std::optional<bool> kept_season(const Pattern& p, Instant found_at, const Histor
 std::optional<bool> reached(const Pattern& p, Instant found_at, const History& history) {
     const auto* row = series_of(p, history);
     if (row == nullptr || !p.next_expected) return std::nullopt;
-    const auto* rising = p.detail.if_contains("rising");
-    const bool up = rising == nullptr || !rising->is_bool() || rising->get_bool();
-    for (std::size_t i = 0; i < row->times.size(); ++i) {
-        if (row->times[i] <= seconds_of(found_at) || !std::isfinite(row->values[i])) continue;
-        if (up ? row->values[i] >= number_of(p, "limit") : row->values[i] <= number_of(p, "limit"))
-            return row->times[i] >= seconds_of(p.next_expected->from) && row->times[i] <= seconds_of(p.next_expected->to);
-    }
+    if (const auto at = reached_at(p, found_at, history)) return *at >= p.next_expected->from && *at <= p.next_expected->to;
     if (row->times.empty() || row->times.back() < seconds_of(p.next_expected->to)) return std::nullopt;
     return false;
 }
@@ -162,6 +156,19 @@ std::optional<bool> confirmed(const Pattern& p, const History& history, Instant 
 }
 
 }  // namespace
+
+std::optional<Instant> reached_at(const Pattern& p, Instant since, const History& history) {
+    const auto* row = series_of(p, history);
+    if (row == nullptr) return std::nullopt;
+    const auto* rising = p.detail.if_contains("rising");
+    const bool up = rising == nullptr || !rising->is_bool() || rising->get_bool();
+    const double limit = number_of(p, "limit");
+    for (std::size_t i = 0; i < row->times.size(); ++i) {
+        if (row->times[i] <= seconds_of(since) || !std::isfinite(row->values[i])) continue;
+        if (up ? row->values[i] >= limit : row->values[i] <= limit) return instant_of(row->times[i]);
+    }
+    return std::nullopt;
+}
 
 std::optional<bool> came_true(const Pattern& p, Instant found_at, const History& history, Instant now) {
     switch (p.kind) {

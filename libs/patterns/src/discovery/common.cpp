@@ -7,39 +7,9 @@
 
 namespace kn::patterns {
 
-std::string_view to_string(PatternKind kind) {
-    constexpr std::array<std::string_view, 12> names{"trend",       "change_point", "season", "forecast", "burst",    "recurrence",
-                                                     "correlation", "chain",        "family", "anomaly",  "duration", "rate"};
-    return names[static_cast<std::size_t>(kind)];
-}
-std::string_view to_string(PatternStatus status) {
-    constexpr std::array<std::string_view, 3> names{"candidate", "active", "retired"};
-    return names[static_cast<std::size_t>(status)];
-}
-
-json::Value to_json(const Pattern& p) {
-    json::Array evidence;
-    for (const auto& id : p.evidence) evidence.push_back(json::Value(id));
-    json::Object out{
-        {"id", p.id},
-        {"kind", to_string(p.kind)},
-        {"scope", p.scope},
-        {"subject", p.subject},
-        {"claim", p.claim},
-        {"confidence", p.confidence},
-        {"calibrated", p.calibrated},
-        {"support", p.support},
-        {"first_seen", format_rfc3339(p.first_seen)},
-        {"last_seen", format_rfc3339(p.last_seen)},
-        {"status", to_string(p.status)},
-        {"evidence", std::move(evidence)},
-        {"provenance",
-         json::Object{{"analyzer", p.provenance.analyzer}, {"version", p.provenance.version}, {"mode", p.provenance.basic ? "basic" : "full"}}},
-        {"detail", p.detail}};
-    out["next_expected"] =
-        p.next_expected ? json::Value(json::Object{{"from", format_rfc3339(p.next_expected->from)}, {"to", format_rfc3339(p.next_expected->to)}})
-                        : json::Value(nullptr);
-    return out;
+Result<void> in_time(const Question& question) {
+    if (!question.out_of_time || !question.out_of_time()) return {};
+    return fail(ErrorCode::deadline_exceeded, "out of time");
 }
 
 History History::until(Instant then) const {
@@ -57,7 +27,10 @@ History History::until(Instant then) const {
                               .environment = one.environment,
                               .times = {one.times.begin(), one.times.begin() + count},
                               .values = {one.values.begin(), one.values.begin() + count},
-                              .limit = one.limit});
+                              .limit = one.limit,
+                              .horizon = one.horizon,
+                              .odd = one.odd,
+                              .labels = one.labels});
     }
     return out;
 }
@@ -94,9 +67,6 @@ std::vector<std::string> evidence_of(std::span<const std::string> ids) {
     return {last.begin(), last.end()};
 }
 
-}  // namespace kn::patterns
-
-namespace kn::patterns {
 std::string pattern_id(PatternKind kind, std::string_view scope, std::string_view subject, std::string_view key) {
     return to_hex(sha256_parts({to_string(kind), scope, subject, key})).substr(0, 16);
 }

@@ -102,9 +102,11 @@ Found find_families(const Question& q) {
     if (rows.size() < least_rows) return std::vector<Pattern>{};
     const auto table = table_of(rows);
     if (table.columns.empty()) return std::vector<Pattern>{};
+    KN_CHECK(in_time(q));
     const auto embedded = analytics::embed(table);
     KN_TRY(const auto parts, analytics::partition(embedded.values, {}));
     if (parts.clusters < 2 || parts.confidence < 0.3) return std::vector<Pattern>{};
+    KN_CHECK(in_time(q));
     KN_TRY(const auto described, analytics::describe_clusters(table, parts.labels, {.largest_p = 0.001}));
     std::vector<Pattern> found;
     for (const auto& one : described) {
@@ -144,6 +146,7 @@ Found find_duration_drifts(const Question& q) {
     std::vector<double> p;
     for (auto& [name, rows] : workflows) {
         if (rows.size() < 24) continue;
+        KN_CHECK(in_time(q));
         std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return std::tie(a->started, a->id) < std::tie(b->started, b->id); });
         // Mann-Whitney: the latest quarter against what came before, on ranks, so that one slow run is no drift.
         const std::size_t cut = rows.size() * 3 / 4;

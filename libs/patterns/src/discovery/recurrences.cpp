@@ -110,7 +110,10 @@ Found find_recurrences(const Question& q) {
     std::vector<Candidate> candidates;
     std::vector<Pattern> found;
     const auto lists = by_subject(q.history, least_events);
-    for (const EventList& list : lists) seek(list, seconds_of(q.now), candidates);
+    for (const EventList& list : lists) {
+        KN_CHECK(in_time(q));
+        seek(list, seconds_of(q.now), candidates);
+    }
     std::vector<double> p;
     for (const auto& one : candidates) p.push_back(one.p_value);
     const auto adjusted = analytics::false_discovery_q(p);
@@ -132,6 +135,7 @@ Found find_bursts(const Question& q) {
     std::vector<series::Burst> bursts;
     std::vector<double> p;
     for (const EventList& list : lists) {
+        KN_CHECK(in_time(q));
         const auto all = series::find_bursts(list.times, factor, any_significance);
         const auto best = std::ranges::min_element(all, {}, &series::Burst::p_value);
         bursts.push_back(best == all.end() ? series::Burst{} : *best);

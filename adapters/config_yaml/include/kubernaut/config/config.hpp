@@ -52,6 +52,17 @@ struct NotifyRoute {
     std::vector<std::string> kinds, clusters, namespaces;
     std::string min_severity = "info";
 };
+/// A measurement that pattern discovery follows on every cluster.
+struct PatternSeries {
+    std::string name, query, limit_query, warn;
+    double limit = 0;
+    Duration step = 5min;
+};
+/// How far an analyzer's findings go: off, shadow (computed and checked, not shown), on; of so many percent of its subjects.
+struct AnalyzerFlag {
+    std::string mode = "on";
+    int percent = 100;
+};
 struct Budget {
     int in_flight = 0, per_hour = 0;
 };
@@ -116,6 +127,15 @@ struct Config {
         Duration settle = 5min, final_after = 15min, give_up = 30min, recurrence = 24h, half_life = 30 * 24h;
         int batch = 500;
     } assess;
+    struct {
+        bool enabled = true, warnings = true, default_series = true;
+        AnalyzerFlag timeseries, forecast, clustering, anomaly{"shadow", 100}, sequence{"shadow", 100};
+        Duration every = 15min, history = 30 * 24h, horizon = 96h, deadline = 60s, analyzer_timeout = 20s, recurrence_lead = 1h, again = 24h;
+        double target_fpr = 0.01, least_confidence = 0.8;
+        int warnings_per_run = 3, warnings_per_hour = 10, breaker_failures = 3;
+        Duration breaker_pause = 10min;
+        std::vector<PatternSeries> series;
+    } patterns;
     struct {
         std::string url;
         Duration timeout = 5s, step = 30s;

@@ -44,6 +44,7 @@ struct ApiDependencies {
     AuthTable auth;
     std::function<std::vector<std::shared_ptr<const WorkflowDefinition>>()> workflows;  ///< newest versions, by id
     std::function<std::optional<Asset>(std::string_view path)> asset;                   ///< the page; may be empty
+    std::function<json::Array()> analyzers;  ///< of the pattern discovery, as they did in its last run; may be empty
     std::function<bool()> draining;
     std::string version;
 };

@@ -9,6 +9,7 @@
 #include "kubernaut/decision/options.hpp"
 #include "kubernaut/decision/planner.hpp"
 #include "kubernaut/ports/cluster_gateway.hpp"
+#include "kubernaut/ports/family_advisor.hpp"
 #include "kubernaut/ports/gatekeeper.hpp"
 #include "kubernaut/ports/notifier.hpp"
 #include "kubernaut/ports/registry_store.hpp"
@@ -23,6 +24,8 @@ public:
     IncidentDriver(async::EventLoop& loop, RandomSource& random, ports::Stores stores, ports::ClusterGateway& gateway, EvidenceCollector& evidence,
                    const Classifier& classifier, const Planner& planner, WorkflowLookup workflows, ports::Gatekeeper& gatekeeper,
                    ports::Notifier& notifier, ports::Wakeups& wakeups, ports::LiveFeed& feed, DecisionOptions options);
+    /// Who knows what worked in like cases; nobody by default. Outlives the driver.
+    void set_advisor(const ports::FamilyAdvisor* advisor);
     void set_options(DecisionOptions options);
     ~IncidentDriver();
     IncidentDriver(const IncidentDriver&) = delete;

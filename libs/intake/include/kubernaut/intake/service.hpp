@@ -47,9 +47,12 @@ public:
     IntakeService(IntakeOptions options, ports::SignalStore& store, ports::Wakeups& wakeups, async::Clock& clock, RandomSource& random,
                   metrics::Registry& metrics, std::function<std::set<std::string>()> registered_clusters);
     async::Task<IntakeAnswer> handle(IntakeRequest request);
-    /// After this every request is answered 503: the senders repeat.
+    /// Signals that the hub makes itself (early warnings) come in by the same door: object from the labels, key, dedup, inbox limit. Of a registered cluster
+    /// only. `starts_at` and `alert_fp` are the maker's, so that a repeat is a duplicate.
+    async::Task<Result<ports::AcceptedBatch>> submit(std::vector<Signal> signals);
     /// Sources, labels and aliases; limits stay.
     void set_options(IntakeOptions options) { options_ = std::move(options); }
+    /// After this every request is answered 503: the senders repeat.
     void drain() { draining_ = true; }
 
 private:

@@ -87,6 +87,7 @@ struct Stores {
     class ExecutionStore& executions;
     class LearningStore& learning;
     RegistryStore& registry;
+    class PatternStore& patterns;
 };
 
 }  // namespace kn::ports
