@@ -91,7 +91,7 @@ struct IncidentDriver::Impl {
     Task<Result<std::optional<Incident>>> cause_of(Incident incident, Look look);
     [[nodiscard]] std::vector<std::string> selected_workloads(const ObjectKey& service, const json::Value& object);
 
-    // states.cpp: one function a state
+    // states.cpp, waiting.cpp: one function a state
     Task<Result<>> on_diagnosing(Incident incident);
     Task<Result<>> on_planned(Incident incident);
     Task<Result<>> on_held(Incident incident);
