@@ -29,6 +29,8 @@ struct Look {
     bool has_alert = false;      ///< one of its signals came from outside, not from our own watches
 };
 
+constexpr Duration forecast_look = 1min;  ///< how often to look at what is only foretold
+
 struct IncidentDriver::Impl {
     async::EventLoop& loop;
     RandomSource& random;

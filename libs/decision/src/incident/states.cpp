@@ -10,7 +10,6 @@ namespace kn::decision {
 namespace {
 
 constexpr std::string_view notify_only = "diagnose-and-notify";
-constexpr Duration forecast_look = 1min;  // at what is only foretold
 
 bool tells_only(const Plan& plan) { return plan.workflow == notify_only; }
 
