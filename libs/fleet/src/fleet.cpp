@@ -116,7 +116,7 @@ Result<> Fleet::add(ClusterSource source) {
     member->health = HealthMachine(options_.health);
     member->changes = std::make_unique<ChangeRecorder>(id, registry_, loop_.clock());
     for (const kube::Resource* resource : watched()) {
-        auto cache = std::make_shared<kube::ObjectCache>(*resource, kube::ObjectCache::Memory::packed);
+        auto cache = std::make_shared<kube::ObjectCache>(*resource);
         if (options_.record_changes) member->changes->observe(*cache);
         auto reflector = std::make_unique<kube::Reflector>(member->watch_client, cache, kube::ReflectorOptions{}, random_);
         member->watches.push_back({std::move(cache), std::move(reflector)});

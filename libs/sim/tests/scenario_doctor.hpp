@@ -15,12 +15,20 @@ public:
         for (const auto& map : bed.list("ConfigMap", ns_)) config_[std::string(kube::name_of(map))] = map;
         for (const auto& secret : bed.list("Secret", ns_)) secrets_[std::string(kube::name_of(secret))] = secret;
         for (const auto& binding : bed.list("RoleBinding", ns_)) bindings_[std::string(kube::name_of(binding))] = binding;
+        for (const auto* kind : {"Deployment", "StatefulSet", "DaemonSet"}) {
+            for (const auto& workload : bed.list(kind, ns_))
+                templates_[{kind, std::string(kube::name_of(workload))}] = *json::at(workload, "spec", "template");
+        }
+        for (const auto& service : bed.list("Service", ns_))
+            selectors_[std::string(kube::name_of(service))] = json::object_at(service, "spec", "selector");
     }
 
     /// False when it knows no cure for this workflow.
     bool cure() {
         if (workflow_ == "rollback-deployment") return rollback();
-        if (workflow_ == "restore-config") return restore(config_, kube::resources::config_maps) && restart_crashing();
+        if (workflow_ == "rollback-statefulset" || workflow_ == "rollback-daemonset") return restore_templates() && restart_crashing();
+        if (workflow_ == "fix-service-selector") return replace("Service", name_, "/spec/selector", json::Value(selectors_.at(name_)));
+        if (workflow_ == "restore-config") return restore(config_, kube::resources::config_maps) && restore_templates() && restart_crashing();
         if (workflow_ == "refresh-pull-secret") return restore(secrets_, kube::resources::secrets) && restart_crashing();
         if (workflow_ == "restore-rbac") return restore(bindings_, kube::resources::role_bindings);
         if (workflow_ == "raise-memory") return memory("512Mi");
@@ -44,8 +52,23 @@ private:
     bool memory(std::string_view limit) {
         const std::string text(limit);
         return bool(bed_.patch(
-            "Deployment", ns_, name_,
+            kind_.substr(0, kind_.find('.')), ns_, name_,
             "spec: {template: {spec: {containers: [{name: app, resources: {limits: {memory: " + text + "}, requests: {memory: " + text + "}}}]}}}"));
+    }
+    bool replace(std::string_view kind, const std::string& name, const char* path, json::Value value) {
+        const json::Value change = json::Array{json::Object{{"op", "replace"}, {"path", path}, {"value", std::move(value)}}};
+        const auto* resource = kube::find_resource(kind == "Service" ? std::string(kind) : std::string(kind) + ".apps");
+        return resource != nullptr &&
+               bool(bed_.await(bed_.cluster.client()->patch(*resource, ns_, name, kube::PatchType::json, change, {}, bed_.soon())));
+    }
+    bool restore_templates() {
+        for (const auto& [key, before] : templates_) {
+            const auto now = bed_.get(key.first, ns_, key.second);
+            const auto* current = json::at(now, "spec", "template");
+            if (current == nullptr || json::object_at(*current, "spec") == json::object_at(before, "spec")) continue;
+            if (!replace(key.first, key.second, "/spec/template", before)) return false;
+        }
+        return true;
     }
     bool rollback() {
         const auto deployment = bed_.get("Deployment", ns_, name_);
@@ -137,6 +160,8 @@ private:
     SimBed& bed_;
     std::string ns_, kind_, name_, workflow_;
     std::map<std::string, json::Value> config_, secrets_, bindings_;
+    std::map<std::pair<std::string, std::string>, json::Value> templates_;  ///< (kind, name) → as it was
+    std::map<std::string, json::Object> selectors_;
 };
 
 }  // namespace kn::sim
