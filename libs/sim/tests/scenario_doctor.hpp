@@ -26,7 +26,8 @@ public:
     /// False when it knows no cure for this workflow.
     bool cure() {
         if (workflow_ == "rollback-deployment") return rollback();
-        if (workflow_ == "rollback-statefulset" || workflow_ == "rollback-daemonset") return restore_templates() && restart_crashing();
+        if (workflow_ == "rollback-daemonset") return restore_templates();
+        if (workflow_ == "rollback-statefulset") return restore_templates() && restart_crashing();
         if (workflow_ == "fix-service-selector") return replace("Service", name_, "/spec/selector", json::Value(selectors_.at(name_)));
         if (workflow_ == "restore-config") return restore(config_, kube::resources::config_maps) && restore_templates() && restart_crashing();
         if (workflow_ == "refresh-pull-secret") return restore(secrets_, kube::resources::secrets) && restart_crashing();
