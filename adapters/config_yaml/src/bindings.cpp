@@ -527,7 +527,8 @@ std::vector<Binding> make_bindings() {
         "the clusters to serve", KN_GET(clusters)));
     add(bind("notify.channels", "map of name to {type, url, token, from, to, user, plain}",
              "where messages go: webhook (token = signing key), slack, teams, pagerduty (token = routing key) or email", KN_GET(notify.channels)));
-    add(bind("notify.routes", "list of {channel, kinds, clusters, namespaces, min_severity}", "which messages go where; kinds: docs/architecture.md, \"Messages to people\"", KN_GET(notify.routes)));
+    add(bind("notify.routes", "list of {channel, kinds, clusters, namespaces, min_severity}",
+             "which messages go where; kinds: docs/architecture.md, \"Messages to people\"", KN_GET(notify.routes)));
     add(bind("notify.digest", "duration", "what is more than thirty messages a minute waits this long and goes out as one", KN_GET(notify.digest)));
     add(bind("retention.inbox", "duration", "raw alerts as they came", KN_GET(retention.inbox)));
     add(bind("retention.signals", "duration", "normalised alerts, since they were last seen", KN_GET(retention.signals)));

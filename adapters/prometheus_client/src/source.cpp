@@ -1,5 +1,6 @@
 #include "kubernaut/prometheus_client/source.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "kubernaut/json/json.hpp"
@@ -11,6 +12,11 @@ std::string seconds(Duration d) {
     char buffer[32];
     const auto end = std::to_chars(buffer, buffer + sizeof buffer, static_cast<double>(d.count()) / 1000.0, std::chars_format::fixed, 3).ptr;
     return {buffer, end};
+}
+
+/// Named for another cluster by the label that alerts use as well. Without the label nobody can tell.
+bool is_of_another(const ports::Series& series, const ClusterId& cluster) {
+    return std::ranges::any_of(series.labels, [&](const auto& label) { return label.first == "cluster" && label.second != cluster.str(); });
 }
 
 }  // namespace
@@ -36,7 +42,9 @@ ports::Task<Result<std::vector<ports::Series>>> PrometheusSource::range(const Cl
         co_return fail(response->status >= 500 ? ErrorCode::unavailable : ErrorCode::invalid_argument,
                        "Prometheus answered " + std::to_string(response->status) + (body ? ": " + std::string(json::string_at(*body, "error")) : ""));
     }
-    co_return parse(response->body);
+    KN_CO_TRY(auto all, parse(response->body));
+    if (found == servers_.end()) std::erase_if(all, [&](const ports::Series& series) { return is_of_another(series, cluster); });
+    co_return all;
 }
 
 Result<std::vector<ports::Series>> PrometheusSource::parse(const std::string& body) {

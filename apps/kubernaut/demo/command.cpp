@@ -120,8 +120,11 @@ int run_once(const Options& options) {
     const auto began = std::chrono::steady_clock::now();
     // A Monday morning; virtual time makes the rest of the run a function of the seed.
     const auto loop = async::EventLoop::simulated(parse_rfc3339("2026-01-05T09:00:00Z").value());
-    auto world = DemoWorld::create(
-        *loop, {.seed = options.seed, .story = options.output == "table" && options.verbose, .only = options.only, .all = options.all, .foresight = options.only.empty()});
+    auto world = DemoWorld::create(*loop, {.seed = options.seed,
+                                           .story = options.output == "table" && options.verbose,
+                                           .only = options.only,
+                                           .all = options.all,
+                                           .foresight = options.only.empty()});
     if (!world) {
         std::cerr << "error: " << world.error().describe() << "\n";
         return 1;
@@ -144,7 +147,11 @@ int run_once(const Options& options) {
         std::cout << json::dump_pretty(document(*reports, totals, foresight.value_or(std::nullopt), options.seed, wall)) << "\n";
     else
         print_table(*reports, totals, wall);
-    if (options.output != "json" && foresight && *foresight) print_foresight(**foresight);
+    if (!foresight) {
+        std::cerr << "error: what was foreseen could not be read: " << foresight.error().describe() << "\n";
+        return 1;
+    }
+    if (options.output != "json" && *foresight) print_foresight(**foresight);
     return totals.wrong == 0 && !reports->empty() ? 0 : 1;
 }
 
@@ -155,7 +162,9 @@ async::Task<> show(DemoWorld& world) {
         co_return;
     }
     print_table(*reports, count(*reports), 0);
-    if (const auto foresight = co_await world.foresight(); foresight && *foresight) print_foresight(**foresight);
+    const auto foresight = co_await world.foresight();
+    if (!foresight) std::cout << "what was foreseen could not be read: " << foresight.error().describe() << "\n";
+    if (foresight && *foresight) print_foresight(**foresight);
     std::cout << "The timetable is done; the page stays up until Ctrl-C.\n" << std::flush;
 }
 
@@ -168,7 +177,13 @@ async::Task<> end(DemoWorld& world, net::HttpServer& server, async::EventLoop& l
 int run_live(const Options& options) {
     log::configure(options.verbose ? log::Level::info : log::Level::warning, log::Format::text);
     const auto loop = async::EventLoop::real();
-    auto world = DemoWorld::create(*loop, {.seed = options.seed, .hurry = 6, .only = options.only, .all = options.all, .approver_delay = 10s, .foresight = options.only.empty(), .threads = true});
+    auto world = DemoWorld::create(*loop, {.seed = options.seed,
+                                           .hurry = 6,
+                                           .only = options.only,
+                                           .all = options.all,
+                                           .approver_delay = 10s,
+                                           .foresight = options.only.empty(),
+                                           .threads = true});
     if (!world) {
         std::cerr << "error: " << world.error().describe() << "\n";
         return 1;

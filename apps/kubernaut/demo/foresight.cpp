@@ -73,7 +73,7 @@ async::Task<Result<>> Foresight::write_execution(ClusterId cluster, int number, 
                                         {"workload", json::Object{{"cpu_share", (spot ? 0.9 : 0.5) + 0.05 * random_.unit()}}}};
     run.context["cluster"] = json::Object{{"id", cluster.str()}, {"environment", "prod"}};
     run.state = ExecutionState::queued;
-    run.requested_by = "kubernaut";
+    run.requested_by = "demo: made up";
     run.created_at = run.updated_at = at;
     KN_CO_CHECK(co_await stores_.executions.start({.execution = run, .locks = {}, .locks_until = at + 1h}, soon));
     KN_CO_TRY(auto claimed, co_await stores_.executions.claim("past", at, 15s, 1, soon));

@@ -307,15 +307,18 @@ Task<Result<RunReport>> Discoverer::Impl::run_once() {
     if (round.complete) {
         for (const std::string& id : stored)
             if (!present.contains(id)) round.commit.forgotten.push_back(id);
-        stored = present;
     }
     round.report.patterns = round.records.size();
     round.commit.patterns = round.records;
     for (auto& state : series.changed(now)) round.commit.states.push_back(std::move(state));
-    // Warnings are stored before they are sent: whoever comes after a crash sends what was not.
-    KN_CO_CHECK(co_await d.stores.patterns.commit(std::move(round.commit), store_limit()));
-    if (!round.raised.empty()) KN_CO_CHECK(co_await d.submit(round.raised));
+    // An end is sent before it is stored and a beginning after: whatever a crash comes between is done again, and the intake knows repeats.
     if (!round.ended.empty()) KN_CO_CHECK(co_await d.submit(round.ended));
+    if (const auto kept = co_await d.stores.patterns.commit(std::move(round.commit), store_limit()); !kept) {
+        led_epoch = -1;  // what is in memory is not what is stored: the next run goes on from there
+        co_return std::unexpected(kept.error());
+    }
+    if (round.complete) stored = std::move(present);
+    if (!round.raised.empty()) KN_CO_CHECK(co_await d.submit(round.raised));
     round.report.seconds = std::chrono::duration<double>(clock.steady() - began).count();
     publish(round);
     last = round.report;

@@ -22,7 +22,8 @@ History with_trial_limits(History known, const History& whole) {
     for (auto& row : known.series) {
         if (!row.limit) continue;
         row.limit.reset();
-        const auto full = std::ranges::find_if(whole.series, [&](const SeriesRow& one) { return one.name == row.name && one.cluster == row.cluster; });
+        const auto full =
+            std::ranges::find_if(whole.series, [&](const SeriesRow& one) { return one.name == row.name && one.cluster == row.cluster; });
         if (full == whole.series.end() || row.values.empty() || full->values.empty()) continue;
         const double end = full->values.back();
         const bool beyond = std::ranges::all_of(row.values, [&](double value) { return !(value >= end); });

@@ -8,7 +8,7 @@ namespace kn::patterns {
 namespace {
 
 constexpr double day = 86'400;
-constexpr double band_level = 0.95;  // of the widest band, which bounds the window
+constexpr double band_level = 0.95;             // of the widest band, which bounds the window
 constexpr std::size_t most_steps_ahead = 1000;  // an outlook beyond this is no outlook
 
 struct Context {
@@ -70,8 +70,8 @@ void add_limit(const Context& c, std::vector<Pattern>& out) {
     pattern.raw = e.chance * band_level;  // that it happens, and within the window
     const double reach = std::max(c.a.grid.step, 0.25 * (*e.expected - seconds_of(c.now)));
     // A step more on either side: within a step nobody knows when it happened.
-    pattern.next_expected =
-        TimeWindow{instant_of(e.earliest.value_or(*e.expected - reach) - c.a.grid.step), instant_of(e.latest.value_or(*e.expected + reach) + c.a.grid.step)};
+    pattern.next_expected = TimeWindow{instant_of(e.earliest.value_or(*e.expected - reach) - c.a.grid.step),
+                                       instant_of(e.latest.value_or(*e.expected + reach) + c.a.grid.step)};
     pattern.detail = json::Object{
         {"limit", e.limit}, {"rising", e.rising}, {"chance", e.chance}, {"expected", format_rfc3339(instant_of(std::floor(*e.expected)))}};
     place(pattern, c, c.a.grid.times.front(), c.a.grid.times.back());
@@ -128,9 +128,8 @@ Found find_trends(const Question& q) {
                    PatternKind::trend, "trend", c.row.cluster, c.row.name, "trend",
                    worded("%.120s %s by %.4g a day", c.row.name.c_str(), trend.slope > 0 ? "rises" : "falls", std::abs(trend.slope) * day));
                pattern.raw = trend.r_squared;
-               pattern.detail =
-                   json::Object{{"slope_per_second", trend.slope}, {"low", trend.slope_low}, {"high", trend.slope_high}, {"r2", trend.r_squared},
-                                {"p_value", trend.p_value},        {"end", trend.end}};
+               pattern.detail = json::Object{{"slope_per_second", trend.slope}, {"low", trend.slope_low},   {"high", trend.slope_high},
+                                             {"r2", trend.r_squared},           {"p_value", trend.p_value}, {"end", trend.end}};
                place(pattern, c, c.a.grid.times.front(), c.a.grid.times.back());
                trends.push_back(std::move(pattern));
                p.push_back(trend.p_value);

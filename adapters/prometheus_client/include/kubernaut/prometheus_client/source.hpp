@@ -14,7 +14,8 @@ public:
         std::shared_ptr<kube::Transport> transport;
         std::string prefix;  ///< of the path, "" for most
     };
-    /// `servers` by cluster; `shared` (may be empty) for the others.
+    /// `servers` by cluster; `shared` (may be empty) for the others: of its answers, series whose label `cluster` names another one are left out. Queries must
+    /// not sum that label away.
     PrometheusSource(std::map<ClusterId, Server> servers, Server shared, async::Clock& clock, Duration timeout);
     ports::Task<Result<std::vector<ports::Series>>> range(const ClusterId& cluster, std::string promql, Instant from, Instant to, Duration step,
                                                           Deadline deadline) override;

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <set>
 
+#include "evidence/facts/sink.hpp"
 #include "evidence/sched.hpp"
-#include "evidence/sink.hpp"
 #include "evidence/template_diff.hpp"
 #include "has.hpp"
 

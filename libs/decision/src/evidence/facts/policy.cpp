@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <set>
 
+#include "evidence/facts/sink.hpp"
 #include "evidence/sched.hpp"
-#include "evidence/sink.hpp"
 
 namespace kn::decision {
 namespace {

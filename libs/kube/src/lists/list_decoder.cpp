@@ -4,7 +4,7 @@
 #include <boost/json/value_stack.hpp>
 #include <optional>
 
-#include "packed_text.hpp"
+#include "lists/packed_text.hpp"
 
 namespace kn::kube {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "packed_words.hpp"
+#include "lists/packed_words.hpp"
 
 /// The bytes of packed.hpp: what a value is written with.
 namespace kn::kube::packed_form {

@@ -3,8 +3,8 @@
 #include <array>
 #include <set>
 
+#include "evidence/facts/sink.hpp"
 #include "evidence/image_name.hpp"
-#include "evidence/sink.hpp"
 #include "evidence/template_diff.hpp"
 #include "has.hpp"
 

@@ -4,8 +4,8 @@
 #include <bit>
 #include <cstring>
 
-#include "packed_form.hpp"
-#include "packed_words.hpp"
+#include "lists/packed_form.hpp"
+#include "lists/packed_words.hpp"
 
 namespace kn::kube {
 namespace {

@@ -1,10 +1,10 @@
-#include "packed_text.hpp"
+#include "lists/packed_text.hpp"
 
 #include <simdjson.h>
 
 #include "kubernaut/kube/object.hpp"
 #include "kubernaut/kube/packed.hpp"
-#include "packed_form.hpp"
+#include "lists/packed_form.hpp"
 
 namespace kn::kube {
 namespace {

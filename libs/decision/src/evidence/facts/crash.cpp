@@ -3,7 +3,7 @@
 #include <cmath>
 #include <set>
 
-#include "evidence/sink.hpp"
+#include "evidence/facts/sink.hpp"
 #include "evidence/template_diff.hpp"
 #include "has.hpp"
 

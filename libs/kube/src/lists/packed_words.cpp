@@ -1,4 +1,4 @@
-#include "packed_words.hpp"
+#include "lists/packed_words.hpp"
 
 #include <algorithm>
 #include <array>

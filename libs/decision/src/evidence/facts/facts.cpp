@@ -1,6 +1,6 @@
 #include "kubernaut/decision/facts.hpp"
 
-#include "evidence/sink.hpp"
+#include "evidence/facts/sink.hpp"
 
 namespace kn::decision {
 
